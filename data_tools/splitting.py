@@ -1,0 +1,131 @@
+"""Who trains, who validates, who tests: a split by person, over all domains at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from data_tools.locking import changing_manifest
+from mfr.data.manifest import Manifest
+from mfr.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """How a dataset was split.
+
+    Attributes:
+        seed: the seed.
+        people: by side.
+        images: by side.
+        domains: people by domain, then by side.
+    """
+
+    seed: int
+    people: dict[str, int]
+    images: dict[str, int]
+    domains: dict[str, dict[str, int]]
+
+
+def split_dataset(
+    root: str | Path, *, test: float = 0.3, val: float = 0.1, seed: int = 0
+) -> SplitResult:
+    """Split the dataset's people and write their sides into the manifest, replacing any before.
+
+    How it was split is kept in ``notes['split']``.
+
+    Raises:
+        ConfigError: fractions that are negative or leave nobody to train on.
+        DataError: no dataset, or no images in it.
+        WriteError: the manifest cannot be written.
+    """
+    _check_fractions(test, val)
+    with changing_manifest(_existing(Path(root))):
+        manifest = Manifest.read(root)
+        if not len(manifest):
+            raise DataError(f"{root} has no images: import some first.")
+        domains_of = defaultdict(set)
+        persons, domains = manifest.column("person"), manifest.column("domain")
+        for person, domain in zip(persons, domains, strict=True):
+            domains_of[person].add(domain)
+        sides = split_people(domains_of, test=test, val=val, seed=seed)
+        splits = [sides[person] for person in persons]
+        result = SplitResult(
+            seed=seed,
+            people=_counted(sides.values()),
+            images=_counted(splits),
+            domains={
+                domain: _counted(sides[p] for p, where in domains_of.items() if domain in where)
+                for domain in manifest.domains
+            },
+        )
+        note = {"by": "person", "test": test, "val": val, "seed": seed, "people": result.people}
+        manifest.with_columns({"split": splits}).with_notes(split=note).write()
+    return result
+
+
+def split_people(
+    domains_of: Mapping[str, set[str]], *, test: float, val: float, seed: int
+) -> dict[str, str]:
+    """Give every person a side: 'train', 'val' or 'test'.
+
+    People are grouped by the set of domains they appear in; inside a group they stand in the
+    order of the SHA-256 of ``seed:person``, the same on every machine, and are cut into sides by
+    largest remainder. What rounding owes a side in one group is carried to the next, so that many
+    small groups do not add up to a bias: over all people each side is off its share by fewer than
+    two, in each group by fewer than three.
+
+    Args:
+        domains_of: the domains of each person.
+        test: share of people, 0 to 1.
+        val: share of people, 0 to 1; ``test + val`` < 1.
+        seed: another seed, another split.
+    """
+    # Exact arithmetic: 0.3 of 10 people is 3 on every machine.
+    shares = {"test": Fraction(str(test)), "val": Fraction(str(val))}
+    shares = {"train": 1 - shares["test"] - shares["val"], **shares}
+    groups = defaultdict(list)
+    for person, domains in domains_of.items():
+        groups[tuple(sorted(domains))].append(person)
+    sides: dict[str, str] = {}
+    owed = dict.fromkeys(shares, Fraction(0))
+    for group in sorted(groups):
+        people = sorted(groups[group], key=lambda person: (_rank(seed, person), person))
+        owed = {side: owed[side] + share * len(people) for side, share in shares.items()}
+        counts = Counter[str]()
+        for _ in people:
+            neediest = max(shares, key=lambda side: owed[side])
+            owed[neediest] -= 1
+            counts[neediest] += 1
+        assigned = [side for side in shares for _ in range(counts[side])]
+        sides.update(zip(people, assigned, strict=True))
+    return sides
+
+
+def _rank(seed: int, person: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{person}".encode()).digest()
+
+
+def _counted(sides: Any) -> dict[str, int]:
+    counts = Counter(sides)
+    return {side: counts[side] for side in ("train", "val", "test")}
+
+
+def _check_fractions(test: float, val: float) -> None:
+    # Written so that NaN fails too.
+    if not (0 <= test < 1 and 0 <= val < 1 and test + val < 1):
+        raise ConfigError(
+            f"--test {test:g} and --val {val:g} are shares of the people: both from 0 to 1, "
+            "together less than 1."
+        )
+
+
+def _existing(root: Path) -> Path:
+    """``root``, where it is a dataset; a lock must not make a directory for a mistyped name."""
+    Manifest.read(root)
+    return root

@@ -1,0 +1,5 @@
+"""``python -m mfr`` is ``mfr``."""
+
+from mfr.cli import main
+
+main()

@@ -1,0 +1,84 @@
+"""Files that appear whole or not at all: written beside their place, flushed, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from mfr.errors import WriteError
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; on a clean exit it becomes ``path``.
+
+    The temporary file is fsynced before the rename and the directory after it, so after a crash
+    ``path`` holds either its old bytes or all of the new ones. On any exception, Ctrl-C included,
+    the temporary file is removed and ``path`` is untouched. Parent directories are made.
+
+    Raises:
+        WriteError: the disk is full, the place is not writable or is not a directory.
+    """
+    path = Path(path)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The suffix is kept because some writers choose their format by it.
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}", dir=path.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        temporary.chmod(0o666 & ~_umask())
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise write_error(path, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, whole or not at all. Raises as `replacing` does."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` to ``path`` as UTF-8, whole or not at all. Raises as `replacing` does."""
+    write_bytes(path, text.encode())
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a rename in ``directory`` outlast a crash."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_error(path: Path, error: OSError) -> WriteError:
+    """Turn an operating-system error met while writing ``path`` into a sentence for the user."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return WriteError(
+            f"No space left on the disk while writing {path}: free some space and run the same "
+            "command again; what was there before is untouched."
+        )
+    return WriteError(
+        f"Cannot write {path} ({error.strerror or error}): choose a place you can write to."
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

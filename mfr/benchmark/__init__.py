@@ -1,0 +1,1 @@
+"""Scores to evidence: metrics, protocols, calibration and the report."""

@@ -1,0 +1,143 @@
+"""Which images are compared with which: gallery against probes, or all pairs, with their scores."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfr.benchmark.metrics import rank_one_hits
+from mfr.errors import DataError
+
+MAX_COMPARISONS = 30_000_000
+"""More than this would need over a gigabyte; a test split of LFW has 9 million pairs."""
+_ROWS = 256  # rows of the score matrix at a time
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Comparisons of one kind: (n,) scores and the (n,) rows of the two images of each."""
+
+    scores: NDArray[np.float32]
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """All comparisons of a protocol.
+
+    Attributes:
+        mated: of one person; ``nonmated``: of two.
+        probes: (p,) rows that were searched in a gallery; empty where there is no gallery.
+        rank_one: (p,) whether the person of each probe was found first.
+    """
+
+    mated: Comparisons
+    nonmated: Comparisons
+    probes: NDArray[np.int32]
+    rank_one: NDArray[np.bool_]
+
+
+def choose_gallery(
+    identities: Sequence[str], paths: Sequence[str], *, seed: int
+) -> NDArray[np.bool_]:
+    """Which rows are in the gallery: one per identity, the least SHA-256 of 'seed:path'.
+
+    The choice depends on seed and paths alone: on no row order, machine or library version.
+    """
+    best: dict[str, tuple[str, int]] = {}
+    for row, (identity, path) in enumerate(zip(identities, paths, strict=True)):
+        candidate = (hashlib.sha256(f"{seed}:{path}".encode()).hexdigest(), row)
+        best[identity] = min(best.get(identity, candidate), candidate)
+    chosen = np.zeros(len(paths), bool)
+    chosen[[row for _, row in best.values()]] = True
+    return chosen
+
+
+def compare_with_gallery(
+    embeddings: NDArray[np.float32], persons: NDArray[np.integer], gallery: NDArray[np.bool_]
+) -> Compared:
+    """Every probe against every gallery image; the first image of a comparison is the probe.
+
+    Args:
+        embeddings: (n, d) of unit length.
+        persons: (n,) the person each image shows; decides what is mated.
+        gallery: (n,) the rows in the gallery; the others are probes.
+
+    Raises:
+        DataError: more than `MAX_COMPARISONS`.
+    """
+    entries = np.flatnonzero(gallery).astype(np.int32)
+    probes = np.flatnonzero(~gallery).astype(np.int32)
+    _refuse_too_many(len(entries) * len(probes))
+    kinds: dict[bool, list[Comparisons]] = {True: [], False: []}
+    hits = []
+    for start in range(0, len(probes), _ROWS):
+        rows = probes[start : start + _ROWS]
+        scores = embeddings[rows] @ embeddings[entries].T
+        same = persons[rows][:, None] == persons[entries][None, :]
+        hits.append(rank_one_hits(scores, same))
+        for kind, chosen in ((True, same), (False, ~same)):
+            i, j = np.nonzero(chosen)
+            kinds[kind].append(Comparisons(scores[i, j], rows[i], entries[j]))
+    found = np.concatenate(hits) if hits else np.zeros(0, bool)
+    return Compared(_joined(kinds[True]), _joined(kinds[False]), probes, found)
+
+
+def compare_all(embeddings: NDArray[np.float32], persons: NDArray[np.integer]) -> Compared:
+    """Every image against every later one: n (n - 1) / 2 comparisons.
+
+    Raises:
+        DataError: more than `MAX_COMPARISONS`.
+    """
+    n = len(embeddings)
+    _refuse_too_many(n * (n - 1) // 2)
+    kinds: dict[bool, list[Comparisons]] = {True: [], False: []}
+    for start in range(0, n, _ROWS):
+        stop = min(start + _ROWS, n)
+        scores = embeddings[start:stop] @ embeddings[start:].T
+        later = np.arange(start, n)[None, :] > np.arange(start, stop)[:, None]
+        same = persons[start:stop][:, None] == persons[start:][None, :]
+        for kind, chosen in ((True, same & later), (False, ~same & later)):
+            i, j = np.nonzero(chosen)
+            rows = (i + start).astype(np.int32), (j + start).astype(np.int32)
+            kinds[kind].append(Comparisons(scores[i, j], *rows))
+    nobody = np.zeros(0, np.int32)
+    return Compared(_joined(kinds[True]), _joined(kinds[False]), nobody, nobody.astype(bool))
+
+
+def compare_listed(
+    embeddings: NDArray[np.float32],
+    first: NDArray[np.int32],
+    second: NDArray[np.int32],
+    same: NDArray[np.bool_],
+) -> Compared:
+    """The listed pairs of rows, mated as ``same`` says; each kind in the order of the list."""
+    scores = np.einsum("nd,nd->n", embeddings[first], embeddings[second])
+    mated, nonmated = (
+        Comparisons(scores[kind], first[kind], second[kind]) for kind in (same, ~same)
+    )
+    nobody = np.zeros(0, np.int32)
+    return Compared(mated, nonmated, nobody, nobody.astype(bool))
+
+
+def _joined(parts: list[Comparisons]) -> Comparisons:
+    if not parts:
+        return Comparisons(np.zeros(0, np.float32), *(np.zeros(0, np.int32) for _ in range(2)))
+    return Comparisons(
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.first for part in parts]),
+        np.concatenate([part.second for part in parts]),
+    )
+
+
+def _refuse_too_many(count: int) -> None:
+    if count > MAX_COMPARISONS:
+        raise DataError(
+            f"{count:,} comparisons are more than the {MAX_COMPARISONS:,} that fit in memory: "
+            "use the gallery-probe protocol or a smaller split."
+        )

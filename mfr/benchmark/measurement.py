@@ -1,0 +1,170 @@
+"""From comparisons to the figures of a report, each with its interval, and the curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfr.benchmark import bootstrap
+from mfr.benchmark.comparisons import Compared
+from mfr.benchmark.metrics import Scores, auc, eer, operating_points, resolves
+from mfr.benchmark.report import Figure, Histogram, RocCurve
+
+FARS = (0.01, 0.001, 0.0001)
+"""The false accept rates of the MFR paper's tables (Guo et al., CVPR 2020)."""
+_CURVE_POINTS = 200
+_BINS = 100
+_OVER_PEOPLE = "95 % percentile interval of a bootstrap over people."
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Figures, ROC and histogram of the comparisons of a protocol."""
+
+    figures: list[Figure]
+    roc: RocCurve
+    histogram: Histogram
+
+
+def measure(
+    compared: Compared, persons: NDArray[np.int32], *, seed: int, resamples: int
+) -> Measurement:
+    """Point estimates from the exact scores, intervals from resamples of people.
+
+    Args:
+        compared: the comparisons, at least one of each kind.
+        persons: (rows,) the person of each image, numbered from 0.
+        seed: of the resamples.
+        resamples: how many; 0 for no intervals.
+
+    Raises:
+        DataError: no comparison of one kind.
+    """
+    mated, nonmated = compared.mated, compared.nonmated
+    scores = Scores.of(mated.scores, nonmated.scores)
+    curve = np.geomspace(1 / len(nonmated.scores), 1, _CURVE_POINTS)
+    fars = np.array([*FARS, *curve])
+    points = operating_points(scores, fars)
+    multiplicities = bootstrap.draw_multiplicities(
+        int(persons.max()) + 1, resamples=resamples, seed=seed
+    )
+    drawn = bootstrap.resample(
+        mated.scores,
+        persons[mated.first],
+        nonmated.scores,
+        (persons[nonmated.first], persons[nonmated.second]),
+        multiplicities,
+        fars,
+    )
+    figures = []
+    for position, far in enumerate(FARS):
+        resolved = resolves(scores, far)
+        figures.append(
+            _figure(
+                f"tar@far={far:g}",
+                f"TAR at FAR {100 * far:g}%",
+                "Share of mated comparisons at or above the lowest observed score whose share of "
+                "non-mated comparisons at or above it is at most the FAR.",
+                float(points.tar[position]) if resolved else None,
+                drawn.tar[:, position],
+                threshold=float(points.thresholds[position]) if resolved else None,
+                reason=None
+                if resolved
+                else (
+                    f"{len(nonmated.scores)} non-mated comparisons cannot tell a FAR below "
+                    f"{100 / len(nonmated.scores):.2g}%."
+                ),
+            )
+        )
+    figures += [
+        _figure(
+            "auc",
+            "AUC",
+            "Area under the ROC; ties count half.",
+            auc(scores),
+            drawn.auc,
+            unit="area",
+        ),
+        _figure(
+            "eer",
+            "EER",
+            "FAR where FAR = 1 - TAR, linear between points of the ROC.",
+            eer(scores),
+            drawn.eer,
+        ),
+    ]
+    if len(compared.probes):
+        shares = bootstrap.resample_shares(
+            compared.rank_one, persons[compared.probes], multiplicities
+        )
+        figures.append(
+            _figure(
+                "rank1",
+                "Rank-1 identification",
+                "Share of probes whose most similar gallery image shows their person; a tie with "
+                "another person is a miss.",
+                float(compared.rank_one.mean()),
+                shares,
+                method="95 % percentile interval of a bootstrap over the people of the probes, "
+                "the gallery kept whole.",
+            )
+        )
+    return Measurement(
+        figures, _curve(scores, curve, drawn.tar[:, len(FARS) :]), _histogram(scores)
+    )
+
+
+def _figure(
+    key: str,
+    name: str,
+    rule: str,
+    value: float | None,
+    drawn: NDArray[np.float64],
+    *,
+    unit: Literal["share", "area"] = "share",
+    threshold: float | None = None,
+    reason: str | None = None,
+    method: str = _OVER_PEOPLE,
+) -> Figure:
+    interval = None if value is None else bootstrap.percentile_interval(drawn)
+    return Figure(
+        key=key,
+        name=name,
+        rule=rule,
+        unit=unit,
+        value=value,
+        reason=reason,
+        interval=interval,
+        interval_method=method if interval else None,
+        threshold=threshold,
+    )
+
+
+def _curve(scores: Scores, wanted: NDArray[np.float64], drawn: NDArray[np.float64]) -> RocCurve:
+    """The ROC at FARs spaced evenly on a log axis from 1 / n to 1: every point is exact."""
+    points = operating_points(scores, wanted)
+    bands = [bootstrap.percentile_interval(column) for column in drawn.T]
+    known = [band for band in bands if band is not None]
+    whole = len(known) == len(bands)
+    return RocCurve(
+        far=points.far.tolist(),
+        tar=points.tar.tolist(),
+        threshold=points.thresholds.tolist(),
+        wanted_far=wanted.tolist(),
+        low=[low for low, _ in known] if whole else None,
+        high=[high for _, high in known] if whole else None,
+    )
+
+
+def _histogram(scores: Scores) -> Histogram:
+    low = min(scores.mated[0], scores.nonmated[0])
+    high = max(scores.mated[-1], scores.nonmated[-1])
+    edges = np.linspace(low, high, _BINS + 1) if high > low else np.linspace(low - 1, high + 1, 3)
+    return Histogram(
+        edges=edges.tolist(),
+        mated=np.histogram(scores.mated, edges)[0].tolist(),
+        nonmated=np.histogram(scores.nonmated, edges)[0].tolist(),
+    )

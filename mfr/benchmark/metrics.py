@@ -1,0 +1,252 @@
+"""Exact figures from comparison scores: ROC, TAR at a FAR, AUC, EER, rank-1, ten-fold accuracy.
+
+Scores are cosines (any finite number works); higher is more similar. A *mated* comparison shows
+one person twice, a *non-mated* one two people. A comparison is accepted when score >= threshold,
+so FAR(t) and TAR(t) are the shares of non-mated and mated comparisons that score at least t.
+
+Everything is computed from two sorted arrays by counting, in integers, without building the ROC:
+10^7 scores need a few hundred megabytes and seconds.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mfr.errors import DataError
+
+FOLDS = 10
+"""Folds of LFW View 2 (Huang et al., Labeled Faces in the Wild, UMass TR 07-49, 2007)."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of mated and non-mated comparisons, each sorted rising and all finite.
+
+    Attributes:
+        mated: (m,) scores of one person compared with themselves, m >= 1.
+        nonmated: (n,) scores of two people, n >= 1.
+    """
+
+    mated: NDArray[np.float64]
+    nonmated: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, mated: ArrayLike, nonmated: ArrayLike) -> Scores:
+        """Sort and check scores in any order; the arguments are not changed.
+
+        Raises:
+            DataError: a kind without comparisons, or a score that is NaN or infinite.
+        """
+        return cls(_sorted(mated, "mated"), _sorted(nonmated, "non-mated"))
+
+    def mated_at(self, thresholds: ArrayLike) -> NDArray[np.int64]:
+        """How many mated comparisons score at least each threshold."""
+        return len(self.mated) - np.searchsorted(self.mated, thresholds, side="left")
+
+    def nonmated_at(self, thresholds: ArrayLike) -> NDArray[np.int64]:
+        """How many non-mated comparisons score at least each threshold."""
+        return len(self.nonmated) - np.searchsorted(self.nonmated, thresholds, side="left")
+
+
+@dataclass(frozen=True)
+class Roc:
+    """Points of a receiver operating characteristic, FAR rising.
+
+    Attributes:
+        far: (k,) false accept rates.
+        tar: (k,) true accept rates.
+        thresholds: (k,) falling; accepted means score >= threshold.
+    """
+
+    far: NDArray[np.float64]
+    tar: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FoldAccuracy:
+    """Accuracy over folds, each judged with a threshold chosen on the others.
+
+    Attributes:
+        mean: of the folds' accuracies.
+        standard_error: their standard deviation (ddof = 1) over the root of their number.
+        accuracies: of each fold.
+        thresholds: that each fold was judged with.
+    """
+
+    mean: float
+    standard_error: float
+    accuracies: tuple[float, ...]
+    thresholds: tuple[float, ...]
+
+
+def roc(scores: Scores) -> Roc:
+    """The whole ROC: a point per distinct score, after (0, 0) at threshold infinity.
+
+    Equal scores make one point, as in scikit-learn's ``roc_curve(drop_intermediate=False)``.
+    """
+    distinct = np.unique(np.concatenate([scores.mated, scores.nonmated]))[::-1]
+    thresholds = np.concatenate([[np.inf], distinct])
+    return Roc(
+        far=scores.nonmated_at(thresholds) / len(scores.nonmated),
+        tar=scores.mated_at(thresholds) / len(scores.mated),
+        thresholds=thresholds,
+    )
+
+
+def operating_points(scores: Scores, fars: ArrayLike) -> Roc:
+    """The operating point of each wanted FAR in [0, 1], all exact points of the ROC.
+
+    The rule: the lowest threshold among the observed scores whose FAR is at most the wanted one.
+    With k the largest count for which k / n <= wanted FAR, that is the lowest score above the
+    (k + 1)-th highest non-mated score; where no score lies above it, the next float32.
+    At k = n it is the lowest score of all.
+    The FARs returned are those reached, at most the wanted ones.
+    """
+    wanted = np.asarray(fars, np.float64)
+    count = len(scores.nonmated)
+    allowed = np.floor(wanted * count)
+    # The product may round to the wrong side of an integer; the rule is on k / n.
+    allowed = np.where((allowed + 1) / count <= wanted, allowed + 1, allowed)
+    allowed = np.where(allowed / count > wanted, allowed - 1, allowed).astype(np.int64)
+    refused = scores.nonmated[np.maximum(count - 1 - allowed, 0)]
+    thresholds = np.minimum(
+        _next_above(scores.mated, refused), _next_above(scores.nonmated, refused)
+    )
+    nothing_above = np.isinf(thresholds)
+    thresholds[nothing_above] = np.nextafter(
+        refused[nothing_above].astype(np.float32), np.float32(np.inf)
+    )
+    thresholds[allowed == count] = min(scores.mated[0], scores.nonmated[0])
+    return Roc(
+        far=scores.nonmated_at(thresholds) / count,
+        tar=scores.mated_at(thresholds) / len(scores.mated),
+        thresholds=thresholds,
+    )
+
+
+def resolves(scores: Scores, far: float) -> bool:
+    """Whether there are enough non-mated comparisons to speak of this FAR: n * FAR >= 1."""
+    return 1 / len(scores.nonmated) <= far
+
+
+def auc(scores: Scores) -> float:
+    """Area under the ROC: the chance that a mated score beats a non-mated one, ties half.
+
+    Mann and Whitney, Annals of Mathematical Statistics 18, 1947; counted in integers.
+    """
+    below = np.searchsorted(scores.nonmated, scores.mated, side="left")
+    not_above = np.searchsorted(scores.nonmated, scores.mated, side="right")
+    twice = int(below.sum(dtype=np.int64)) + int(not_above.sum(dtype=np.int64))
+    return twice / (2 * len(scores.mated) * len(scores.nonmated))
+
+
+def eer(scores: Scores) -> float:
+    """Equal error rate: FAR where the ROC, joined by straight lines, meets FAR = 1 - TAR.
+
+    Linear between neighbouring points of `roc`, not on its convex hull. Lies in [0, 1].
+    """
+    m, n = len(scores.mated), len(scores.nonmated)
+
+    def excess(threshold: float) -> int:
+        """(FAR + TAR - 1) m n at the threshold: rises from -m n to m n as the threshold falls."""
+        return int(scores.nonmated_at(threshold)) * m + int(scores.mated_at(threshold)) * n - m * n
+
+    # The segment that crosses ends at the highest score whose excess is not negative. The lowest
+    # score of all accepts everything, so at least one array has such a score.
+    ends = []
+    for values in (scores.mated, scores.nonmated):
+        first_negative = bisect.bisect_left(values, True, key=lambda t: excess(t) < 0)
+        if first_negative > 0:
+            ends.append(values[first_negative - 1])
+    after = float(max(ends))
+    before = float(
+        min(_next_above(scores.mated, after).item(), _next_above(scores.nonmated, after).item())
+    )
+    far_before, far_after = (int(scores.nonmated_at(t)) / n for t in (before, after))
+    crossing = -excess(before) / (excess(after) - excess(before))
+    return far_before + crossing * (far_after - far_before)
+
+
+def rank_one_hits(scores: NDArray[np.floating], mated: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which probes find their person first in the gallery; a tie with a stranger is a miss.
+
+    Args:
+        scores: (probes, gallery).
+        mated: (probes, gallery), whether both show one person; a mate in each row.
+
+    Returns:
+        (probes,) hits; their mean is the rank-1 identification rate.
+    """
+    best_mated = np.where(mated, scores, -np.inf).max(axis=1)
+    best_other = np.where(mated, -np.inf, scores).max(axis=1)
+    hits: NDArray[np.bool_] = best_mated > best_other
+    return hits
+
+
+def fold_accuracy(scores: ArrayLike, same: ArrayLike, folds: ArrayLike) -> FoldAccuracy:
+    """Accuracy as LFW View 2 reports it: each fold by the threshold best on the other folds.
+
+    Thresholds stand midway between neighbouring distinct scores of the other folds (and beyond
+    both ends); among equally good ones the middle one is taken. The standard error is that of
+    Huang et al. (UMass TR 07-49, 2007, Eq. 2): standard deviation (ddof = 1) / sqrt(folds).
+
+    Args:
+        scores: (n,).
+        same: (n,) whether the pair shows one person.
+        folds: (n,) the fold of each pair, at least two different ones.
+    """
+    values = np.asarray(scores, np.float64)
+    truth = np.asarray(same, bool)
+    fold_of = np.asarray(folds)
+    accuracies, thresholds = [], []
+    for fold in np.unique(fold_of):
+        held = fold_of == fold
+        threshold = best_threshold(values[~held], truth[~held])
+        thresholds.append(threshold)
+        accuracies.append(float(((values[held] >= threshold) == truth[held]).mean()))
+    spread = float(np.std(accuracies, ddof=1))
+    return FoldAccuracy(
+        mean=float(np.mean(accuracies)),
+        standard_error=spread / float(np.sqrt(len(accuracies))),
+        accuracies=tuple(accuracies),
+        thresholds=tuple(thresholds),
+    )
+
+
+def best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
+    """The threshold of highest accuracy on these pairs; see `fold_accuracy` for the choice."""
+    distinct = np.unique(scores)
+    candidates = np.concatenate(
+        [[distinct[0] - 1], (distinct[:-1] + distinct[1:]) / 2, [distinct[-1] + 1]]
+    )
+    mated, nonmated = np.sort(scores[same]), np.sort(scores[~same])
+    right = (
+        len(mated)
+        - np.searchsorted(mated, candidates, side="left")
+        + np.searchsorted(nonmated, candidates, side="left")
+    )
+    best = np.flatnonzero(right == right.max())
+    return float(candidates[best[(len(best) - 1) // 2]])
+
+
+def _sorted(values: ArrayLike, kind: str) -> NDArray[np.float64]:
+    array = np.asarray(values)
+    if array.size == 0:
+        raise DataError(
+            f"There are no {kind} comparisons to measure: use data with more people and images."
+        )
+    if not np.isfinite(array).all():
+        raise DataError(f"A {kind} score is NaN or infinite: use a model with finite weights.")
+    return np.sort(array, axis=None).astype(np.float64)
+
+
+def _next_above(rising: NDArray[np.float64], values: ArrayLike) -> NDArray[np.float64]:
+    """The lowest element above each value, infinity where there is none."""
+    positions = np.searchsorted(rising, values, side="right")
+    found = rising[np.minimum(positions, len(rising) - 1)]
+    return np.where(positions < len(rising), found, np.inf)

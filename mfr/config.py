@@ -1,0 +1,114 @@
+"""A run, as one TOML file: what is trained, on what, how, and with which numbers of the paper."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from mfr import atomic
+from mfr.data.augment import AugmentConfig
+from mfr.errors import ConfigError
+from mfr.losses.margin import MARGIN as COSFACE_MARGIN
+from mfr.losses.soft_classification import SCALE
+from mfr.losses.triplet import MARGIN as TRIPLET_MARGIN
+from mfr.meta.mfr import ALPHA, BETA, GAMMA
+from mfr.meta.mldg import QUERY_WEIGHT
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MethodName = Literal["mfr", "mldg", "agg", "agg-rnd", "triplet"]
+METHODS: Final = get_args(MethodName)
+
+
+class RunConfig(BaseModel):
+    """Everything a run depends on; defaults are Guo et al.'s (CVPR 2020, section 4.1).
+
+    The method decides which numbers are used: ``alpha`` by mfr and mldg, ``gamma`` by mfr,
+    the margins by agg and triplet.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path = Field(description="dataset directory")
+    sources: list[str] = Field(min_length=1, description="source domains")
+    method: MethodName = "mfr"
+    backbone: str | None = Field(default=None, description="network; that of init if not given")
+    init: Path | None = Field(default=None, description="weights to start from; random if none")
+    steps: int = Field(default=3000, ge=1)
+    identities: int = Field(default=128, ge=2, description="B, identities a side of an episode")
+    alpha: float = Field(default=ALPHA, ge=0, allow_inf_nan=False, description="inner rate")
+    beta: float = Field(default=BETA, gt=0, allow_inf_nan=False, description="outer rate")
+    gamma: float = Field(default=GAMMA, ge=0, le=1, description="weight of meta-train")
+    query_weight: float = Field(default=QUERY_WEIGHT, ge=0, description="mldg's beta")
+    first_order: bool = False
+    halve_every: int = Field(default=1000, ge=1, description="steps between halvings of the rates")
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0, allow_inf_nan=False)
+    scale: float = Field(default=SCALE, gt=0, description="s")
+    prototype_gradient: bool = Field(default=True, description="differentiate W in Eq. 2")
+    cosface_margin: float = Field(default=COSFACE_MARGIN, ge=0, lt=1)
+    triplet_margin: float = Field(default=TRIPLET_MARGIN, gt=0)
+    augment: AugmentConfig = AugmentConfig()
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    device: str = "cpu"
+    workers: int = Field(default=1, ge=0, description="processes that prepare images")
+    crop_memory: float = Field(default=4.0, ge=0, description="GiB that crops may take in memory")
+    validate_every: int = Field(default=500, ge=1)
+    checkpoint_every: int = Field(default=100, ge=1)
+
+    @field_validator("data", "init")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        # A run can be resumed from another directory.
+        return None if path is None else path.expanduser().absolute()
+
+
+def make_run_config(values: dict[str, Any]) -> RunConfig:
+    """Check ``values`` and fill in the defaults.
+
+    Raises:
+        ConfigError: naming each value that cannot be used.
+    """
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
+        )
+        raise ConfigError(f"The run cannot be configured so ({problems}): correct it.") from error
+
+
+def read_run_values(path: str | Path) -> dict[str, Any]:
+    """The values of a run file as written, unchecked, for options to override.
+
+    Raises:
+        ConfigError: missing or not TOML.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot read the run file {path} ({error.strerror}): check it."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The run file {path} is not TOML ({error}): correct it.") from error
+
+
+def read_run_config(path: str | Path) -> RunConfig:
+    """Read and check a run file. Raises ConfigError."""
+    return make_run_config(read_run_values(path))
+
+
+def write_run_config(path: str | Path, config: RunConfig) -> None:
+    """Write a run file atomically; `read_run_config` gives an equal config back."""
+    values = config.model_dump(mode="json", exclude_none=True)
+    atomic.write_text(path, tomli_w.dumps(values))

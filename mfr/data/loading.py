@@ -1,0 +1,126 @@
+"""Crops from disk to arrays: all at once for evaluation, or step by step ahead of training."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+
+from mfr.data.manifest import Manifest
+from mfr.errors import DataError, ImageError
+from mfr.geometry import CROP_SIZE
+from mfr.images import read_image
+
+T = TypeVar("T")
+
+
+def load_crop(path: Path) -> NDArray[np.uint8]:
+    """One aligned crop, (112, 112, 3) RGB.
+
+    Raises:
+        DataError: missing, damaged or of another size.
+    """
+    try:
+        crop = read_image(path)
+    except ImageError as error:
+        raise DataError(
+            f"The crop {path} is missing or damaged: delete it and run 'mfr data align' again."
+        ) from error
+    if crop.shape != (CROP_SIZE, CROP_SIZE, 3):
+        raise DataError(
+            f"The crop {path} is {crop.shape[1]}x{crop.shape[0]} pixels, not "
+            f"{CROP_SIZE}x{CROP_SIZE}: run 'mfr data align' again."
+        )
+    return crop
+
+
+def load_crops(manifest: Manifest) -> NDArray[np.uint8]:
+    """All crops of ``manifest``, (N, 112, 112, 3) RGB in row order; 37 632 bytes each.
+
+    Raises:
+        DataError: a row has no crop, or a crop is missing, damaged or of another size.
+    """
+    paths = manifest.crop_paths()
+    crops = np.empty((len(paths), CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for row, crop in enumerate(pool.map(load_crop, paths)):
+            crops[row] = crop
+    return crops
+
+
+class CropStore:
+    """Crops by row: held in memory when they fit, read from disk when they do not.
+
+    Args:
+        manifest: rows with crops.
+        memory: bytes that crops may take in memory.
+    """
+
+    def __init__(self, manifest: Manifest, memory: int) -> None:
+        self._paths = manifest.crop_paths()
+        fits = len(self._paths) * CROP_SIZE * CROP_SIZE * 3 <= memory
+        self._crops = load_crops(manifest) if fits else None
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Crops of ``rows`` (n,): (n, 112, 112, 3) RGB, a copy."""
+        if self._crops is not None:
+            return self._crops[rows]
+        return np.stack([load_crop(self._paths[row]) for row in rows])
+
+
+class StepLoader(Generic[T]):
+    """Prepares the data of coming steps in background processes, in order.
+
+    Preparing is a function of the step's number alone, so what a step sees depends neither on the
+    number of processes nor on where training was resumed.
+
+    Args:
+        prepare: step -> data of tensors (nested in tuples or lists) that step sees.
+        workers: processes; 0 prepares in the training process when asked.
+    """
+
+    def __init__(self, prepare: Callable[[int], T], workers: int) -> None:
+        self._prepare = prepare
+        self._workers = workers
+
+    def steps(self, first: int, last: int) -> Iterator[T]:
+        """The data of the steps first, ..., last - 1."""
+        loader: Iterable[T] = DataLoader(
+            _Steps(self._prepare, range(first, last)),
+            batch_size=None,
+            shuffle=False,
+            num_workers=self._workers,
+            worker_init_fn=_quiet_worker if self._workers else None,
+            prefetch_factor=2 if self._workers else None,
+            multiprocessing_context="fork" if self._workers else None,
+        )
+        return iter(loader)
+
+
+class _Steps(Dataset[T]):
+    def __init__(self, prepare: Callable[[int], T], steps: Sequence[int]) -> None:
+        self._prepare, self._numbers = prepare, steps
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: int) -> T:
+        return self._prepare(self._numbers[index])
+
+
+def _quiet_worker(_: int) -> None:
+    # Ctrl-C goes to the whole process group; the trainer alone answers it. One thread a process:
+    # the trainer needs the other cores, and threads started before a fork do not survive it.
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)

@@ -1,0 +1,38 @@
+"""Random orders that are the same on every machine and in every version of numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Philox
+from numpy.typing import NDArray
+
+
+class RandomBits:
+    """A stream named by a seed and coordinates, such as a step and an episode.
+
+    NumPy keeps the raw bits of its bit generators unchanged between versions, but not what
+    ``Generator.permutation`` or ``choice`` make of them; so only the bits are used. A stream is
+    found from its name alone, without drawing what came before it: that is what makes sampling
+    resumable and shardable.
+
+    Args:
+        seed: of the run.
+        coordinates: up to three non-negative integers; other coordinates, other stream.
+    """
+
+    def __init__(self, seed: int, *coordinates: int) -> None:
+        # The low word of the counter is left at 0: the stream itself counts there.
+        words = [0, *coordinates] + [0] * (3 - len(coordinates))
+        self._bits = Philox(counter=np.array(words, np.uint64), key=np.array([seed, 0], np.uint64))
+
+    def order(self, count: int) -> NDArray[np.int64]:
+        """A uniformly random order of ``range(count)``, (count,)."""
+        return np.argsort(self._bits.random_raw(count), kind="stable")
+
+    def below(self, limit: int) -> int:
+        """A uniformly random integer in [0, limit). The bias is below limit / 2^64."""
+        return int(self._bits.random_raw()) * limit >> 64
+
+    def seed(self) -> int:
+        """A seed in [0, 2^32) for someone else's generator."""
+        return self.below(2**32)

@@ -1,0 +1,254 @@
+"""Which images a step sees: the domain-level sampling of Guo et al. (CVPR 2020, section 3.2).
+
+Rows are indices into the (filtered) manifest the pool was made from. Everything drawn is a
+function of (seed, step, episode) alone: the same on every machine, resumable at any step without
+replaying, shardable without talking.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfr.data.manifest import Manifest
+from mfr.data.random_bits import RandomBits
+from mfr.errors import DataError
+
+# The third coordinate keeps the streams of different uses apart.
+_EPISODE, _SPLIT, _PAIRS, _EPOCH = range(4)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One identity of one domain.
+
+    Attributes:
+        domain: position of its domain in the pool's ``domains``.
+        person: the human behind it; the same in other domains.
+        rows: (n,) its images' rows, n >= 2.
+        label: its class, counted over all domains of the pool.
+    """
+
+    domain: int
+    person: str
+    rows: NDArray[np.int64]
+    label: int
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Two different images of each of B identities.
+
+    Attributes:
+        gallery: (B,) rows.
+        probe: (B,) rows.
+        domains: (B,) positions in the pool's ``domains``.
+    """
+
+    gallery: NDArray[np.int64]
+    probe: NDArray[np.int64]
+    domains: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.gallery)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One split of the source domains: the meta-train pairs and the meta-test pairs."""
+
+    meta_train: PairBatch
+    meta_test: PairBatch
+
+
+class IdentityPool:
+    """The identities a run may draw: those of the source domains with two images or more.
+
+    Args:
+        manifest: rows with crops, already of the training split.
+        domains: the source domains, in the user's order.
+
+    Attributes:
+        domains: the source domains' names.
+        identities: by domain, sorted by name, so that row order of the manifest does not matter.
+        left_out: identities by domain that have a single image and are never drawn.
+
+    Raises:
+        DataError: a domain is named twice or has fewer than two usable identities.
+    """
+
+    def __init__(self, manifest: Manifest, domains: Sequence[str]) -> None:
+        if len(set(domains)) != len(domains):
+            raise DataError(
+                f"A source domain is named twice in {', '.join(domains)}: name it once."
+            )
+        self.domains = list(domains)
+        rows_of: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
+        person_of: dict[tuple[str, str], str] = {}
+        columns = (manifest.column(name) for name in ("domain", "identity", "person", "path"))
+        for row, (domain, identity, person, path) in enumerate(zip(*columns, strict=True)):
+            rows_of[domain, identity].append((path, row))
+            person_of[domain, identity] = person
+        self.identities: list[list[Identity]] = [[] for _ in domains]
+        self.left_out = dict.fromkeys(domains, 0)
+        label = 0
+        position = {domain: i for i, domain in enumerate(domains)}
+        for key in sorted(key for key in rows_of if key[0] in position):
+            if len(rows_of[key]) < 2:
+                self.left_out[key[0]] += 1
+                continue
+            rows = np.array([row for _, row in sorted(rows_of[key])], np.int64)
+            place = position[key[0]]
+            self.identities[place].append(Identity(place, person_of[key], rows, label))
+            label += 1
+        self.classes = label
+        for domain, found in zip(domains, self.identities, strict=True):
+            if len(found) < 2:
+                raise DataError(
+                    f"The domain '{domain}' has {len(found)} training people with two aligned "
+                    "images or more, 2 are needed: import more images or leave the domain out."
+                )
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(n,) all rows that may be drawn, by domain and identity."""
+        return np.concatenate([i.rows for domain in self.identities for i in domain])
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,) the class of each of ``rows``."""
+        each = [np.full(len(i.rows), i.label) for domain in self.identities for i in domain]
+        return np.concatenate(each)
+
+
+class EpisodeSampler:
+    """MFR's meta-batches: N episodes, domain i being meta-test in episode i.
+
+    The rules, each tested:
+
+    - B identities come from the meta-test domain and B from the others, spread evenly; what does
+      not divide evenly goes to domains drawn anew each episode.
+    - An identity stands in an episode at most once. A domain with fewer than its share gives all
+      it has and the others make up for it; if even that is short of B, the episode is smaller.
+    - A person stands in an episode at most once, also when identities in several domains are
+      theirs: meta-test people are always unseen in their episode's meta-train.
+    - One source domain cannot be split: that is refused.
+
+    Args:
+        pool: the identities to draw from.
+        size: B, identities a side.
+        seed: of the run.
+
+    Raises:
+        DataError: fewer than two source domains, or too few people to fill both sides.
+    """
+
+    def __init__(self, pool: IdentityPool, size: int, seed: int) -> None:
+        if len(pool.domains) < 2:
+            raise DataError(
+                "Meta learning splits the source domains and so needs at least two: name more "
+                "--sources, or train with --method agg or triplet."
+            )
+        self.pool = pool
+        self.size = size
+        self.seed = seed
+        people = [{one.person for one in domain} for domain in pool.identities]
+        for i, domain in enumerate(pool.domains):
+            others = set().union(*people[:i], *people[i + 1 :])
+            # The worst draw for meta-train is a meta-test side full of people it shares.
+            left = len(others) - min(size, len(others & people[i]))
+            if size < 2 or len(people[i]) < 2 or left < 2:
+                raise DataError(
+                    f"With '{domain}' as meta-test domain an episode could have fewer than two "
+                    "people on a side (one person may not stand on both): add people or domains, "
+                    "or change --identities."
+                )
+
+    def meta_batch(self, step: int, *, rank: int = 0, world_size: int = 1) -> Iterator[Episode]:
+        """The episodes of ``step`` that process ``rank`` of ``world_size`` takes.
+
+        Process r takes the episodes r, r + world_size, ...: together all, each once.
+        """
+        for i in range(rank, len(self.pool.domains), world_size):
+            yield self._draw(RandomBits(self.seed, step, i, _EPISODE), i)
+
+    def random_split(self, step: int) -> Episode:
+        """One episode with a random meta-test domain (MLDG; Li et al., AAAI 2018)."""
+        bits = RandomBits(self.seed, step, 0, _SPLIT)
+        return self._draw(bits, bits.below(len(self.pool.domains)))
+
+    def _draw(self, bits: RandomBits, held_out: int) -> Episode:
+        taken: set[str] = set()
+        others = [i for i in range(len(self.pool.domains)) if i != held_out]
+        meta_test = _draw_identities(bits, self.pool, [held_out], self.size, taken)
+        meta_train = _draw_identities(bits, self.pool, others, self.size, taken)
+        return Episode(_draw_pairs(bits, meta_train), _draw_pairs(bits, meta_test))
+
+
+class PairSampler:
+    """Pairs of all source domains together, spread evenly (for triplets). Rules as for episodes."""
+
+    def __init__(self, pool: IdentityPool, size: int, seed: int) -> None:
+        self.pool, self.size, self.seed = pool, size, seed
+
+    def pairs(self, step: int) -> PairBatch:
+        """The pairs of ``step``: ``size`` identities over all domains, or as many as there are."""
+        bits = RandomBits(self.seed, step, 0, _PAIRS)
+        everywhere = list(range(len(self.pool.domains)))
+        return _draw_pairs(bits, _draw_identities(bits, self.pool, everywhere, self.size, set()))
+
+
+class ImageSampler:
+    """Single images of the aggregated domains, each once an epoch in a fresh random order."""
+
+    def __init__(self, pool: IdentityPool, size: int, seed: int) -> None:
+        self.rows, self.labels = pool.rows, pool.labels
+        self.size, self.seed = size, seed
+
+    def images(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows (size,) and classes (size,) of ``step``; a batch may straddle two epochs."""
+        count = len(self.rows)
+        places = np.arange(step * self.size, (step + 1) * self.size)
+        chosen = np.empty(self.size, np.int64)
+        for epoch in np.unique(places // count):
+            here = places // count == epoch
+            order = RandomBits(self.seed, int(epoch), 0, _EPOCH).order(count)
+            chosen[here] = order[places[here] % count]
+        return self.rows[chosen], self.labels[chosen]
+
+
+def _draw_identities(
+    bits: RandomBits, pool: IdentityPool, domains: Sequence[int], size: int, taken: set[str]
+) -> list[Identity]:
+    """Up to ``size`` identities spread evenly over ``domains``; their people join ``taken``.
+
+    The domains take turns, in an order drawn once, until the episode is full or all are empty:
+    so shares differ by at most one unless a domain runs out.
+    """
+    queues = [
+        iter([pool.identities[d][i] for i in bits.order(len(pool.identities[d]))])
+        for d in (domains[i] for i in bits.order(len(domains)))
+    ]
+    drawn: list[Identity] = []
+    while queues and len(drawn) < size:
+        for queue in list(queues):
+            identity = next((one for one in queue if one.person not in taken), None)
+            if identity is None:
+                queues.remove(queue)
+                continue
+            taken.add(identity.person)
+            drawn.append(identity)
+            if len(drawn) == size:
+                break
+    return drawn
+
+
+def _draw_pairs(bits: RandomBits, identities: Sequence[Identity]) -> PairBatch:
+    pairs = np.array([one.rows[bits.order(len(one.rows))[:2]] for one in identities], np.int64)
+    pairs = pairs.reshape(-1, 2)
+    domains = np.array([one.domain for one in identities], np.int64)
+    return PairBatch(pairs[:, 0], pairs[:, 1], domains)

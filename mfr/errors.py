@@ -1,0 +1,41 @@
+"""The mistakes a user can make, each told in one sentence that says what to do about it.
+
+Raise the child that names the room where the cause is known. The command line prints the sentence
+and exits 2; nothing else in the library prints or exits.
+"""
+
+
+class MfrError(Exception):
+    """Something the user can put right; ``str(error)`` is one sentence that says how."""
+
+
+class ImageError(MfrError):
+    """A file that is no image, is damaged, or is larger than the limits allow."""
+
+
+class FaceError(MfrError):
+    """A photograph without a usable face, or with several where one was needed."""
+
+
+class DataError(MfrError):
+    """A dataset or manifest that is missing, inconsistent or too small for what was asked."""
+
+
+class ModelError(MfrError):
+    """A model or weight file that is missing, damaged, foreign or unfit for what was asked."""
+
+
+class ConfigError(MfrError):
+    """A run file or an option with a value that cannot be used."""
+
+
+class TrainingError(MfrError):
+    """Training that cannot start, go on or be resumed."""
+
+
+class GalleryError(MfrError):
+    """A gallery that is missing, damaged, of another model, or lacks the named identity."""
+
+
+class WriteError(MfrError):
+    """A file that could not be written: no space, no permission, no such place."""

@@ -1,0 +1,211 @@
+"""The model file: one ``.safetensors`` whose header holds a JSON record of everything but weights.
+
+The record says how to rebuild the network, how a crop enters it, how its scores are calibrated and
+where it came from. Nothing in it is executable, and nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from mfr import atomic
+from mfr.errors import ModelError
+
+VERSION: Final = 1
+
+
+class Calibration(BaseModel):
+    """What scores mean: the false match rate (FMR) behind each threshold, measured on people.
+
+    ``thresholds`` fall as ``fmrs`` rise: FMR(t) is the share of non-mated comparisons that score
+    at least t. Rates below ``1 / comparisons`` were not observable and are not claimed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    thresholds: list[float] = Field(min_length=1)
+    fmrs: list[float] = Field(min_length=1)
+    comparisons: int = Field(gt=0, description="non-mated comparisons it was measured on")
+    people: int = Field(gt=1)
+    source: str = Field(description="the domains and split it was measured on")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Calibration:
+        thresholds, fmrs = np.array(self.thresholds), np.array(self.fmrs)
+        if len(thresholds) != len(fmrs):
+            raise ValueError("thresholds and fmrs differ in length")
+        if not (np.isfinite(thresholds).all() and np.isfinite(fmrs).all()):
+            raise ValueError("thresholds and fmrs must be finite")
+        if (np.diff(thresholds) >= 0).any() or (np.diff(fmrs) <= 0).any():
+            raise ValueError("thresholds must fall and fmrs rise")
+        return self
+
+    def threshold_at(self, fmr: float) -> float:
+        """The threshold whose measured FMR is at most ``fmr``: the largest such rate we have.
+
+        Raises:
+            ModelError: ``fmr`` is below what the calibration could observe.
+        """
+        position = int(np.searchsorted(self.fmrs, fmr, side="right")) - 1
+        if position < 0:
+            raise ModelError(
+                f"This model's calibration cannot tell a false-match rate of {fmr:g}: the lowest "
+                f"it measured is {self.fmrs[0]:.2g} ({self.comparisons} comparisons of "
+                f"{self.people} people); ask for a higher --fmr or calibrate on more people."
+            )
+        return self.thresholds[position]
+
+    def fmr_at(self, score: float) -> float:
+        """The measured FMR of threshold ``score``, interpolated on log FMR; ends are clamped."""
+        rising = self.thresholds[::-1]
+        return float(np.exp(np.interp(score, rising, np.log(self.fmrs[::-1]))))
+
+
+class CropGeometry(BaseModel):
+    """How a 112 x 112 crop becomes the network's input.
+
+    ``columns`` (first, last + 1) are cut out first, for networks that take a narrower face; the
+    rest is resized bilinearly to ``height`` x ``width`` where it differs; pixels then enter as
+    (x - mean) / scale.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: int = Field(default=112, gt=0)
+    width: int = Field(default=112, gt=0)
+    columns: tuple[int, int] = (0, 112)
+    mean: float = 127.5
+    scale: float = Field(default=128.0, gt=0)
+
+
+class ModelRecord(BaseModel):
+    """Everything about a model but its weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["mfr-model"] = "mfr-model"
+    version: int = VERSION
+    backbone: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    geometry: CropGeometry = CropGeometry()
+    embedding_size: int = Field(gt=0, description="of one view, before flip fusion")
+    flip_fusion: bool = True
+    centred: bool = Field(default=False, description="a feature mean is stored and subtracted")
+    calibration: Calibration | None = None
+    recipe: dict[str, Any] = Field(default_factory=dict, description="how it was trained")
+    data: dict[str, Any] = Field(default_factory=dict, description="what it was trained on")
+    model_hash: str = Field(default="", description="of all that shapes an embedding")
+
+
+def hash_model(record: ModelRecord, tensors: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over all that shapes an embedding: weights, backbone, geometry, fusion, centring.
+
+    Calibration, recipe and data summary are left out: galleries stay valid when they change.
+    """
+    shaping = record.model_dump(
+        include={"backbone", "arguments", "geometry", "embedding_size", "flip_fusion", "centred"}
+    )
+    digest = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def write_model(
+    path: str | Path, record: ModelRecord, tensors: Mapping[str, torch.Tensor]
+) -> ModelRecord:
+    """Write a model file atomically and return its record with the hash filled in.
+
+    Raises:
+        ModelError: a weight is NaN or infinite; such a model is not worth a file.
+        WriteError: the disk is full or the place not writable.
+    """
+    check_finite(path, tensors)
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    record = record.model_copy(update={"model_hash": hash_model(record, stored)})
+    with atomic.replacing(path) as temporary:
+        save_file(stored, temporary, metadata={"mfr": record.model_dump_json()})
+    return record
+
+
+def read_model(path: str | Path) -> tuple[ModelRecord, dict[str, torch.Tensor]]:
+    """Read and check a model file; tensors on the CPU.
+
+    Raises:
+        ModelError: missing, truncated, foreign, of another version, altered (its hash does not
+            match), or with weights that are not finite.
+    """
+    path = Path(path)
+    record = read_record(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{path} is truncated or damaged: copy it again from its source."
+        ) from error
+    check_finite(path, tensors)
+    if record.model_hash != hash_model(record, tensors):
+        raise ModelError(
+            f"{path} was altered after it was written (its hash does not match): "
+            "use the original file."
+        )
+    return record, tensors
+
+
+def read_record(path: str | Path) -> ModelRecord:
+    """Read only the record of a model file. Raises as `read_model` does."""
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"There is no model file {path}: check the path.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except PermissionError as error:
+        raise ModelError(f"{path} cannot be read: give yourself permission to read it.") from error
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{path} is not a whole .safetensors file: if it is a checkpoint of another program, "
+            "name its network with --backbone; otherwise copy it again from its source."
+        ) from error
+    if "mfr" not in metadata:
+        raise ModelError(
+            f"{path} holds weights but no MFR record: name its network with --backbone."
+        )
+    try:
+        raw = json.loads(metadata["mfr"])
+        version = raw.get("version")
+        if version != VERSION:
+            raise ModelError(
+                f"{path} is of model format {version}, this program reads {VERSION}: "
+                "install the mfr that wrote it."
+            )
+        return ModelRecord.model_validate(raw)
+    except (ValidationError, ValueError, AttributeError) as error:
+        raise ModelError(f"The record in {path} is damaged: use the original file.") from error
+
+
+def check_finite(path: str | Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuse weights with NaN or infinity.
+
+    Raises:
+        ModelError: naming the first such tensor.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelError(
+                f"{path}: the tensor '{name}' has NaN or infinite values: use an earlier "
+                "checkpoint or another file."
+            )

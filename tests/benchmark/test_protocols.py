@@ -1,0 +1,199 @@
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mfr.benchmark.metrics import Scores, auc
+from mfr.benchmark.protocols import benchmark_domain, benchmark_lfw
+from mfr.data.loading import load_crops
+from mfr.errors import ConfigError, DataError, ModelError
+from tests.benchmark.conftest import FakeEncoder, make_dataset
+from tests.benchmark.test_lfw import pairs_text
+
+
+def timeless(report):
+    return report.model_copy(update={"created": ""})
+
+
+def test_gallery_probe_counts(dataset, encoder):
+    # Three people each with 1, 2, 3 and 4 images: 30 images, 12 in the gallery, 18 probes.
+    report = benchmark_domain(encoder, dataset, "lfw", resamples=50, command="mfr benchmark ...")
+    counts = report.counts
+    assert (counts.people, counts.images, counts.probes, counts.distractors) == (12, 30, 18, 3)
+    assert (counts.mated, counts.nonmated) == (18, 18 * 11)
+    assert sum(report.histogram.mated) == 18
+    assert sum(report.histogram.nonmated) == 198
+    assert report.figure("tar@far=0.01").value is not None
+    for key in ("tar@far=0.001", "tar@far=0.0001"):
+        figure = report.figure(key)
+        assert figure.value is None and figure.interval is None
+        assert "198 non-mated comparisons cannot tell a FAR below 0.51%" in figure.reason
+    for figure in report.figures:
+        if figure.value is not None:
+            low, high = figure.interval
+            assert 0 <= low <= high <= 1
+    assert report.command == "mfr benchmark ..."
+    assert report.warnings == []
+
+
+def test_all_pairs_agree_with_a_plain_computation(dataset, encoder):
+    report = benchmark_domain(encoder, dataset, "lfw", protocol="all-pairs", resamples=10)
+    embeddings = encoder.embed(load_crops(dataset))
+    person = np.array(dataset.column("person"))
+    i, j = np.triu_indices(len(person), 1)
+    scores, same = (embeddings[i] * embeddings[j]).sum(axis=1), person[i] == person[j]
+    assert report.counts.mated == same.sum()
+    assert report.figure("auc").value == pytest.approx(auc(Scores.of(scores[same], scores[~same])))
+    with pytest.raises(DataError, match="choose one of"):
+        report.figure("rank1")
+    worst = [m.score for m in report.mistakes if m.kind == "nonmated"]
+    np.testing.assert_allclose(worst, np.sort(scores[~same])[::-1][:8], atol=1e-6)
+    worst = [m.score for m in report.mistakes if m.kind == "mated"]
+    np.testing.assert_allclose(worst, np.sort(scores[same])[:8], atol=1e-6)
+
+
+@pytest.mark.parametrize("protocol", ["gallery-probe", "all-pairs"])
+def test_report_does_not_depend_on_row_order_but_on_the_seed(dataset, encoder, protocol):
+    order = np.random.default_rng(0).permutation(len(dataset))
+    shuffled = replace(dataset, table=dataset.table.take(pa.array(order)))
+    first, second, other = (
+        benchmark_domain(encoder, data, "lfw", protocol=protocol, seed=seed, resamples=20)
+        for data, seed in ((dataset, 0), (shuffled, 0), (dataset, 1))
+    )
+    assert timeless(first) == timeless(second)
+    assert first.figures != other.figures
+
+
+def test_perfect_encoder(tmp_path, encoder):
+    data = make_dataset(tmp_path, {f"p{i}": 3 for i in range(15)}, noise=0)
+    report = benchmark_domain(encoder, data, "lfw", resamples=50)
+    expected = {"tar@far=0.01": 1, "auc": 1, "eer": 0, "rank1": 1}
+    for key, value in expected.items():
+        assert report.figure(key).value == value
+        assert report.figure(key).interval == (value, value)
+
+
+def test_chance_encoder(tmp_path, encoder):
+    # Patterns drowned in noise of the same kind for everybody: scores tell nothing.
+    data = make_dataset(tmp_path, {f"p{i}": 1 for i in range(120)}, noise=0)
+    data = data.with_columns(
+        {name: [f"q{i % 30}" for i in range(120)] for name in ("person", "identity")}
+    )
+    report = benchmark_domain(encoder, data, "lfw", protocol="all-pairs", resamples=200)
+    low, high = report.figure("auc").interval
+    assert low < 0.5 < high
+    assert report.figure("eer").value == pytest.approx(0.5, abs=0.1)
+
+
+def test_one_person_under_two_identities_is_mated(tmp_path, encoder):
+    data = make_dataset(tmp_path, {"ada": 2, "ada2": 2, "bob": 2}, noise=20)
+    data = data.with_columns({"person": ["ada"] * 4 + ["bob"] * 2})
+    counts = benchmark_domain(encoder, data, "lfw", resamples=5).counts
+    # Gallery: ada, ada2, bob. Each of ada's two probes meets both of her gallery images.
+    assert (counts.people, counts.mated, counts.nonmated) == (2, 5, 4)
+
+
+def test_images_without_crops_are_left_out_and_told(dataset, encoder):
+    crops, alignments = dataset.column("crop"), dataset.column("alignment")
+    crops[-1], alignments[-1], alignments[0] = None, "missed", "resized"
+    report = benchmark_domain(
+        encoder, dataset.with_columns({"crop": crops, "alignment": alignments}), "lfw", resamples=5
+    )
+    assert (report.counts.left_out, report.counts.images) == (1, 29)
+    assert "1 of 30 images have no crop" in report.warnings[0]
+    assert "In 1 of 29 images no face was found" in report.warnings[1]
+
+
+def test_a_domain_trained_on_is_called_so(dataset):
+    seen = FakeEncoder(sources=["lfw"])
+    report = benchmark_domain(seen, dataset, "lfw", resamples=5)
+    assert "no unseen domain" in report.warnings[0]
+    val = dataset.with_columns({"split": ["val"] * len(dataset)})
+    report = benchmark_domain(seen, val, "lfw", split="val", resamples=5)
+    assert "not unseen" in report.warnings[0]
+
+
+def test_the_smallest_benchmark_there_is(tmp_path, encoder):
+    data = make_dataset(tmp_path, {"ada": 2, "bob": 1}, noise=1)
+    report = benchmark_domain(encoder, data, "lfw", resamples=20)
+    assert (report.counts.mated, report.counts.nonmated) == (1, 1)
+    assert (report.figure("auc").value, report.figure("tar@far=0.01").value) == (1.0, None)
+    report.write(tmp_path / "report")
+
+
+def test_without_resamples_there_are_no_intervals(dataset, encoder):
+    report = benchmark_domain(encoder, dataset, "lfw", resamples=0)
+    assert all(figure.interval is None for figure in report.figures)
+    assert report.roc.low is None
+
+
+def test_what_cannot_be_benchmarked_is_refused(dataset, encoder, tmp_path):
+    with pytest.raises(DataError, match="Unknown domain"):
+        benchmark_domain(encoder, dataset, "mars")
+    with pytest.raises(DataError, match="no images in split val"):
+        benchmark_domain(encoder, dataset, "lfw", split="val")
+    with pytest.raises(ConfigError, match="Unknown protocol"):
+        benchmark_domain(encoder, dataset, "lfw", protocol="best")
+    with pytest.raises(ConfigError, match="resamples"):
+        benchmark_domain(encoder, dataset, "lfw", resamples=-1)
+    one = make_dataset(tmp_path / "one", {"ada": 3}, noise=1)
+    with pytest.raises(DataError, match="one person only"):
+        benchmark_domain(encoder, one, "lfw")
+    single = make_dataset(tmp_path / "single", {"ada": 1, "bob": 1}, noise=1)
+    with pytest.raises(DataError, match="only one image"):
+        benchmark_domain(encoder, single, "lfw")
+    with pytest.raises(DataError, match="two images"):
+        benchmark_domain(encoder, single, "lfw", protocol="all-pairs")
+    bare = dataset.with_columns(
+        {"crop": [None] * len(dataset), "alignment": ["pending"] * len(dataset)}
+    )
+    with pytest.raises(DataError, match="mfr data align"):
+        benchmark_domain(encoder, bare, "lfw")
+
+
+def test_embeddings_that_are_not_finite_are_refused(dataset, encoder):
+    encoder.projection = encoder.projection * np.nan
+    with pytest.raises(ModelError, match="no finite embedding"):
+        benchmark_domain(encoder, dataset, "lfw")
+
+
+@pytest.fixture
+def lfw(tmp_path):
+    """Twenty people, a list of ten folds with one pair of each kind, and their manifest."""
+    path = tmp_path / "pairs.txt"
+    path.write_text("\n".join(pairs_text()))
+    people = {f"{name}_{fold}": 3 for fold in range(10) for name in ("Ada", "Bob")}
+    return make_dataset(tmp_path, people, noise=3, split=None), path
+
+
+def test_lfw_ten_folds(lfw, encoder):
+    data, path = lfw
+    report = benchmark_lfw(encoder, data, path, resamples=50)
+    accuracy = report.figure("accuracy")
+    assert (accuracy.value, accuracy.standard_error) == (1.0, 0.0)
+    assert (report.counts.mated, report.counts.nonmated, report.counts.people) == (10, 10, 20)
+    assert report.figure("tar@far=0.01").value is None
+    assert report.split is None
+
+
+def test_lfw_reports_every_training_on_it(lfw):
+    data, path = lfw
+    report = benchmark_lfw(FakeEncoder(sources=["lfw"]), data, path, resamples=5)
+    assert "not unseen" in report.warnings[0]
+
+
+def test_lfw_missing_images_are_named(lfw, encoder):
+    data, path = lfw
+    keep = [name != "Ada_3" for name in data.column("identity")]
+    with pytest.raises(DataError, match=r"lacks 2 of the 30 images .*Ada_3_0001, Ada_3_0002"):
+        benchmark_lfw(encoder, replace(data, table=data.table.filter(pa.array(keep))), path)
+
+
+def test_lfw_needs_every_crop(lfw, encoder):
+    data, path = lfw
+    crops, alignments = data.column("crop"), data.column("alignment")
+    crops[0], alignments[0] = None, "missed"
+    bare = data.with_columns({"crop": crops, "alignment": alignments})
+    with pytest.raises(DataError, match=r"1 of the 30 .*Ada_0_0001.*--on-miss resize"):
+        benchmark_lfw(encoder, bare, path)

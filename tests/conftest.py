@@ -1,0 +1,18 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data for tests that need it; skips where there is none."""
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    data = Path(os.environ.get("MFR_SHARED", beside)) / "data"
+    if not data.is_dir():
+        pytest.skip(f"no real data at {data}: set MFR_SHARED to the folder that holds data/")
+    return data

@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mfr.data.loading import CropStore, StepLoader, load_crops
+from mfr.errors import DataError
+from tests.datasets import write_dataset
+
+
+def test_memory_and_disk_give_the_same_crops_in_row_order(tmp_path):
+    manifest = write_dataset(tmp_path, {"a": 3, "b": 2})
+    crops = load_crops(manifest)
+    for path, crop in zip(manifest.crop_paths(), crops, strict=True):
+        assert (np.asarray(Image.open(path)) == crop).all()
+    rows = np.array([4, 0, 4])
+    assert (CropStore(manifest, 2**30)[rows] == crops[rows]).all()
+    assert (CropStore(manifest, 0)[rows] == crops[rows]).all()
+
+
+def test_a_missing_or_misshapen_crop_is_named(tmp_path):
+    manifest = write_dataset(tmp_path, {"a": 2})
+    path = manifest.crop_paths()[1]
+    Image.new("RGB", (96, 112)).save(path)
+    with pytest.raises(DataError, match=f"{path} is 96x112"):
+        load_crops(manifest)
+    path.unlink()
+    with pytest.raises(DataError, match="missing"):
+        load_crops(manifest)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_steps_come_in_order_whatever_the_workers(workers):
+    def prepare(step):
+        return [(torch.full((2,), step), torch.tensor([step * 10]))]
+
+    steps = list(StepLoader(prepare, workers).steps(3, 8))
+    assert [int(one[0][0][0]) for one in steps] == [3, 4, 5, 6, 7]
+    assert [int(one[0][1]) for one in steps] == [30, 40, 50, 60, 70]
+
+
+def test_a_worker_that_fails_is_heard():
+    def prepare(step):
+        raise DataError("the crop is gone")
+
+    with pytest.raises(DataError, match="the crop is gone"):
+        list(StepLoader(prepare, 1).steps(0, 2))

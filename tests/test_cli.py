@@ -1,0 +1,289 @@
+"""The command line with a fake encoder: what is parsed, called and printed, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mfr
+from mfr import cli
+from mfr.errors import ModelError
+from tests.datasets import write_dataset
+from tests.gallery.fake_encoder import FakeEncoder, photo
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model file whose content is its hash; '--backbone' is refused but for 'toy'."""
+
+    def load(model: str, backbone: str | None, device: str) -> FakeEncoder:
+        if backbone not in (None, "toy"):
+            raise ModelError(f"There is no backbone '{backbone}'.")
+        return FakeEncoder(model_hash=Path(model).read_text())
+
+    monkeypatch.setattr(cli, "_load_encoder", load)
+    (tmp_path / "model").write_text("feed" * 4)
+    return str(tmp_path / "model")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> dict[str, str]:
+    vectors = {"a1": (1, 0, 0), "a2": (0.8, 0.6, 0), "b1": (0, 0, 1), "probe": (1, 0, 0.1)}
+    for name, vector in vectors.items():
+        (tmp_path / f"{name}.jpg").write_bytes(photo(*vector))
+    return {name: str(tmp_path / f"{name}.jpg") for name in vectors}
+
+
+@pytest.fixture
+def gallery(tmp_path: Path, model: str, photos: dict[str, str]) -> str:
+    path = str(tmp_path / "g")
+    enroll = ["enroll", path, "ada", photos["a1"], photos["a2"], "--model", model]
+    assert cli.run([*enroll, "--backbone", "toy"]) == 0
+    assert cli.run(["enroll", path, "bob [b]", photos["b1"]]) == 0
+    return path
+
+
+def _json(capsys: pytest.CaptureFixture[str], *arguments: str) -> object:
+    capsys.readouterr()
+    assert cli.run([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def _refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    assert cli.run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("mfr: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_a_pair_of_photos(
+    capsys: pytest.CaptureFixture[str], model: str, photos: dict[str, str]
+) -> None:
+    answer = _json(capsys, "verify", photos["a1"], photos["a2"], "--model", model, "--fmr", "0.01")
+    assert answer == {
+        "match": True,
+        "score": pytest.approx(0.8),
+        "threshold": 0.5,
+        "fmr": pytest.approx(0.01),
+    }
+    assert cli.run(["verify", photos["a1"], photos["b1"], "--model", model]) == 0
+    assert "show different people: score 0.0000 < threshold 0.9000" in capsys.readouterr().out
+    assert "pass --model" in _refused(capsys, "verify", photos["a1"], photos["a2"])
+    assert "2 arguments" in _refused(capsys, "verify", photos["a1"], "--model", model)
+
+
+def test_the_gallery_remembers_its_model(
+    capsys: pytest.CaptureFixture[str], gallery: str, photos: dict[str, str], model: str
+) -> None:
+    answer = _json(capsys, "verify", gallery, "ada", photos["probe"])
+    assert isinstance(answer, dict)
+    assert answer["match"] is True
+    found = _json(capsys, "identify", gallery, photos["probe"], "-k", "9", "--threshold", "0.5")
+    assert isinstance(found, list)
+    assert [(one["identity"], one["match"]) for one in found] == [("ada", True), ("bob [b]", False)]
+    assert cli.run(["identify", gallery, photos["probe"]]) == 0
+    assert "bob [b]" in capsys.readouterr().out  # no markup is read into a name
+
+    moved = Path(model).rename(Path(model).with_name("moved"))
+    sentence = _refused(capsys, "identify", gallery, photos["probe"])
+    assert model in sentence
+    assert "pass --model" in sentence
+    assert cli.run(["identify", gallery, photos["probe"], "--model", str(moved)]) == 0
+    moved.write_text("another one")
+    sentence = _refused(capsys, "identify", gallery, photos["probe"], "--model", str(moved))
+    assert "another model" in sentence
+
+
+def test_a_backbone_that_was_needed_is_remembered(
+    gallery: str, photos: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def load(model: str, backbone: str | None, device: str) -> FakeEncoder:
+        asked.append(backbone)
+        return FakeEncoder(model_hash="feed" * 4)
+
+    monkeypatch.setattr(cli, "_load_encoder", load)
+    assert cli.run(["identify", gallery, photos["probe"]]) == 0
+    assert asked == ["toy"]
+
+
+def test_looking_after_a_gallery(
+    capsys: pytest.CaptureFixture[str], gallery: str, photos: dict[str, str]
+) -> None:
+    people = _json(capsys, "gallery", "list", gallery)
+    assert isinstance(people, list)
+    assert [(one["identity"], one["templates"]) for one in people] == [("ada", 2), ("bob [b]", 1)]
+    templates = _json(capsys, "gallery", "show", gallery, "ada")
+    assert isinstance(templates, list)
+    assert [one["source"] for one in templates] == [photos["a1"], photos["a2"]]
+    first = str(templates[0]["id"])
+    assert _json(capsys, "gallery", "remove", gallery, "ada", "--template", first) == {
+        "identity": "ada",
+        "removed": 1,
+    }
+    assert _json(capsys, "gallery", "rebuild", gallery) == {"templates": 2}
+    for command in ("list", "rebuild"):
+        assert cli.run(["gallery", command, gallery]) == 0
+    assert cli.run(["gallery", "show", gallery, "ada"]) == 0
+    assert photos["a2"] in capsys.readouterr().out
+
+
+def test_a_photo_enrolled_twice_is_said(
+    capsys: pytest.CaptureFixture[str], gallery: str, photos: dict[str, str]
+) -> None:
+    capsys.readouterr()
+    assert cli.run(["enroll", gallery, "ada", photos["a1"], photos["probe"]]) == 0
+    out = capsys.readouterr().out
+    assert "1 new template." in out
+    assert f"{photos['a1']} was enrolled already" in out
+
+
+def test_a_failed_enrolment_leaves_no_gallery(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, model: str, photos: dict[str, str]
+) -> None:
+    (tmp_path / "nobody.jpg").write_bytes(b" ")
+    before = sorted(tmp_path.iterdir())
+    arguments = ["enroll", str(tmp_path / "new"), "ada", photos["a1"], str(tmp_path / "nobody.jpg")]
+    assert "nobody.jpg" in _refused(capsys, *arguments, "--model", model)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_train_is_told_what_was_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mfr.config import RunConfig
+    from mfr.training import trainer
+
+    started: list[RunConfig] = []
+
+    def start(config: RunConfig, out: Path, *, watch: object) -> trainer.TrainingResult:
+        started.append(config)
+        done = config.steps == 7
+        model = out / "model.safetensors" if done else None
+        return trainer.TrainingResult(out, model, 3, config.steps, {"x": 1}, {"tar": 0.5})
+
+    monkeypatch.setattr(trainer, "start", start)
+    (tmp_path / "run.toml").write_text(
+        f'data = "{tmp_path}"\nsources = ["x", "y"]\nsteps = 9\nalpha = 0.5\n'
+    )
+    arguments = ["train", "--config", str(tmp_path / "run.toml"), "--out", str(tmp_path / "run")]
+    answer = _json(capsys, *arguments, "--steps", "7", "--method", "agg-rnd", "--first-order")
+    assert isinstance(answer, dict)
+    assert answer["model"] == str(tmp_path / "run" / "model.safetensors")
+    (config,) = started
+    assert (config.steps, config.alpha, config.method) == (7, 0.5, "agg-rnd")
+    assert config.first_order is True
+    assert cli.run(arguments) == 130  # the trainer was interrupted
+    assert "mfr train --resume --out" in capsys.readouterr().err
+    assert "--sources" in _refused(capsys, "train", "--data", "d", "--out", "o")
+    assert "nothing else" in _refused(capsys, *arguments, "--resume")
+    assert "steps" in _refused(capsys, *arguments, "--steps", "0")
+
+
+def test_calibrate_then_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    from mfr.backbones import build_backbone
+    from mfr.encoder import Encoder
+
+    torch.manual_seed(0)
+    start, model = str(tmp_path / "start.safetensors"), str(tmp_path / "calibrated.safetensors")
+    Encoder.from_network(build_backbone("mobilefacenet"), "mobilefacenet").save(start)
+    data = str(tmp_path / "data")
+    write_dataset(Path(data), {"x": 8, "y": 8}, splits=("val", "test"))
+
+    arguments = ["calibrate", start, "--data", data, "--domains", "x,y", "--out", model]
+    answer = _json(capsys, *arguments)
+    assert isinstance(answer, dict)
+    assert answer["calibration"]["people"] == 8
+    assert Encoder.load(model).calibration is not None
+
+    arguments = ["benchmark", model, "--data", data, "--domain", "x,y", "--resamples", "20"]
+    reports = _json(capsys, *arguments, "--out", str(tmp_path / "report"))
+    assert isinstance(reports, list)
+    assert [one["domain"] for one in reports] == ["x", "y"]
+    assert all(Path(one["html"]).is_file() for one in reports)
+    whole = json.loads(Path(reports[0]["json"]).read_text())
+    assert whole["command"].startswith(f"mfr benchmark {model}")
+    assert cli.run([*arguments, "--out", str(tmp_path / "report"), "--protocol", "all-pairs"]) == 0
+    assert "The report is" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--protocol", "lfw"], "--pairs"),
+        (["--protocol", "lfw", "--pairs", "p", "--domain", "a,b"], "one domain"),
+        (["--pairs", "p"], "--protocol lfw"),
+        ([], "--domain"),
+        (["--domain", "a,,b"], "commas"),
+        (["--domain", "a,a"], "commas"),
+    ],
+)
+def test_options_of_a_benchmark_that_do_not_go_together(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], word: str
+) -> None:
+    assert word in _refused(capsys, "benchmark", "m", "--data", "d", "--out", "o", *arguments)
+
+
+def test_backbones(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = _json(capsys, "backbones")
+    assert isinstance(rows, list)
+    paper = next(row for row in rows if row["name"] == "mfr-resnet28")
+    assert (paper["height"], paper["embedding_size"]) == (120, 256)
+    # Guo et al., CVPR 2020, section 4.1: 4.64 M parameters, 128.7 MFLOPs.
+    assert paper["parameters"] == pytest.approx(4.64e6, rel=0.01)
+    assert paper["multiply_adds"] == pytest.approx(128.7e6, rel=0.01)
+    assert cli.run(["backbones"]) == 0
+    assert "mobilefacenet-112x96" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"mfr {mfr.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["verify"], ["identify", "g"], ["identify", "g", "p", "--face", "fourth"]],
+)
+def test_usage_errors_exit_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert cli.run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Usage" in err
+
+
+def _commands(group: Any, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = [prefix]
+    for name in group.list_commands(None) if hasattr(group, "list_commands") else []:
+        found += _commands(group.get_command(None, name), (*prefix, name))
+    return found
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    import typer.main
+
+    commands = _commands(typer.main.get_command(cli.app))
+    assert {("data", "align"), ("gallery", "show"), ("train",)} <= set(commands)
+    for command in commands:
+        assert cli.run([*command, "--help"]) == 0
+        assert "Usage" in capsys.readouterr().out
+
+
+def test_help_does_not_wait_for_heavy_imports() -> None:
+    code = (
+        "import sys; from mfr import cli; assert cli.run(['--help']) == 0;"
+        "heavy = {'torch', 'faiss', 'cv2', 'pyarrow', 'sklearn'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

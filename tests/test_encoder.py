@@ -1,0 +1,304 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+
+from mfr.backbones import backbone_names, build_backbone
+from mfr.encoder import Encoder
+from mfr.errors import ModelError
+from mfr.model_file import Calibration, ModelRecord, hash_model
+
+NARROW = "mobilefacenet-112x96"
+CALIBRATION = Calibration(thresholds=[0.5], fmrs=[0.01], comparisons=99, people=9, source="val")
+
+
+def lively(name=NARROW, seed=0):
+    """An untrained network whose batch normalisations are far from the identity."""
+    torch.manual_seed(seed)
+    network = build_backbone(name).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.2)
+            nn.init.normal_(module.running_mean, 0, 0.2)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return network
+
+
+@pytest.fixture(scope="module")
+def network():
+    return lively()
+
+
+@pytest.fixture(scope="module")
+def encoder(network):
+    return Encoder.from_network(network, NARROW)
+
+
+@pytest.fixture(scope="module")
+def crops():
+    return np.random.default_rng(0).integers(0, 256, (7, 112, 112, 3), dtype=np.uint8)
+
+
+class TestEmbed:
+    def test_is_the_normalised_concatenation_of_both_views(self, encoder, network, crops):
+        x = encoder.prepare(crops)
+        with torch.inference_mode():
+            fused = torch.cat([network(x), network(x.flip(3))], dim=1)
+        expected = F.normalize(fused, dim=1).numpy()
+        embeddings = encoder.embed(crops)
+        assert embeddings.shape == (7, 256) == (7, encoder.embedding_size)
+        assert embeddings.dtype == np.float32
+        np.testing.assert_allclose(embeddings, expected, atol=2e-6)
+        np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-6)
+
+    def test_a_mirrored_crop_has_the_halves_swapped(self, encoder, crops):
+        mirrored = encoder.embed(crops[:, :, ::-1])
+        swapped = np.roll(encoder.embed(crops), 128, axis=1)
+        assert not np.allclose(swapped[:, :128], swapped[:, 128:], atol=1e-3)
+        np.testing.assert_allclose(mirrored, swapped, atol=1e-6)
+
+    def test_batches_do_not_matter(self, encoder, crops):
+        whole = encoder.embed(crops)
+        for size in (1, 3, 7, 100):
+            np.testing.assert_allclose(encoder.embed(crops, batch_size=size), whole, atol=2e-6)
+
+    def test_is_deterministic(self, encoder, crops):
+        assert np.array_equal(encoder.embed(crops), encoder.embed(crops))
+
+    def test_no_crops(self, encoder, crops):
+        embeddings = encoder.embed(crops[:0])
+        assert embeddings.shape == (0, 256) and embeddings.dtype == np.float32
+
+    def test_read_only_crops_are_left_alone(self, encoder, crops, recwarn):
+        frozen = crops.copy()
+        frozen.setflags(write=False)
+        assert np.array_equal(encoder.embed(frozen), encoder.embed(crops))
+        assert not recwarn.list
+
+    def test_without_flip_fusion(self, network, crops):
+        whole = Encoder.from_network(network, NARROW)
+        single = Encoder(
+            whole.record.model_copy(update={"flip_fusion": False}), whole.network, None, "cpu"
+        )
+        assert single.embedding_size == 128
+        half = whole.embed(crops)[:, :128]
+        expected = half / np.linalg.norm(half, axis=1, keepdims=True)
+        np.testing.assert_allclose(single.embed(crops), expected, atol=2e-6)
+
+    def test_other_shapes_are_refused(self, encoder):
+        with pytest.raises(ValueError, match="must be"):
+            encoder.embed(np.zeros((2, 112, 96, 3), np.uint8))
+
+    def test_infinite_features_are_a_model_error(self, crops):
+        network = lively()
+        nn.init.constant_(network.linear1.bn.weight, 3e38)
+        nn.init.constant_(network.linear1.bn.bias, 3e38)
+        with pytest.raises(ModelError, match="features that are infinite"):
+            Encoder.from_network(network, NARROW).embed(crops)
+
+    def test_zero_features_are_a_model_error(self, crops):
+        network = lively()
+        nn.init.zeros_(network.linear1.bn.weight)
+        nn.init.zeros_(network.linear1.bn.bias)
+        with pytest.raises(ModelError, match="all zero"):
+            Encoder.from_network(network, NARROW).embed(crops)
+
+    @pytest.mark.parametrize("name", ["mfr-resnet28", "iresnet18", "facenet"])
+    def test_folding_changes_nothing(self, name, crops):
+        encoder = Encoder.from_network(lively(name), name)
+        x = encoder.prepare(crops[:2])
+        with torch.inference_mode():
+            fused = torch.cat([encoder.network(x), encoder.network(x.flip(3))], dim=1)
+        expected = F.normalize(fused, dim=1).numpy()
+        np.testing.assert_allclose(encoder.embed(crops[:2]), expected, atol=5e-6)
+
+
+class TestCentre:
+    def test_is_subtracted_from_unit_embeddings(self, encoder, crops):
+        plain = encoder.embed(crops)
+        centred = encoder.with_centre(plain.mean(0))
+        expected = plain - plain.mean(0)
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(centred.embed(crops), expected, atol=2e-5)
+        assert centred.record.centred and not encoder.record.centred
+
+    def test_makes_another_model_and_voids_its_calibration(self, encoder):
+        calibrated = encoder.with_calibration(CALIBRATION)
+        centred = calibrated.with_centre(np.full(256, 0.01))
+        assert calibrated.model_hash == encoder.model_hash != centred.model_hash
+        assert calibrated.calibration == CALIBRATION and centred.calibration is None
+
+    def test_of_the_wrong_length_is_refused(self, encoder):
+        with pytest.raises(ValueError, match=r"must be \(256,\)"):
+            encoder.with_centre(np.zeros(128))
+
+
+class TestFromNetwork:
+    def test_copies_and_leaves_the_network_in_training(self, crops):
+        network = lively().train()
+        encoder = Encoder.from_network(network, NARROW)
+        before = encoder.embed(crops)
+        assert network.training and all(p.requires_grad for p in network.parameters())
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(1)
+        assert np.array_equal(encoder.embed(crops), before)
+        assert np.array_equal(
+            Encoder(encoder.record, encoder.network, None, "cpu").embed(crops), before
+        )
+
+    def test_of_double_precision(self, network, encoder, crops):
+        double = Encoder.from_network(lively().double(), NARROW)
+        assert double.model_hash == encoder.model_hash
+
+    def test_of_another_architecture_is_refused(self, network):
+        with pytest.raises(ModelError, match="not of the backbone 'iresnet18'"):
+            Encoder.from_network(network, "iresnet18")
+
+    def test_keeps_what_it_is_told(self, network, crops):
+        centre = torch.full((256,), 0.01)
+        encoder = Encoder.from_network(
+            network, NARROW, centre=centre, calibration=CALIBRATION, recipe={"a": 1}, data={"b": 2}
+        )
+        assert encoder.calibration == CALIBRATION
+        assert (encoder.record.recipe, encoder.record.data) == ({"a": 1}, {"b": 2})
+        assert encoder.record.centred
+
+    def test_leaves_the_random_state_alone(self, network):
+        state = torch.get_rng_state()
+        Encoder.from_network(network, NARROW)
+        assert torch.equal(torch.get_rng_state(), state)
+
+    def test_arguments_change_the_embedding_size(self):
+        network = build_backbone(NARROW, embedding_size=32)
+        encoder = Encoder.from_network(network, NARROW, arguments={"embedding_size": 32})
+        assert encoder.embedding_size == 64
+
+
+class TestFiles:
+    @pytest.mark.parametrize("centre", [None, torch.linspace(-0.1, 0.1, 256)])
+    def test_round_trip(self, tmp_path, network, crops, centre):
+        path = tmp_path / "model.safetensors"
+        encoder = Encoder.from_network(
+            network, NARROW, centre=centre, calibration=CALIBRATION, recipe={"steps": 3}
+        )
+        encoder.save(path)
+        for again in (Encoder.load(path), Encoder.load(path, backbone=NARROW)):
+            assert again.record == encoder.record
+            assert len(again.model_hash) == 64
+            assert np.array_equal(again.embed(crops), encoder.embed(crops))
+        with pytest.raises(ModelError, match="leave the name out"):
+            Encoder.load(path, backbone="iresnet18")
+
+    def test_foreign_weights_are_recognised_or_named(self, tmp_path, network, crops, encoder):
+        path = tmp_path / "weights.pth"
+        torch.save({"state_dict": network.state_dict()}, path)
+        recognised = Encoder.load(path)
+        assert recognised.record.backbone == NARROW
+        assert recognised.model_hash == encoder.model_hash
+        with pytest.raises(ModelError, match=", ".join(backbone_names())):
+            Encoder.load(path, backbone="mobilenet")
+        loaded = Encoder.load(path, backbone=NARROW)
+        assert loaded.model_hash == encoder.model_hash
+        assert np.array_equal(loaded.embed(crops), encoder.embed(crops))
+
+    def test_a_missing_file(self, tmp_path):
+        for backbone in (None, NARROW):
+            with pytest.raises(ModelError, match="There is no"):
+                Encoder.load(tmp_path / "none.safetensors", backbone=backbone)
+
+    @pytest.mark.parametrize(
+        "lie",
+        [
+            {"embedding_size": 64},
+            {"centred": True},
+            {"backbone": "mobilefacenet"},
+            {"backbone": "unheard-of"},
+            {"arguments": {"depth": 9}},
+            {"arguments": {"embedding_size": 32}},
+            {"geometry": {"height": 8, "width": 8}},
+            {"geometry": {"columns": (50, 50)}},
+        ],
+    )
+    def test_a_record_that_belies_its_weights(self, tmp_path, encoder, lie):
+        path = tmp_path / "model.safetensors"
+        encoder.save(path)
+        record = ModelRecord.model_validate({**encoder.record.model_dump(), **lie})
+        tensors = load_file(path)
+        record = record.model_copy(update={"model_hash": hash_model(record, tensors)})
+        save_file(tensors, path, metadata={"mfr": record.model_dump_json()})
+        with pytest.raises(ModelError):
+            Encoder.load(path)
+
+    def test_an_unusable_device(self, tmp_path, encoder):
+        encoder.save(tmp_path / "m.safetensors")
+        for device in ("cuda:99", "quantum"):
+            with pytest.raises(ModelError, match=f"device '{device}' cannot be used"):
+                Encoder.load(tmp_path / "m.safetensors", device=device)
+
+
+class TestPretrained:
+    def test_an_unknown_name(self):
+        with pytest.raises(ModelError, match="facenet-vggface2, facenet-casia-webface"):
+            Encoder.pretrained("facenet")
+
+    def test_offline_says_which_file_goes_where(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+        def offline(*_, **__):
+            raise OSError("no network")
+
+        monkeypatch.setattr("facenet_pytorch.models.utils.download.download_url_to_file", offline)
+        with pytest.raises(ModelError) as error:
+            Encoder.pretrained("facenet-casia-webface")
+        assert "20180408-102900-casia-webface.pt" in str(error.value)
+        assert f"put it into {tmp_path / 'checkpoints'}" in str(error.value)
+
+    def test_a_file_put_there_is_used(self, tmp_path, monkeypatch, crops):
+        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+        network = lively("facenet")
+        (tmp_path / "checkpoints").mkdir()
+        torch.save(
+            {
+                **network.state_dict(),
+                "logits.weight": torch.ones(9, 512),
+                "logits.bias": torch.ones(9),
+            },
+            tmp_path / "checkpoints" / "20180402-114759-vggface2.pt",
+        )
+        encoder = Encoder.pretrained("facenet-vggface2")
+        assert encoder.record.data == {"name": "vggface2"}
+        assert encoder.model_hash == Encoder.from_network(network, "facenet").model_hash
+
+
+def test_same_people_score_higher_than_different_ones(shared_data):
+    weights = shared_data / "weights" / "mobilefacenet_casia_112x96.ckpt"
+    encoder = Encoder.load(weights, backbone=NARROW)
+    people = ["Aaron_Peirsol", "Serena_Williams", "Tony_Blair", "Angelina_Jolie"]
+    faces = shared_data / "faces" / "lfw"
+    photos = {
+        person: [faces / person / f"{person}_{n:04d}.jpg" for n in (1, 2)] for person in people
+    }
+    embedded = {
+        person: [encoder.embed_photo(photo, face="central") for photo in pair]
+        for person, pair in photos.items()
+    }
+    first = embedded["Tony_Blair"][0]
+    assert first.crop.shape == (112, 112, 3) and first.quality.probability > 0.9
+    assert first.name == str(photos["Tony_Blair"][0])
+    from_bytes = encoder.embed_photo(photos["Tony_Blair"][0].read_bytes(), face="central")
+    assert np.array_equal(from_bytes.embedding, first.embedding)
+
+    same = [float(a.embedding @ b.embedding) for a, b in embedded.values()]
+    different = [
+        float(a.embedding @ b.embedding)
+        for one, other in itertools.combinations(people, 2)
+        for a in embedded[one]
+        for b in embedded[other]
+    ]
+    assert min(same) > max(different) + 0.1

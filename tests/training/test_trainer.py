@@ -1,0 +1,240 @@
+"""Whole runs on a made-up dataset, with the real command line where a process must die."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+
+import pytest
+import torch
+
+from mfr.config import make_run_config
+from mfr.encoder import Encoder
+from mfr.errors import DataError, TrainingError
+from mfr.model_file import read_model
+from mfr.training import checkpoint
+from mfr.training.run_log import read_log
+from mfr.training.trainer import resume, start
+from tests.datasets import write_dataset
+
+SMALL = {"backbone": "mobilefacenet", "identities": 2, "validate_every": 100, "workers": 0}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    root = tmp_path_factory.mktemp("dataset")
+    write_dataset(root, {"a": 10, "b": 10, "c": 9}, images=2)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def configure(dataset, **values):
+    return make_run_config({"data": dataset, "sources": ["a", "b", "c"], **SMALL, **values})
+
+
+def trained(out):
+    return checkpoint.read(checkpoint.latest(out / "checkpoints"))
+
+
+def assert_same_state(one, other):
+    assert one.step == other.step
+    for mine, theirs in ((one.network, other.network), (one.momentum, other.momentum)):
+        assert mine.keys() == theirs.keys()
+        for name in mine:
+            assert torch.equal(mine[name], theirs[name]), name
+
+
+@pytest.mark.parametrize("method", ["mfr", "mldg", "agg", "agg-rnd", "triplet"])
+def test_every_method_trains_logs_and_leaves_a_model(dataset, tmp_path, method):
+    config = configure(dataset, method=method, steps=2, first_order=True)
+    seen = []
+    result = start(config, tmp_path / "run", watch=seen.append)
+    assert result.step == 2
+    record, tensors = read_model(result.model)
+    assert record.recipe["method"] == method
+    assert record.data["sources"] == ["a", "b", "c"]
+    assert not any(name.startswith(("backbone.", "classifier")) for name in tensors)
+    Encoder.load(result.model)
+    log = read_log(tmp_path / "run")
+    assert [one["step"] for one in log if one["kind"] == "train"] == [1, 2]
+    assert [one["step"] for one in log if one["kind"] == "validation"] == [0, 2]
+    losses = {
+        "mfr": {f"meta_train/{x}" for x in ("hard_pair", "classification", "alignment")},
+        "mldg": {f"meta_test/{x}" for x in ("hard_pair", "classification")},
+        "agg": {"cosface"},
+        "agg-rnd": {"cosface"},
+        "triplet": {"triplet"},
+    }[method]
+    assert {*losses, "gradient_norm", "images_per_second"} <= set(log[-2])
+    assert len(seen) == len(log)
+    assert list((tmp_path / "run").glob("events.out.tfevents*"))
+
+
+def test_resumed_is_to_the_bit_what_was_never_stopped(dataset, tmp_path):
+    config = configure(dataset, steps=3, checkpoint_every=1)
+    start(config, tmp_path / "whole")
+
+    class StopError(Exception):
+        pass
+
+    def stop_after_two(progress):
+        if progress.kind == "train" and progress.step == 2:
+            raise StopError
+
+    with pytest.raises(StopError):
+        start(config, tmp_path / "broken", watch=stop_after_two)
+    assert trained(tmp_path / "broken").step == 1  # step 2 was lost with its process
+    resume(tmp_path / "broken")
+    assert_same_state(trained(tmp_path / "whole"), trained(tmp_path / "broken"))
+    models = [read_model(tmp_path / name / "model.safetensors")[0] for name in ("whole", "broken")]
+    assert models[0].model_hash == models[1].model_hash
+    timeless = [
+        [{k: v for k, v in one.items() if "second" not in k} for one in read_log(tmp_path / name)]
+        for name in ("whole", "broken")
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def run_cli(*arguments):
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "mfr", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def wait_for_step(out, step, process):
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        if any(one["kind"] == "train" and one["step"] >= step for one in read_log(out)):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"step {step} never came: {process.communicate()}")
+
+
+def test_killed_and_interrupted_runs_end_as_one_that_was_not(dataset, tmp_path):
+    steps = 5
+    run_file = tmp_path / "run.toml"
+    run_file.write_text(
+        f'data = {json.dumps(str(dataset))}\nsources = ["a", "b", "c"]\nmethod = "mldg"\n'
+        'backbone = "mobilefacenet"\nidentities = 2\nvalidate_every = 100\ncheckpoint_every = 1\n'
+        f"workers = 1\nsteps = {steps}\n"
+    )
+    out = tmp_path / "killed"
+    first = run_cli("train", "--config", run_file, "--out", out)
+    wait_for_step(out, 1, first)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+
+    second = run_cli("train", "--resume", "--out", out)
+    wait_for_step(out, 2, second)
+    os.killpg(second.pid, signal.SIGINT)
+    _, said = second.communicate(timeout=240)
+    assert second.returncode == 130
+    assert "--resume" in said
+    assert "Traceback" not in said
+    assert not (out / "model.safetensors").exists()
+
+    third = run_cli("train", "--resume", "--out", out)
+    _, said = third.communicate(timeout=240)
+    assert third.returncode == 0, said
+
+    whole = run_cli("train", "--config", run_file, "--out", tmp_path / "whole")
+    _, said = whole.communicate(timeout=240)
+    assert whole.returncode == 0, said
+    assert_same_state(trained(out), trained(tmp_path / "whole"))
+
+
+def test_rates_and_thresholds_follow_the_schedule(dataset, tmp_path):
+    start(configure(dataset, method="triplet", steps=4, halve_every=2), tmp_path / "run")
+    betas = [one["beta"] for one in read_log(tmp_path / "run") if one["kind"] == "train"]
+    assert betas == [4e-4, 4e-4, 2e-4, 2e-4]
+
+
+def test_training_lowers_the_loss_it_minimises(dataset, tmp_path):
+    config = configure(
+        dataset, method="agg-rnd", steps=6, beta=0.02, augment={"occlusion": 0, "affine": 0}
+    )
+    start(config, tmp_path / "run")
+    losses = [one["cosface"] for one in read_log(tmp_path / "run") if one["kind"] == "train"]
+    assert losses[-1] < losses[0]
+    assert not all(a == b for a, b in pairwise(losses))
+
+
+def test_a_loss_that_breaks_names_the_step_and_the_last_good_checkpoint(dataset, tmp_path):
+    config = configure(dataset, method="agg-rnd", steps=9, beta=1e30, checkpoint_every=1)
+    with pytest.raises(TrainingError, match=r"step \d.*NaN or infinite.*step-\d+.*--beta") as told:
+        start(config, tmp_path / "run")
+    last = checkpoint.latest(tmp_path / "run" / "checkpoints")
+    assert str(last) in str(told.value)
+    state = checkpoint.read(last)
+    assert all(torch.isfinite(t).all() for t in state.network.values())
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_run_is_not_overwritten_nor_resumed_from_nothing(dataset, tmp_path):
+    config = configure(dataset, method="triplet", steps=1)
+    start(config, tmp_path / "run")
+    with pytest.raises(TrainingError, match="holds a run already"):
+        start(config, tmp_path / "run")
+    with pytest.raises(TrainingError, match="no run"):
+        resume(tmp_path / "other")
+
+
+def test_two_processes_do_not_train_one_run(dataset, tmp_path):
+    config = configure(dataset, method="triplet", steps=1)
+    out = tmp_path / "run"
+
+    def meanwhile(progress):
+        with pytest.raises(TrainingError, match="Another 'mfr train' is at work"):
+            resume(out)
+
+    assert start(config, out, watch=meanwhile).step == 1
+
+
+def test_a_truncated_checkpoint_is_named(dataset, tmp_path):
+    start(configure(dataset, method="triplet", steps=2, checkpoint_every=1), tmp_path / "run")
+    last = checkpoint.latest(tmp_path / "run" / "checkpoints")
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(TrainingError, match=f"{last} is truncated"):
+        resume(tmp_path / "run")
+    last.unlink()
+    assert resume(tmp_path / "run").step == 2
+
+
+def test_data_that_does_not_suffice_is_said_before_anything_is_made(dataset, tmp_path):
+    with pytest.raises(DataError, match="Unknown domain moon"):
+        start(configure(dataset, sources=["a", "moon"]), tmp_path / "run")
+    with pytest.raises(DataError, match="at least two"):
+        start(configure(dataset, sources=["a"]), tmp_path / "run")
+    unsplit = tmp_path / "unsplit"
+    manifest = write_dataset(unsplit, {"a": 3, "b": 3})
+    manifest.with_columns({"split": [None] * len(manifest)}).write()
+    with pytest.raises(DataError, match="not split yet"):
+        start(configure(unsplit, sources=["a", "b"]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_starts_from_a_models_weights(dataset, tmp_path):
+    start(configure(dataset, method="triplet", steps=1), tmp_path / "first")
+    init = tmp_path / "first" / "model.safetensors"
+    config = configure(dataset, method="triplet", steps=1, init=init, backbone=None, seed=3)
+    start(config, tmp_path / "second")
+    weights = read_model(init)[1]
+    begun = checkpoint.read(tmp_path / "second" / "checkpoints" / "step-00000000.safetensors")
+    for name, tensor in weights.items():
+        assert torch.equal(begun.network[f"backbone.{name}"], tensor)
