@@ -892,19 +892,32 @@ def main() -> None:
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal interrupted
         interrupted = True
-        raise KeyboardInterrupt
+        if _importing(frame):  # an extension module may abort: look again a little later
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+        else:
+            raise KeyboardInterrupt
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGALRM, interrupt)
     try:
         code = run(sys.argv[1:])
     except Exception:
-        # An extension module that is being imported turns Ctrl-C into an error of its own.
+        # Some extension modules turn Ctrl-C into an error of their own.
         if not interrupted:
             raise
         _complain(_STOPPED)
         code = 130
+    # Where Ctrl-C fell into an exec of a string (named tuples are made so), Python remembers it and
+    # would end by the signal, whatever we return; an exec that ends well makes it forget.
+    exec("")
     sys.exit(code)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
 
 
 def _was_interrupted(error: BaseException) -> bool:

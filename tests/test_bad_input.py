@@ -334,6 +334,23 @@ def test_a_model_on_a_full_disk_is_not_half_written(tmp_path: Path, model: Path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["data"]
 
 
+def test_stopped_while_python_runs_a_string(tmp_path: Path) -> None:
+    source = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)"
+    module = tmp_path / "stopped.py"
+    module.write_text(
+        f"from mfr import cli\ncli.app = lambda **options: exec({source!r})\ncli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "stopped"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert done.returncode == 130, done.stderr
+    _check_sentence(done.stderr)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_while_enrolling(
     tmp_path: Path, model: Path, faces: list[Path], number: signal.Signals
