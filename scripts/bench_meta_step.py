@@ -44,14 +44,16 @@ RULES: dict[str, MFR] = {
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
 
 
-def make_step(backbone: str, identities: int, rule: str, layout: str) -> Callable[[], None]:
-    """A function that takes one episode's meta-gradient."""
+def make_task(
+    backbone: str, identities: int, layout: torch.memory_format
+) -> tuple[FaceNetwork, Task]:
+    """A network and one episode of random images, ``identities`` a side."""
     torch.manual_seed(0)
     spec = backbone_spec(backbone)
     network = FaceNetwork(build_backbone(backbone), spec.geometry).train()
-    network.to(memory_format=LAYOUTS[layout])
+    network.to(memory_format=layout)
     shape = (2 * identities, 3, spec.geometry.height, spec.geometry.width)
-    sides = [torch.randn(shape).contiguous(memory_format=LAYOUTS[layout]) for _ in range(2)]
+    sides = [torch.randn(shape).contiguous(memory_format=layout) for _ in range(2)]
     domains = torch.arange(identities) % 2
     tau_p, tau_n = thresholds(0)
 
@@ -70,7 +72,12 @@ def make_step(backbone: str, identities: int, rule: str, layout: str) -> Callabl
 
         return losses
 
-    task = Task(objective(sides[0], True), objective(sides[1], False))
+    return network, Task(objective(sides[0], True), objective(sides[1], False))
+
+
+def make_step(backbone: str, identities: int, rule: str, layout: str) -> Callable[[], None]:
+    """A function that takes one episode's meta-gradient."""
+    network, task = make_task(backbone, identities, LAYOUTS[layout])
     params = parameters_of(network)
 
     def step() -> None:

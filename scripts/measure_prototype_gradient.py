@@ -30,7 +30,8 @@ from mfr.data.sampling import IdentityPool, PairSampler
 from mfr.encoder import Encoder
 from mfr.losses import soft_classification
 from mfr.meta.functional import Losses, Params, Task, forward_updating
-from mfr.meta.learner import MetaLearner, PlainGradient
+from mfr.meta.learner import MetaLearner
+from mfr.meta.rule import PlainGradient
 from mfr.training.methods import FaceNetwork, ImageSource
 from mfr.training.validation import Validator
 

@@ -73,7 +73,10 @@ class CropStore:
         """Crops of ``rows`` (n,): (n, 112, 112, 3) RGB, a copy."""
         if self._crops is not None:
             return self._crops[rows]
-        return np.stack([load_crop(self._paths[row]) for row in rows])
+        crops = np.empty((len(rows), CROP_SIZE, CROP_SIZE, 3), np.uint8)
+        for crop, row in zip(crops, rows, strict=True):
+            crop[:] = load_crop(self._paths[row])
+        return crops
 
 
 class StepLoader(Generic[T]):

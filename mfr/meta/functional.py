@@ -1,4 +1,4 @@
-"""Networks as functions of their parameters, and the gradient of a step looked ahead."""
+"""Networks as functions of their parameters, and the tasks that meta learners see."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from mfr.meta.closed_layers import closed_layers
+
 Params = dict[str, Tensor]
 Losses = Mapping[str, Tensor]
 Objective = Callable[[Params], Losses]
@@ -17,14 +19,29 @@ Objective = Callable[[Params], Losses]
 
 @dataclass(frozen=True)
 class Task:
-    """What a meta learner learns from: an objective to step on and one to judge the step by.
+    """What a meta learner learns from: an objective to step on and one to judge the steps by.
 
     The objectives hold their data and their network; a meta learner only ever sees parameters and
     losses. In MFR ``support`` is meta-train and ``query`` meta-test.
+
+    Attributes:
+        support: what inner steps descend.
+        query: what the outcome is judged by; None for learners that do not judge.
+        steps: inner step -> its support objective, where steps differ (minibatches, statistics of
+            their own); else all descend ``support``.
+        stack: T, if this is T tasks in one: parameters then come as (T, ...), a copy a task, and
+            every loss is (T,). Rules need not know: what they sum over tasks falls apart again,
+            for no task's loss depends on another's parameters.
     """
 
     support: Objective
     query: Objective | None = None
+    steps: Callable[[int], Objective] | None = None
+    stack: int | None = None
+
+    def at(self, step: int) -> Objective:
+        """The support objective of an inner step."""
+        return self.support if self.steps is None else self.steps(step)
 
 
 def parameters_of(network: nn.Module) -> Params:
@@ -34,7 +51,8 @@ def parameters_of(network: nn.Module) -> Params:
 
 def forward_updating(network: nn.Module, params: Params, inputs: Tensor) -> Tensor:
     """``network(inputs)`` at ``params``; running statistics of the network move."""
-    output: Tensor = functional_call(network, params, (inputs,))
+    with closed_layers(torch.channels_last):
+        output: Tensor = functional_call(network, params, (inputs,))
     return output
 
 
@@ -45,12 +63,13 @@ def forward_isolated(network: nn.Module, params: Params, inputs: Tensor) -> Tens
     have added to its running statistics goes to copies that are thrown away.
     """
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    output: Tensor = functional_call(network, {**buffers, **params}, (inputs,))
+    with closed_layers(torch.channels_last):
+        output: Tensor = functional_call(network, {**buffers, **params}, (inputs,))
     return output
 
 
 def total(losses: Losses) -> Tensor:
-    """The sum of the losses."""
+    """The sum of the losses, and over tasks where they are stacked."""
     return torch.stack(list(losses.values())).sum()
 
 
@@ -59,57 +78,6 @@ def gradient(objective: Objective, params: Params) -> tuple[Params, Losses]:
     losses = objective(params)
     gradients = torch.autograd.grad(total(losses), list(params.values()))
     return dict(zip(params, gradients, strict=True)), detached(losses)
-
-
-@dataclass(frozen=True)
-class LookAhead:
-    """Gradients of a support objective and of a query objective one step further on."""
-
-    support: Params
-    query: Params
-    support_losses: Losses
-    query_losses: Losses
-
-
-def look_ahead(task: Task, params: Params, rate: float, *, first_order: bool) -> LookAhead:
-    """Gradients by theta of L_S(theta) and of L_T(theta - rate * grad L_S(theta)).
-
-    The second is v - rate * H v, with v = grad L_T at the stepped parameters and H the Hessian of
-    L_S at theta (MAML, Finn et al. 2017, Eq. 1; MFR, Guo et al. 2020, Eq. 5). First order drops
-    H v. Exactly, H v is the gradient of <grad L_S, v>: v is taken on its own graph first, which is
-    freed before the second backward pass through L_S's.
-
-    Args:
-        task: both its objectives are used.
-        params: theta; leaves that require gradients.
-        rate: the inner step size alpha; at 0 both orders are exact and neither needs H.
-        first_order: leave out the Hessian-vector product.
-    """
-    assert task.query is not None, "a task to look ahead on has a query"
-    exact = rate != 0 and not first_order
-    leaves = list(params.values())
-    support_losses = task.support(params)
-    support = torch.autograd.grad(total(support_losses), leaves, create_graph=exact)
-    stepped = {
-        name: (p.detach() - rate * g.detach()).requires_grad_()
-        for (name, p), g in zip(params.items(), support, strict=True)
-    }
-    query, query_losses = gradient(task.query, stepped)
-    if exact:
-        # A parameter that enters L_S linearly has no second derivative, hence allow_unused.
-        curvature = torch.autograd.grad(
-            support, leaves, grad_outputs=list(query.values()), allow_unused=True
-        )
-        query = {
-            name: v if hv is None else v - rate * hv
-            for (name, v), hv in zip(query.items(), curvature, strict=True)
-        }
-    return LookAhead(
-        support={name: g.detach() for name, g in zip(params, support, strict=True)},
-        query=query,
-        support_losses=detached(support_losses),
-        query_losses=query_losses,
-    )
 
 
 def detached(losses: Losses) -> Losses:

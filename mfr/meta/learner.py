@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+import copy
+from collections.abc import Callable, Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mfr.errors import TrainingError
-from mfr.meta.functional import Losses, Params, Task, gradient, parameters_of
-
-
-class Rule(Protocol):
-    """A meta learner: turns parameters and a task into a meta-gradient."""
-
-    def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
-        """The gradient to descend, one a parameter, and the losses by name."""
-        ...
-
-
-@dataclass(frozen=True)
-class PlainGradient:
-    """No meta learning: the gradient of the support objective."""
-
-    def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
-        """Gradient of ``task.support`` at ``params``; the query is not looked at."""
-        return gradient(task.support, params)
+from mfr.meta.functional import Losses, Objective, Params, Task, parameters_of
+from mfr.meta.inner_loop import descend
+from mfr.meta.rule import Rule
 
 
 class MetaLearner:
@@ -35,52 +19,149 @@ class MetaLearner:
 
     Args:
         network: any module; it is adapted through its parameters and never changed in structure.
-        rule: MFR, MLDG, PlainGradient, ...
-        optimiser: over the network's trainable parameters.
+        rule: MAML, MetaSGD, Reptile, ADML, MFR, MLDG, PlainGradient, ...
+        optimiser: over the network's trainable parameters, and the rule's own if it has any.
+        clip: the largest norm of the mean gradient; a longer one is shortened to it.
+        autocast: run objectives in this lower precision (torch.bfloat16); parameters, gradients
+            and steps stay as they are. Inside a stack's `torch.func.vmap` PyTorch's autocast
+            reaches matrix products but not convolutions, which stay as they are.
+        reduce: adds a tensor up over processes, in place, where several share a step's tasks
+            (`mfr.training.distributed`).
     """
 
-    def __init__(self, network: nn.Module, rule: Rule, optimiser: torch.optim.Optimizer) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        rule: Rule,
+        optimiser: torch.optim.Optimizer,
+        *,
+        clip: float | None = None,
+        autocast: torch.dtype | None = None,
+        reduce: Callable[[Tensor], None] | None = None,
+    ) -> None:
         self.network = network
         self.rule = rule
         self.optimiser = optimiser
+        self._clip, self._autocast, self._reduce = clip, autocast, reduce
+
+    @property
+    def parameters(self) -> Params:
+        """All that is meta-learned: the network's trainable parameters and the rule's own."""
+        return {**parameters_of(self.network), **self.rule.own_parameters}
+
+    def meta_gradient(self, tasks: Iterable[Task]) -> tuple[Params, dict[str, float]]:
+        """The mean of the tasks' meta-gradients, over all processes, and of each loss by name.
+
+        Tasks are taken one at a time (a stack of tasks is one), so memory does not grow with their
+        number.
+
+        Raises:
+            ValueError: there is no task. Where processes share the tasks, each needs one.
+        """
+        params = self.parameters
+        gradients: Params = {}
+        losses: dict[str, Tensor] = {}
+        count = 0
+        for task in tasks:
+            found, task_losses = self._one(params, task)
+            for name, value in found.items():
+                gradients[name] = gradients[name] + value if name in gradients else value
+            for name, loss in task_losses.items():
+                losses[name] = losses[name] + loss if name in losses else loss
+            count += task.stack or 1
+        if count == 0:
+            raise ValueError("a step needs at least one task")
+        # In one order, whatever the rule's: processes add up what stands in the same place.
+        gradients = {
+            name: gradients[name] if name in gradients else torch.zeros_like(p)
+            for name, p in params.items()
+        }
+        if self._reduce is not None:
+            count = _reduced(self._reduce, gradients, losses, count)
+        means = {name: float(value) / count for name, value in losses.items()}
+        return {name: g / count for name, g in gradients.items()}, means
 
     def step(self, tasks: Iterable[Task]) -> dict[str, float]:
         """One outer step on the mean of the tasks' meta-gradients.
 
-        With a learning rate beta this is Algorithm 1's theta <- theta - beta / N * sum of the N
-        episodes' gradients (Guo et al. 2020); momentum and weight decay act on that mean. Tasks
-        are taken one at a time, so memory does not grow with their number.
+        With a learning rate beta this is theta <- theta - beta / N * sum of the N tasks' gradients
+        (MFR's Algorithm 1, Guo et al. 2020); momentum and weight decay act on that mean.
 
         Returns:
-            The mean of each loss by name, and ``gradient_norm``, the norm of the mean gradient.
+            The mean of each loss by name, and ``gradient_norm``, the norm of the mean gradient
+            before it is clipped.
 
         Raises:
             TrainingError: a loss or the gradient is NaN or infinite; the parameters are as they
                 were before the step.
         """
-        params = parameters_of(self.network)
-        sums = {name: torch.zeros_like(p) for name, p in params.items()}
-        losses: dict[str, float] = {}
-        count = 0
-        for task in tasks:
-            gradients, task_losses = self.rule.meta_gradient(params, task)
-            for name, value in gradients.items():
-                sums[name] += value
-            for name, loss in task_losses.items():
-                losses[name] = losses.get(name, 0.0) + float(loss)
-            count += 1
-        if count == 0:
-            raise ValueError("a step needs at least one task")
+        gradients, means = self.meta_gradient(tasks)
         norm = torch.linalg.vector_norm(
-            torch.stack([torch.linalg.vector_norm(s) for s in sums.values()])
+            torch.stack([torch.linalg.vector_norm(g) for g in gradients.values()])
         )
-        means = {name: value / count for name, value in losses.items()}
-        means["gradient_norm"] = float(norm) / count
+        means["gradient_norm"] = float(norm)
         broken = [name for name, value in means.items() if not abs(value) < float("inf")]
         if broken:
             raise TrainingError(f"{', '.join(broken)} became NaN or infinite")
-        for name, p in params.items():
-            p.grad = sums[name] / count
+        shorten = 1.0 if self._clip is None else min(1.0, self._clip / max(float(norm), 1e-12))
+        for name, p in self.parameters.items():
+            p.grad = gradients[name] if shorten == 1.0 else gradients[name] * shorten
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return means
+
+    def adapt(self, support: Objective | Task, steps: int) -> nn.Module:
+        """The network after ``steps`` inner steps on a new task: a copy; ours does not change.
+
+        Args:
+            support: what to descend; a task, where the steps' objectives differ.
+            steps: how many; 0 gives a mere copy.
+        """
+        params = parameters_of(self.network)
+        task = support if isinstance(support, Task) else Task(support)
+        end = descend(
+            task.at,
+            params,
+            params,
+            self.rule.inner,
+            steps,
+            adapts=self.rule.adapts,
+            remember=False,
+        ).end
+        adapted = copy.deepcopy(self.network)
+        with torch.no_grad():
+            for name, p in parameters_of(adapted).items():
+                p.copy_(end[name])
+        return adapted
+
+    def _one(self, params: Params, task: Task) -> tuple[Params, Losses]:
+        """Gradient and losses of a task, or their sums over a stack of tasks."""
+        device = next(iter(params.values())).device.type
+        stack = task.stack
+        if stack is not None:
+            params = {
+                name: p.detach().expand(stack, *p.shape).requires_grad_()
+                for name, p in params.items()
+            }
+        with torch.autocast(device, self._autocast, enabled=self._autocast is not None):
+            gradients, losses = self.rule.meta_gradient(params, task)
+        if stack is not None:
+            gradients = {name: g.sum(0) for name, g in gradients.items()}
+            losses = {name: loss.sum() for name, loss in losses.items()}
+        return gradients, losses
+
+
+def _reduced(
+    reduce: Callable[[Tensor], None], gradients: Params, losses: dict[str, Tensor], count: int
+) -> int:
+    """Sum gradients, losses and the count of tasks over processes, in one flat message."""
+    parts = [*gradients.values(), *(losses[name] for name in sorted(losses))]
+    # A float32 holds counts up to 2^24 exactly; parts of lower precision are raised to it.
+    flat_count = torch.tensor([float(count)], device=parts[0].device)
+    flat = torch.cat([*(p.detach().flatten() for p in parts), flat_count])
+    reduce(flat)
+    pieces = flat[:-1].split([p.numel() for p in parts])
+    sums = [piece.view(p.shape).to(p.dtype) for piece, p in zip(pieces, parts, strict=True)]
+    gradients.update(zip(gradients, sums, strict=False))
+    losses.update(zip(sorted(losses), sums[len(gradients) :], strict=True))
+    return int(flat[-1])

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from mfr.meta.functional import Losses, Params, Task, look_ahead
+from mfr.meta.curvature import Curvature, stored_graph
+from mfr.meta.functional import Losses, Params, Task
+from mfr.meta.inner_loop import SGD, look_ahead
+from mfr.meta.rule import Rule, named
 
 ALPHA: Final = 4e-4
 BETA: Final = 4e-4
@@ -13,7 +16,7 @@ GAMMA: Final = 0.5
 
 
 @dataclass(frozen=True)
-class MFR:
+class MFR(Rule):
     """The rule of one episode: gamma grad L_S(theta) + (1 - gamma) grad_theta L_T(theta').
 
     ``task.support`` is L_S on the meta-train domains (Eq. 4), theta' = theta - alpha grad L_S
@@ -27,25 +30,29 @@ class MFR:
         alpha: inner rate; 0 is the paper's ablation without a look ahead.
         gamma: weight of meta-train against meta-test, in [0, 1].
         first_order: the paper's approximation, grad_theta L_T ~ grad L_T at theta'.
+        curvature: how Hessian-vector products are taken; `recomputed_graph` would move running
+            statistics twice.
     """
 
     alpha: float = ALPHA
     gamma: float = GAMMA
     first_order: bool = False
+    curvature: Curvature = stored_graph
+
+    @property
+    def inner(self) -> SGD:
+        """Eq. 5's step."""
+        return SGD(self.alpha)
 
     def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
         """Eq. 6's summand for one episode, and its losses as ``meta_train/*``, ``meta_test/*``."""
-        ahead = look_ahead(task, params, self.alpha, first_order=self.first_order)
+        # At alpha = 0 the stepped parameters do not depend on the Hessian.
+        exact = self.alpha != 0 and not self.first_order
+        ahead = look_ahead(
+            task, params, self.inner, names=params, curvature=self.curvature if exact else None
+        )
         combined = {
             name: self.gamma * ahead.support[name] + (1 - self.gamma) * ahead.query[name]
             for name in params
         }
-        return combined, episode_losses(ahead.support_losses, ahead.query_losses)
-
-
-def episode_losses(meta_train: Losses, meta_test: Losses) -> Losses:
-    """Losses of both sides under names that tell them apart."""
-    return {
-        **{f"meta_train/{name}": loss for name, loss in meta_train.items()},
-        **{f"meta_test/{name}": loss for name, loss in meta_test.items()},
-    }
+        return combined, named(meta_train=ahead.support_losses, meta_test=ahead.query_losses)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from mfr.meta.functional import Losses, Params, Task, look_ahead
-from mfr.meta.mfr import ALPHA, episode_losses
+from mfr.meta.curvature import Curvature, stored_graph
+from mfr.meta.functional import Losses, Params, Task
+from mfr.meta.inner_loop import SGD, look_ahead
+from mfr.meta.mfr import ALPHA
+from mfr.meta.rule import Rule, named
 
 QUERY_WEIGHT: Final = 1.0
 
 
 @dataclass(frozen=True)
-class MLDG:
+class MLDG(Rule):
     """The rule of one random split: grad of F(theta) + beta G(theta - alpha grad F(theta)).
 
     One domain, drawn at random each step, is meta-test; the sampler sees to that.
@@ -21,16 +24,26 @@ class MLDG:
         alpha: inner rate.
         query_weight: the paper's beta, the weight of the meta-test loss G.
         first_order: leave out second derivatives.
+        curvature: how Hessian-vector products are taken.
     """
 
     alpha: float = ALPHA
     query_weight: float = QUERY_WEIGHT
     first_order: bool = False
+    curvature: Curvature = stored_graph
+
+    @property
+    def inner(self) -> SGD:
+        """The step on F."""
+        return SGD(self.alpha)
 
     def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
         """The gradient of one split, and its losses as ``meta_train/*``, ``meta_test/*``."""
-        ahead = look_ahead(task, params, self.alpha, first_order=self.first_order)
+        exact = self.alpha != 0 and not self.first_order
+        ahead = look_ahead(
+            task, params, self.inner, names=params, curvature=self.curvature if exact else None
+        )
         combined = {
             name: ahead.support[name] + self.query_weight * ahead.query[name] for name in params
         }
-        return combined, episode_losses(ahead.support_losses, ahead.query_losses)
+        return combined, named(meta_train=ahead.support_losses, meta_test=ahead.query_losses)

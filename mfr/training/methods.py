@@ -46,9 +46,9 @@ from mfr.meta.functional import (
     forward_isolated,
     forward_updating,
 )
-from mfr.meta.learner import PlainGradient, Rule
 from mfr.meta.mfr import MFR
 from mfr.meta.mldg import MLDG
+from mfr.meta.rule import PlainGradient, Rule
 from mfr.model_file import CropGeometry
 
 # Keeps augmentation's random streams apart from the samplers'.

@@ -22,7 +22,8 @@ from mfr.data.sampling import IdentityPool
 from mfr.encoder import Encoder
 from mfr.errors import DataError, TrainingError
 from mfr.locking import refusing_others
-from mfr.meta.learner import MetaLearner, PlainGradient
+from mfr.meta.learner import MetaLearner
+from mfr.meta.rule import PlainGradient
 from mfr.training import checkpoint
 from mfr.training.classifier import imprinted_rows, random_rows
 from mfr.training.interruption import deferred_interrupt

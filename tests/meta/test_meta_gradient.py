@@ -7,18 +7,21 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize
 
+from mfr.errors import TrainingError
 from mfr.losses import domain_alignment, hard_pair_attention, soft_classification
+from mfr.meta.curvature import forward_over_reverse, recomputed_graph, stored_graph
 from mfr.meta.functional import (
     Task,
     forward_isolated,
     forward_updating,
-    look_ahead,
     parameters_of,
     total,
 )
-from mfr.meta.learner import MetaLearner, PlainGradient
+from mfr.meta.inner_loop import SGD, look_ahead
+from mfr.meta.learner import MetaLearner
 from mfr.meta.mfr import MFR
 from mfr.meta.mldg import MLDG
+from mfr.meta.rule import PlainGradient
 
 ALPHA, GAMMA = 0.05, 0.3
 
@@ -78,7 +81,7 @@ def objective_at(task, params, *, support_weight, query_weight, alpha):
     support = total(task.support(leaves))
     gradients = torch.autograd.grad(support, list(leaves.values()))
     stepped = {n: p - alpha * g for (n, p), g in zip(leaves.items(), gradients, strict=True)}
-    return float(support_weight * support + query_weight * total(task.query(stepped)))
+    return (support_weight * support + query_weight * total(task.query(stepped))).item()
 
 
 def finite_differences(function, params, step=1e-5):
@@ -125,7 +128,8 @@ def test_meta_gradient_is_that_of_finite_differences(setting, rule, weights, alp
     assert relative_error(found, expected) < 1e-6
 
 
-def test_exact_gradient_is_that_of_the_textbook_graph(setting):
+@pytest.mark.parametrize("curvature", [stored_graph, recomputed_graph, forward_over_reverse])
+def test_exact_gradient_is_that_of_the_textbook_graph(setting, curvature):
     network, task = setting
     params = parameters_of(network)
     support = total(task.support(params))
@@ -133,7 +137,7 @@ def test_exact_gradient_is_that_of_the_textbook_graph(setting):
     stepped = {n: p - ALPHA * g for (n, p), g in zip(params.items(), gradients, strict=True)}
     query = total(task.query(stepped))
     expected = torch.autograd.grad(query, list(params.values()))
-    found = look_ahead(task, params, ALPHA, first_order=False).query
+    found = look_ahead(task, params, SGD(ALPHA), names=params, curvature=curvature).query
     for name, gradient in zip(params, expected, strict=True):
         torch.testing.assert_close(found[name], gradient, rtol=1e-10, atol=1e-12)
 
@@ -147,11 +151,20 @@ def test_first_order_is_the_query_gradient_at_the_stepped_parameters(setting):
         for (n, p), g in zip(params.items(), support, strict=True)
     }
     expected = torch.autograd.grad(total(task.query(stepped)), list(stepped.values()))
-    found = look_ahead(task, params, ALPHA, first_order=True)
-    exact = look_ahead(task, params, ALPHA, first_order=False)
-    for name, gradient in zip(params, expected, strict=True):
+    found = look_ahead(task, params, SGD(ALPHA), names=params, curvature=None)
+    exact = look_ahead(task, params, SGD(ALPHA), names=params, curvature=stored_graph)
+    for name, gradient, step in zip(params, expected, support, strict=True):
         torch.testing.assert_close(found.query[name], gradient)
+        torch.testing.assert_close(found.support[name], step)
+        torch.testing.assert_close(exact.support[name], step)
     assert relative_error(found.query, exact.query) > 1e-3
+
+
+@pytest.mark.parametrize("rule", [MFR(), MFR(first_order=True), MFR(alpha=0.0), MLDG()])
+def test_a_meta_gradient_carries_no_graph(setting, rule):
+    network, task = setting
+    found, losses = rule.meta_gradient(parameters_of(network), task)
+    assert not any(value.requires_grad for value in [*found.values(), *losses.values()])
 
 
 def test_losses_are_named_by_side(setting):
@@ -218,8 +231,6 @@ def test_plain_gradient_ignores_the_query(setting):
 
 
 def test_a_broken_loss_leaves_the_parameters(setting):
-    from mfr.errors import TrainingError
-
     network, task = setting
     before = [p.detach().clone() for p in network.parameters()]
     broken = Task(lambda params: {"boom": sum(p.sum() for p in params.values()) * float("nan")})

@@ -1,0 +1,57 @@
+"""How many tasks to run at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from mfr.meta.adml import AttackableTask
+from mfr.meta.functional import forward_isolated, parameters_of
+from mfr.meta.supervised import Loss, one_by_one, stacked
+from mfr.meta.tasks.batch import TaskBatch
+
+AT_ONCE: Final = 2**23
+"""Values that one pass over all the tasks of a stack may keep for its derivatives."""
+
+
+def choose(
+    network: nn.Module, loss: Loss, batch: TaskBatch, *, at_once: int = AT_ONCE
+) -> Iterator[AttackableTask]:
+    """The batch's tasks, in stacks as large as ``at_once`` allows, or one by one.
+
+    A small task's time goes into starting its operations, not into arithmetic, and a stack starts
+    each but once; a large task's time is arithmetic and memory, where a stack wins nothing and
+    needs memory for every task in it. The measure of a task is the number of values autograd keeps
+    of one pass over its larger side, at a copy of the parameters of its own: activations of
+    convolutions in the main, weights in a multi-layer perceptron. Tasks are stacked until that
+    number times the tasks reaches ``at_once``; where not even two fit, they are taken one by one.
+    The choice depends on shapes alone, so it is the same in every run and on every machine.
+    """
+    tasks = len(batch.support_inputs)
+    sides = (batch.support_inputs[0], batch.query_inputs[0])
+    kept = _kept(network, max(sides, key=len))
+    size = min(tasks, at_once // max(kept, 1))
+    if size < 2:
+        yield from one_by_one(network, loss, batch)
+        return
+    stacks = -(-tasks // size)  # of nearly equal size
+    for part in zip(*(tensor.tensor_split(stacks) for tensor in batch), strict=True):
+        yield stacked(network, loss, TaskBatch(*part))
+
+
+def _kept(network: nn.Module, inputs: Tensor) -> int:
+    """How many values autograd keeps of one pass; found by running one."""
+    sizes = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        sizes.append(tensor.numel())
+        return tensor
+
+    # Dropout draws numbers; a look at the sizes should not change what is drawn afterwards.
+    with torch.random.fork_rng(), torch.enable_grad(), saved_tensors_hooks(pack, lambda kept: kept):
+        forward_isolated(network, parameters_of(network), inputs)
+    return sum(sizes)
