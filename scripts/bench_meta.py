@@ -32,7 +32,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mfr.allocator import keep_freed_memory
 from mfr.errors import MfrError
-from mfr.meta.batching import choose
+from mfr.meta.batching import Batching
 from mfr.meta.functional import Params, Task, parameters_of, total
 from mfr.meta.learner import MetaLearner
 from mfr.meta.maml import MAML
@@ -68,7 +68,8 @@ class FewShot:
         # The optimiser is not stepped: peers do not step either.
         rule = MAML(self.rate, self.steps)
         learner = MetaLearner(network, rule, torch.optim.SGD(network.parameters(), lr=1.0))
-        return lambda: learner.meta_gradient(choose(network, loss, batch))[0]
+        batching = Batching(network, loss)
+        return lambda: learner.meta_gradient(batching(batch))[0]
 
     def batch(self) -> TaskBatch:
         """Random tasks; what is in the images does not change the time."""

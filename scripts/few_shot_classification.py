@@ -13,14 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mfr.data.random_bits import RandomBits
-from mfr.meta.batching import choose
+from mfr.meta.batching import Batching
 from mfr.meta.functional import Params, Task, forward_isolated
 from mfr.meta.learner import MetaLearner
 from mfr.meta.stacking import forward_stacked
 from mfr.meta.tasks.batch import TaskBatch, TaskSource
-
-as_tasks = choose
-"""How a batch becomes tasks; the one place where it is chosen."""
 
 
 def four_blocks(ways: int, channels: int = 1, size: int = 28, *, reptile: bool) -> nn.Sequential:
@@ -61,11 +58,13 @@ def not_normalisation(name: str) -> bool:
 
 def classification(network: nn.Module) -> TasksOf:
     """Every step a batch's whole support."""
-    return lambda _, batch: as_tasks(network, F.cross_entropy, batch)
+    batching = Batching(network, F.cross_entropy)
+    return lambda _, batch: batching(batch)
 
 
 def minibatched(network: nn.Module, size: int, steps: int, seed: int) -> TasksOf:
     """Tasks whose inner steps each see ``size`` of the support, in a new order every epoch."""
+    batching = Batching(network, F.cross_entropy)
 
     def tasks(number: int, batch: TaskBatch) -> Iterator[Task]:
         count, examples = batch.support_targets.shape
@@ -88,7 +87,7 @@ def minibatched(network: nn.Module, size: int, steps: int, seed: int) -> TasksOf
             )
             for step in range(steps)
         ]
-        by_step = [list(as_tasks(network, F.cross_entropy, part)) for part in parts]
+        by_step = [list(batching(part)) for part in parts]
         for one in zip(*by_step, strict=True):
             yield replace(one[0], steps=lambda step, one=one: one[step].support)
 

@@ -15,13 +15,11 @@ from mfr.meta.supervised import Loss, one_by_one, stacked
 from mfr.meta.tasks.batch import TaskBatch
 
 AT_ONCE: Final = 2**23
-"""Values that one pass over all the tasks of a stack may keep for its derivatives."""
+"""Values that one pass over all the tasks of a stack may keep for its derivatives: 32 MiB."""
 
 
-def choose(
-    network: nn.Module, loss: Loss, batch: TaskBatch, *, at_once: int = AT_ONCE
-) -> Iterator[AttackableTask]:
-    """The batch's tasks, in stacks as large as ``at_once`` allows, or one by one.
+class Batching:
+    """Makes tasks of batches: in stacks as large as memory allows, or one by one.
 
     A small task's time goes into starting its operations, not into arithmetic, and a stack starts
     each but once; a large task's time is arithmetic and memory, where a stack wins nothing and
@@ -29,18 +27,33 @@ def choose(
     of one pass over its larger side, at a copy of the parameters of its own: activations of
     convolutions in the main, weights in a multi-layer perceptron. Tasks are stacked until that
     number times the tasks reaches ``at_once``; where not even two fit, they are taken one by one.
-    The choice depends on shapes alone, so it is the same in every run and on every machine.
+    The choice depends on shapes alone, so it is the same in every run and on every machine; it is
+    made by one pass when a shape is first seen.
+
+    Args:
+        network: any module; one that is stacked has to run under `torch.func.vmap`.
+        loss: of one task's outputs and targets.
+        at_once: values that one pass over all the tasks of a stack may keep.
     """
-    tasks = len(batch.support_inputs)
-    sides = (batch.support_inputs[0], batch.query_inputs[0])
-    kept = _kept(network, max(sides, key=len))
-    size = min(tasks, at_once // max(kept, 1))
-    if size < 2:
-        yield from one_by_one(network, loss, batch)
-        return
-    stacks = -(-tasks // size)  # of nearly equal size
-    for part in zip(*(tensor.tensor_split(stacks) for tensor in batch), strict=True):
-        yield stacked(network, loss, TaskBatch(*part))
+
+    def __init__(self, network: nn.Module, loss: Loss, *, at_once: int = AT_ONCE) -> None:
+        self._network, self._loss, self._at_once = network, loss, at_once
+        self._sizes: dict[torch.Size, int] = {}
+
+    def __call__(self, batch: TaskBatch) -> Iterator[AttackableTask]:
+        """The batch's tasks."""
+        tasks = len(batch.support_inputs)
+        largest = max(batch.support_inputs[0], batch.query_inputs[0], key=len)
+        if largest.shape not in self._sizes:
+            kept = _kept(self._network, largest)
+            self._sizes[largest.shape] = self._at_once // max(kept, 1)
+        size = min(tasks, self._sizes[largest.shape])
+        if size < 2:
+            yield from one_by_one(self._network, self._loss, batch)
+            return
+        stacks = -(-tasks // size)  # of nearly equal size
+        for part in zip(*(tensor.tensor_split(stacks) for tensor in batch), strict=True):
+            yield stacked(self._network, self._loss, TaskBatch(*part))
 
 
 def _kept(network: nn.Module, inputs: Tensor) -> int:

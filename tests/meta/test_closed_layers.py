@@ -9,7 +9,7 @@ from torch.autograd import forward_ad, grad, gradcheck, gradgradcheck
 from torch.func import vmap
 from torch.nn import functional as F
 
-from mfr.meta.batching import choose
+from mfr.meta.batching import Batching
 from mfr.meta.closed_layers import closed_layers
 from mfr.meta.functional import forward_isolated, forward_updating, parameters_of
 from mfr.meta.learner import MetaLearner
@@ -253,7 +253,7 @@ def test_meta_gradient_of_a_convolutional_network(pool):
     learner = MetaLearner(network, MAML(0.3, steps=2), torch.optim.SGD(network.parameters(), 1.0))
     loop, _ = learner.meta_gradient(one_by_one(network, F.cross_entropy, batch))
     stack, _ = learner.meta_gradient([stacked(network, F.cross_entropy, batch)])
-    chosen, _ = learner.meta_gradient(choose(network, F.cross_entropy, batch))
+    chosen, _ = learner.meta_gradient(Batching(network, F.cross_entropy)(batch))
     for name, g in loop.items():
         torch.testing.assert_close(stack[name], g, rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(chosen[name], g, rtol=1e-9, atol=1e-12)
@@ -274,14 +274,14 @@ def test_meta_gradient_of_a_convolutional_network(pool):
     assert abs(slope - exact) < 1e-5 * max(1.0, abs(exact))
 
 
-def test_choose_stacks_what_fits_and_leaves_no_trace():
+def test_batching_stacks_what_fits_and_leaves_no_trace():
     network, batch = small_network(pool=False), small_batch(tasks=8)
     network.append(nn.Dropout())
     before = copy.deepcopy(network.state_dict())
     state = torch.get_rng_state()
 
     def stacks(**options):
-        return [task.stack for task in choose(network, F.cross_entropy, batch, **options)]
+        return [task.stack for task in Batching(network, F.cross_entropy, **options)(batch)]
 
     assert stacks() == [8]
     assert stacks(at_once=1) == [None] * 8
