@@ -27,6 +27,7 @@ import resident_memory
 import torch
 from bench_meta_step import make_task
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -98,15 +99,24 @@ class Faces:
 
     def step(self, peer: str) -> Step:
         """One episode's meta-gradient."""
-        network, task = make_task(self.backbone, self.identities, torch.contiguous_format)
-        params = parameters_of(network)
+        contiguous = torch.contiguous_format
         if peer == "ours":
+            network, task = make_task(self.backbone, self.identities, contiguous)
+            params = parameters_of(network)
             return lambda: MFR().meta_gradient(params, task)[0]
+        network, task = make_task(self.backbone, self.identities, contiguous, stock, stock)
+        params = parameters_of(network)
         return lambda: textbook_mfr(params, task)
 
     def peers(self) -> list[str]:
         """The libraries know no such rule; a plain loop does."""
         return ["textbook", "ours"]
+
+
+def stock(network: nn.Module, params: Params, inputs: torch.Tensor) -> torch.Tensor:
+    """A forward pass by PyTorch's own layers."""
+    output: torch.Tensor = functional_call(network, params, (inputs,))
+    return output
 
 
 def textbook_mfr(params: Params, task: Task) -> Params:

@@ -34,6 +34,7 @@ from mfr.meta.functional import (
     parameters_of,
 )
 from mfr.meta.mfr import MFR
+from mfr.meta.supervised import Forward
 from mfr.training.methods import FaceNetwork
 
 RULES: dict[str, MFR] = {
@@ -45,7 +46,11 @@ LAYOUTS = {"contiguous": torch.contiguous_format, "channels-last": torch.channel
 
 
 def make_task(
-    backbone: str, identities: int, layout: torch.memory_format
+    backbone: str,
+    identities: int,
+    layout: torch.memory_format,
+    updating: Forward = forward_updating,
+    isolated: Forward = forward_isolated,
 ) -> tuple[FaceNetwork, Task]:
     """A network and one episode of random images, ``identities`` a side."""
     torch.manual_seed(0)
@@ -58,7 +63,7 @@ def make_task(
     tau_p, tau_n = thresholds(0)
 
     def objective(images: torch.Tensor, meta_train: bool) -> Objective:
-        forward = forward_updating if meta_train else forward_isolated
+        forward = updating if meta_train else isolated
 
         def losses(params: Params) -> Losses:
             gallery, probe = forward(network, params, images).chunk(2)
