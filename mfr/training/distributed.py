@@ -111,6 +111,8 @@ def processes(patience: timedelta = PATIENCE) -> Iterator[Processes]:
         ) from error
     try:
         yield Processes(distributed.get_rank(), distributed.get_world_size(), device)
+        # Together: torchrun takes a process that ends while others still talk for a failed one.
+        distributed.barrier()
     finally:
         distributed.destroy_process_group()
 
