@@ -148,7 +148,7 @@ def higher(network: nn.Module, loss: Loss, rate: float, steps: int) -> MetaGradi
 
 
 def torchopt(network: nn.Module, loss: Loss, rate: float, steps: int) -> MetaGradient:
-    """``torchopt.MetaSGD`` between extract and recover, one backward for all tasks."""
+    """``torchopt.MetaSGD`` between extract and recover, one backward a task."""
     library = importlib.import_module("torchopt")
     optimiser = library.MetaSGD(network, lr=rate)
 
@@ -156,21 +156,20 @@ def torchopt(network: nn.Module, loss: Loss, rate: float, steps: int) -> MetaGra
         network.zero_grad()
         theta = library.extract_state_dict(network, by="reference", detach_buffers=True)
         state = library.extract_state_dict(optimiser, by="reference")
-        losses = []
         for support_x, support_y, query_x, query_y in zip(*batch, strict=True):
             for _ in range(steps):
                 optimiser.step(loss(network(support_x), support_y))
-            losses.append(loss(network(query_x), query_y))
+            # Its example sums the tasks' losses first, and so holds all their graphs.
+            loss(network(query_x), query_y).backward()
             library.recover_state_dict(network, theta)
             library.recover_state_dict(optimiser, state)
-        torch.stack(losses).sum().backward()
         return taken_gradients(network)
 
     return meta_gradient
 
 
 def torchmeta(network: nn.Module, loss: Loss, rate: float, steps: int) -> MetaGradient:
-    """torchmeta's ``MetaModule`` and ``gradient_update_parameters``, one backward for all tasks.
+    """torchmeta's ``MetaModule`` and ``gradient_update_parameters``, one backward a task.
 
     Its networks are written with its own layers, so only an ``nn.Sequential`` of layers that it
     has can take part.
@@ -180,14 +179,12 @@ def torchmeta(network: nn.Module, loss: Loss, rate: float, steps: int) -> MetaGr
 
     def meta_gradient(batch: TaskBatch) -> Params:
         network.zero_grad()
-        losses = []
         for support_x, support_y, query_x, query_y in zip(*batch, strict=True):
             params = None
             for _ in range(steps):
                 inner = loss(meta(support_x, params=params), support_y)
                 params = update(meta, inner, params=params, step_size=rate)
-            losses.append(loss(meta(query_x, params=params), query_y))
-        torch.stack(losses).sum().backward()
+            loss(meta(query_x, params=params), query_y).backward()
         return taken_gradients(network)
 
     return meta_gradient
