@@ -47,14 +47,9 @@ class closed_layers(TorchFunctionMode):  # noqa: N801 - a context manager
     Only where they are known to be right and to pay: on the CPU, batch normalisation by the
     statistics of its batch, no autocast and no forward-mode derivatives. All else is PyTorch's.
 
-    Args:
-        layout: the memory format in which convolutions see their images, and so what follows them.
-            Normalisation, pooling and most convolutions of one task are fastest channels last.
+    Images stay in the layout they come in: PyTorch's batch normalisation is faster channels last,
+    but less exact there, which was seen to move gradients in float32 by up to 2%.
     """
-
-    def __init__(self, layout: torch.memory_format = torch.preserve_format) -> None:
-        super().__init__()
-        self._layout = layout
 
     def __torch_function__(
         self,
@@ -67,7 +62,7 @@ class closed_layers(TorchFunctionMode):  # noqa: N801 - a context manager
         kwargs = kwargs or {}
         found = None
         if func is F.conv2d:
-            found = _conv2d(*args, **kwargs, layout=self._layout)
+            found = _conv2d(*args, **kwargs)
         elif func is F.batch_norm:
             found = _batch_norm(*args, **kwargs)
         return func(*args, **kwargs) if found is None else found
@@ -92,14 +87,10 @@ def _conv2d(
     padding: int | tuple[int, ...] | str = 0,
     dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
-    *,
-    layout: torch.memory_format = torch.preserve_format,
 ) -> Tensor | None:
     """``F.conv2d`` of (n, c, h, w) images, or None where it is not covered."""
     if isinstance(padding, str) or x.ndim != 4 or not _covered(x, weight, bias):
         return None
-    if layout != torch.preserve_format:
-        x = x.contiguous(memory_format=layout)
     y: Tensor = _Convolution.apply(
         x, weight, bias, _pair(stride), _pair(padding), _pair(dilation), groups
     )

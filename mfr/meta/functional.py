@@ -51,7 +51,7 @@ def parameters_of(network: nn.Module) -> Params:
 
 def forward_updating(network: nn.Module, params: Params, inputs: Tensor) -> Tensor:
     """``network(inputs)`` at ``params``; running statistics of the network move."""
-    with closed_layers(torch.channels_last):
+    with closed_layers():
         output: Tensor = functional_call(network, params, (inputs,))
     return output
 
@@ -63,7 +63,7 @@ def forward_isolated(network: nn.Module, params: Params, inputs: Tensor) -> Tens
     have added to its running statistics goes to copies that are thrown away.
     """
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    with closed_layers(torch.channels_last):
+    with closed_layers():
         output: Tensor = functional_call(network, {**buffers, **params}, (inputs,))
     return output
 
