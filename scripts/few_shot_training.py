@@ -163,6 +163,10 @@ class Run:
                     break
         return progress
 
+    def headline(self, progress: Progress) -> str:
+        """The run and how far it came."""
+        return f"{self.name}, {progress.iterations} iterations, {progress.seconds / 60:.1f} min"
+
     def write(
         self, options: argparse.Namespace, progress: Progress, result: Figures | None
     ) -> None:

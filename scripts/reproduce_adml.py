@@ -232,7 +232,7 @@ def main() -> None:
         every_eps,
     )
     run.write(options, progress, result)
-    print(f"\n{run.name}, {progress.iterations} iterations, {progress.seconds / 60:.1f} min\n")
+    print(f"\n{run.headline(progress)}\n")
     print("| support eps | " + " | ".join(f"query eps {eps:g}" for eps in every_eps) + " |")
     print("|---|" + "---|" * len(every_eps))
     for support in every_eps:

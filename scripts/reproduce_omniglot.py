@@ -158,7 +158,7 @@ def main() -> None:
         f"{key}: {100 * value['mean']:.2f} +- {100 * value['interval']:.2f}%"
         for key, value in result.items()
     )
-    print(f"{run.name}, {progress.iterations} iterations, {progress.seconds / 60:.1f} min, {shown}")
+    print(f"{run.headline(progress)}, {shown}")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def main() -> None:
         f"{key}: {value['mean']:.3f} +- {value['interval']:.3f} (median {value['median']:.3f})"
         for key, value in result.items()
     )
-    print(f"{run.name}, {progress.iterations} iterations, {progress.seconds / 60:.1f} min, {shown}")
+    print(f"{run.headline(progress)}, {shown}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from mfr.meta.functional import Losses, Objective, Params, detached, total
+from mfr.meta.functional import Losses, Objective, Params, detached, gradient_by, total
 
 Tangent = Callable[[dict[str, Tensor]], dict[str, Tensor | None]]
 """v by adapted parameter -> H v by parameter."""
@@ -62,21 +62,18 @@ def stored_graph(
 
     # Handed out without their graph, which lives on in `product` alone and is freed with it.
     return {name: g.detach() for name, g in gradients.items()}, detached(losses), product
-    return gradients, detached(losses), product
 
 
 def recomputed_graph(
     objective: Objective, params: Params, adapted: Collection[str]
 ) -> tuple[Params, Losses, Tangent]:
     """Build the gradient's graph when it is needed, and drop it at once."""
-    leaves = {name: p.detach().requires_grad_(name in adapted) for name, p in params.items()}
-    losses = objective(leaves)
-    found = torch.autograd.grad(total(losses), [leaves[name] for name in adapted])
+    gradients, losses = gradient_by(objective, params, adapted)
 
     def product(v: dict[str, Tensor]) -> dict[str, Tensor | None]:
         return stored_graph(objective, params, adapted)[2](v)
 
-    return dict(zip(adapted, found, strict=True)), detached(losses), product
+    return gradients, losses, product
 
 
 def forward_over_reverse(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -78,6 +78,16 @@ def gradient(objective: Objective, params: Params) -> tuple[Params, Losses]:
     losses = objective(params)
     gradients = torch.autograd.grad(total(losses), list(params.values()))
     return dict(zip(params, gradients, strict=True)), detached(losses)
+
+
+def gradient_by(
+    objective: Objective, params: Params, names: Collection[str]
+) -> tuple[Params, Losses]:
+    """Gradient of the objective's sum by some of ``params`` (leaves or not), and its losses."""
+    leaves = {name: p.detach().requires_grad_(name in names) for name, p in params.items()}
+    losses = objective(leaves)
+    gradients = torch.autograd.grad(total(losses), [leaves[name] for name in names])
+    return dict(zip(names, gradients, strict=True)), detached(losses)
 
 
 def detached(losses: Losses) -> Losses:

@@ -21,7 +21,7 @@ from typing import Protocol
 import torch
 
 from mfr.meta.curvature import Curvature, Tangent
-from mfr.meta.functional import Losses, Objective, Params, Task, detached, gradient, total
+from mfr.meta.functional import Losses, Objective, Params, Task, gradient, gradient_by
 
 State = dict[str, torch.Tensor]
 Adapts = Callable[[str], bool]
@@ -132,7 +132,7 @@ def descend(
         objective = objective_at(number)
         params = {name: state[name] for name in names}
         if curvature is None:
-            gradients, step_losses, hessian = *_plain_gradient(objective, params, adapted), None
+            gradients, step_losses, hessian = *gradient_by(objective, params, adapted), None
         else:
             gradients, step_losses, hessian = curvature(objective, params, adapted)
         if remember:
@@ -141,15 +141,6 @@ def descend(
         with torch.no_grad():
             state = {**state, **update(state, gradients)}
     return Trajectory(taken, state, losses)
-
-
-def _plain_gradient(
-    objective: Objective, params: Params, adapted: Collection[str]
-) -> tuple[Params, Losses]:
-    leaves = {name: p.detach().requires_grad_(name in adapted) for name, p in params.items()}
-    losses = objective(leaves)
-    found = torch.autograd.grad(total(losses), [leaves[name] for name in adapted])
-    return dict(zip(adapted, found, strict=True)), detached(losses)
 
 
 def ascend(trajectory: Trajectory, update: Update, cotangent: State) -> State:

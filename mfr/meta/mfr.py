@@ -46,13 +46,23 @@ class MFR(Rule):
 
     def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
         """Eq. 6's summand for one episode, and its losses as ``meta_train/*``, ``meta_test/*``."""
-        # At alpha = 0 the stepped parameters do not depend on the Hessian.
-        exact = self.alpha != 0 and not self.first_order
-        ahead = look_ahead(
-            task, params, self.inner, names=params, curvature=self.curvature if exact else None
-        )
-        combined = {
-            name: self.gamma * ahead.support[name] + (1 - self.gamma) * ahead.query[name]
-            for name in params
-        }
-        return combined, named(meta_train=ahead.support_losses, meta_test=ahead.query_losses)
+        curvature = None if self.first_order else self.curvature
+        return split_gradient(task, params, self.inner, (self.gamma, 1 - self.gamma), curvature)
+
+
+def split_gradient(
+    task: Task,
+    params: Params,
+    update: SGD,
+    weights: tuple[float, float],
+    curvature: Curvature | None,
+) -> tuple[Params, Losses]:
+    """w_S grad L_S(theta) + w_T grad_theta L_T(theta') for one split of the domains, and losses."""
+    # At rate 0 the stepped parameters do not depend on the Hessian.
+    curvature = curvature if update.rate != 0 else None
+    ahead = look_ahead(task, params, update, names=params, curvature=curvature)
+    on_support, on_query = weights
+    combined = {
+        name: on_support * ahead.support[name] + on_query * ahead.query[name] for name in params
+    }
+    return combined, named(meta_train=ahead.support_losses, meta_test=ahead.query_losses)

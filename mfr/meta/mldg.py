@@ -7,9 +7,9 @@ from typing import Final
 
 from mfr.meta.curvature import Curvature, stored_graph
 from mfr.meta.functional import Losses, Params, Task
-from mfr.meta.inner_loop import SGD, look_ahead
-from mfr.meta.mfr import ALPHA
-from mfr.meta.rule import Rule, named
+from mfr.meta.inner_loop import SGD
+from mfr.meta.mfr import ALPHA, split_gradient
+from mfr.meta.rule import Rule
 
 QUERY_WEIGHT: Final = 1.0
 
@@ -39,11 +39,5 @@ class MLDG(Rule):
 
     def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
         """The gradient of one split, and its losses as ``meta_train/*``, ``meta_test/*``."""
-        exact = self.alpha != 0 and not self.first_order
-        ahead = look_ahead(
-            task, params, self.inner, names=params, curvature=self.curvature if exact else None
-        )
-        combined = {
-            name: ahead.support[name] + self.query_weight * ahead.query[name] for name in params
-        }
-        return combined, named(meta_train=ahead.support_losses, meta_test=ahead.query_losses)
+        curvature = None if self.first_order else self.curvature
+        return split_gradient(task, params, self.inner, (1.0, self.query_weight), curvature)
