@@ -92,7 +92,11 @@ def summary(values: Tensor) -> dict[str, float]:
 
 @dataclass
 class Progress:
-    """How far a run has come: outer steps, seconds spent in them, and its curve on the way."""
+    """How far a run has come: outer steps, processor seconds they took, and its curve so far.
+
+    Processor time, which does not pass while other programs have the machine: a run is as long on a
+    busy one as on an idle one.
+    """
 
     iterations: int = 0
     seconds: float = 0.0
@@ -105,7 +109,7 @@ def options_parser(doc: str | None, learners: Sequence[str] = LEARNERS) -> argpa
     parser.add_argument("--learner", choices=learners, required=True)
     parser.add_argument("--out", type=Path, required=True, help="directory of the run's files")
     parser.add_argument("--iterations", type=int, help="outer steps; default: the paper's")
-    parser.add_argument("--minutes", type=float, help="stop training after this long, and judge")
+    parser.add_argument("--minutes", type=float, help="processor minutes to train")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--test-tasks", type=int, default=600)
     parser.add_argument("--judge-every", type=int, default=1000, help="iterations; saves as well")
@@ -118,30 +122,34 @@ class Run:
 
     Attributes:
         name: of the run's files.
+        experiment: what it is compared with others in.
         settings: what must be the same for a run to go on; kept with the result.
         tasks: step and batch -> tasks.
         judge: the learner on a few held-out tasks, for the curve.
         decays: the outer rate falls linearly to 0 over the iterations, or the minutes if they end
             first.
+        trained_as: name of the checkpoint, where runs that are judged differently train alike.
     """
 
     name: str
+    experiment: str
     settings: dict[str, Any]
     learner: MetaLearner
     source: TaskSource
     tasks: TasksOf
     judge: Callable[[], Figures]
     decays: bool = False
+    trained_as: str | None = None
 
     def train(self, options: argparse.Namespace) -> Progress:
         """Train, or go on, until the iterations are done or the minutes are over."""
         keep_freed_memory()
-        checkpoint = options.out / f"{self.name}.safetensors"
+        checkpoint = options.out / f"{self.trained_as or self.name}.safetensors"
         progress = self._restore(checkpoint) if checkpoint.exists() else Progress()
         optimiser, last = self.learner.optimiser, options.iterations
         allowed = 60 * options.minutes if options.minutes else float("inf")
         first_rate = optimiser.param_groups[0]["lr"]
-        before = time.perf_counter()
+        before = time.process_time()
         steps = range(progress.iterations, last)
         with closing(prefetched(self.source, steps)) as batches:  # type: ignore[type-var]
             for batch in batches if progress.seconds < allowed else ():
@@ -150,14 +158,14 @@ class Run:
                     optimiser.param_groups[0]["lr"] = first_rate * (1 - done)
                 losses = self.learner.step(self.tasks(progress.iterations, batch))
                 progress.iterations += 1
-                now = time.perf_counter()
+                now = time.process_time()
                 progress.seconds += now - before
                 over = progress.iterations == last or progress.seconds >= allowed
                 if over or progress.iterations % options.judge_every == 0:
                     self._note(progress, losses)
                     self._save(checkpoint, progress)
                     self.write(options, progress, None)
-                    now = time.perf_counter()
+                    now = time.process_time()
                 before = now
                 if over:
                     break
@@ -173,6 +181,7 @@ class Run:
         """The run's JSON file, whole or not at all."""
         record = {
             "name": self.name,
+            "experiment": self.experiment,
             "settings": self.settings,
             "planned_iterations": options.iterations,
             "planned_minutes": options.minutes,

@@ -98,7 +98,7 @@ def print_table(experiment: str, records: list[Record]) -> None:
         tasks = {one["tasks"] for record in finished for one in record["result"].values()}
         print(f"Test tasks: {', '.join(map(str, sorted(tasks)))}; 95% intervals over tasks.\n")
         print(
-            "| learner | figure | published | reached | median | diverged | iterations | minutes "
+            "| learner | figure | published | reached | median | diverged | iterations | CPU min "
             "| seed |\n|---|---|---|---|---|---|---|---|---|"
         )
     for record in finished:
@@ -154,7 +154,7 @@ def main() -> None:
     experiments: dict[str, list[Record]] = defaultdict(list)
     for path in sorted(path for directory in options.runs for path in directory.glob("*.json")):
         record = json.loads(path.read_text())
-        experiments[record["settings"]["experiment"]].append(record)
+        experiments[record["experiment"]].append(record)
     for experiment, records in sorted(experiments.items()):
         picture = options.pictures / f"{experiment.replace(', ', '-').replace(' ', '-')}.png"
         draw_curves(experiment, records, picture)

@@ -208,8 +208,8 @@ def main() -> None:
     ends = (0.0, options.eps)
     run = Run(
         name=f"adml-{what}-{options.ways}way-{options.shots}shot-{name}-seed{seed}",
+        experiment=f"{what}, {options.ways}-way {options.shots}-shot, under attack",
         settings={
-            "experiment": f"{what}, {options.ways}-way {options.shots}-shot, under attack",
             "learner": name,
             "seed": seed,
             "eps": options.eps,

@@ -139,8 +139,8 @@ def main() -> None:
 
     run = Run(
         name=f"omniglot-{ways}way-{shots}shot-{name}-seed{seed}",
+        experiment=f"omniglot, {ways}-way {shots}-shot",
         settings={
-            "experiment": f"omniglot, {ways}-way {shots}-shot",
             "learner": name,
             "seed": seed,
             **recipe._asdict(),
@@ -150,6 +150,8 @@ def main() -> None:
         tasks=tasks,
         judge=lambda: judge(50, CURVE_SEED),
         decays=is_reptile,
+        # Reptile's training does not know how many shots it will be tested with.
+        trained_as=f"omniglot-{ways}way-reptile-seed{seed}" if is_reptile else None,
     )
     progress = run.train(options)
     result = judge(options.test_tasks, TEST_SEED)

@@ -73,8 +73,8 @@ def main() -> None:
     learner = make_learner(network, rule, OUTER_RATE.get(name, 1e-3))
     run = Run(
         name=f"sinusoid-{name}-{shots}shot-seed{options.seed}",
+        experiment=f"sinusoid, {shots} shots",
         settings={
-            "experiment": f"sinusoid, {shots} shots",
             "learner": name,
             "shots": shots,
             "meta_batch": meta_batch,
