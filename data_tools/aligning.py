@@ -48,6 +48,7 @@ class DomainAlignment:
     images: int
     detected: int
     resized: int
+    given: int
     missed: int
     unreadable: int
     pending: int
@@ -348,6 +349,7 @@ def _summary(manifest: Manifest, aligned: int) -> AlignResult:
                 images=sum(states.values()),
                 detected=states["detected"],
                 resized=states["resized"],
+                given=states["given"],
                 missed=states["missed"],
                 unreadable=states["unreadable"],
                 pending=states["pending"],

@@ -194,7 +194,7 @@ def inspect_command(
     """Show a table of domains and splits, and draw a contact sheet of the crops."""
     parts = inspect_dataset(dataset)
     picture: Path | None = None
-    if out is not None or any(part.detected + part.resized for part in parts):
+    if out is not None or any(part.detected + part.resized + part.given for part in parts):
         picture = out or dataset / "contact.png"
         draw_contact_sheet(dataset, picture, seed=seed)
     if as_json:
@@ -207,6 +207,7 @@ def inspect_command(
         Column("images", no_wrap=True),
         Column("detected", no_wrap=True),
         Column("resized", no_wrap=True),
+        Column("given", no_wrap=True),
         Column("missed", no_wrap=True),
         "per person",
         box=box.SIMPLE_HEAD,
@@ -219,6 +220,7 @@ def inspect_command(
             str(part.images),
             str(part.detected),
             str(part.resized),
+            str(part.given),
             str(part.missed),
             f"{part.images_per_person:g}",
         )
@@ -250,6 +252,7 @@ def _print_alignment(result: AlignResult) -> None:
         "images",
         "detected",
         "resized",
+        "given",
         "missed",
         "unreadable",
         "pending",

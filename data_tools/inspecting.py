@@ -31,6 +31,7 @@ class Part:
         images: photos of them.
         detected: photos whose face was found and aligned.
         resized: photos whose crop is the whole photo, as no face was found.
+        given: crops that came as crops: aligned or drawn by their origin.
         missed: photos that were looked at and have no crop.
         images_per_person: the median.
     """
@@ -41,6 +42,7 @@ class Part:
     images: int
     detected: int
     resized: int
+    given: int
     missed: int
     images_per_person: float
 
@@ -70,6 +72,7 @@ def inspect_dataset(root: str | Path) -> list[Part]:
             images=sum(people[part].values()),
             detected=ways[part]["detected"],
             resized=ways[part]["resized"],
+            given=ways[part]["given"],
             missed=ways[part]["missed"],
             images_per_person=float(statistics.median(people[part].values())),
         )

@@ -24,9 +24,10 @@ from mfr.geometry import CROP_SIZE, TEMPLATE
 FILE_NAME: Final = "manifest.parquet"
 VERSION: Final = 1
 SPLITS: Final = ("train", "val", "test")
-ALIGNMENTS: Final = ("pending", "detected", "resized", "missed")
+ALIGNMENTS: Final = ("pending", "detected", "resized", "given", "missed")
 """How a row's crop came about: not tried yet; detected and aligned; resized whole because no face
-was found and the user asked for that; no crop (``problem`` says why)."""
+was found and the user asked for that; a crop by its origin, since whoever made it aligned or drew
+it; no crop (``problem`` says why)."""
 
 SCHEMA: Final = pa.schema(
     [
@@ -141,7 +142,8 @@ class Manifest:
             known = pc.is_in(column, value_set=pa.array(allowed))
             wrong = pc.and_(pc.is_valid(column), pc.invert(known))
             self._refuse(wrong, f"has a {name} that is not one of {', '.join(allowed)}")
-        cropped = pc.is_in(self.table["alignment"], value_set=pa.array(["detected", "resized"]))
+        with_crop = pa.array(["detected", "resized", "given"])
+        cropped = pc.is_in(self.table["alignment"], value_set=with_crop)
         self._refuse(
             pc.not_equal(cropped, pc.is_valid(self.table["crop"])),
             "has a crop without an alignment, or an alignment without a crop",
