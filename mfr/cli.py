@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mfr.benchmark.report import Report
     from mfr.encoder import Encoder, PretrainedName
     from mfr.gallery import Decision
+    from mfr.training.trainer import TrainingResult
 
 
 class _DataCommands(TyperGroup):
@@ -226,7 +227,8 @@ def train(
     """Train a model on several source domains.
 
     Ctrl-C saves and stops; --resume continues to the bit, also after a crash. The model, the log
-    and the checkpoints lie in RUNDIR. What is not given takes the default of the paper.
+    and the checkpoints lie in RUNDIR. What is not given takes the default of the paper. With
+    'torchrun --nproc-per-node 2 -m mfr train ...' processes, or GPUs, share mfr's episodes.
 
     Example: mfr train --data DATASET --sources lfw,celeb_photo,yaleb --method mfr
     --init WEIGHTS --out runs/first
@@ -259,19 +261,32 @@ def train(
                 raise ConfigError(f"Training needs --{name}: give it, or a run file with --config.")
     from mfr.config import make_run_config, read_run_values
     from mfr.training import trainer
+    from mfr.training.distributed import ProcessFailedError, processes
 
-    with _progress() as watch:
-        if resume:
-            result = trainer.resume(out, watch=watch)
-        else:
-            values = {} if config is None else read_run_values(config)
-            result = trainer.start(make_run_config({**values, **given}), out, watch=watch)
+    try:
+        with processes() as group, _left_in_peace(group.size > 1):
+            with _progress(quiet=not group.is_main) as watch:
+                if resume:
+                    result = trainer.resume(out, watch=watch, group=group)
+                else:
+                    values = {} if config is None else read_run_values(config)
+                    run_config = make_run_config({**values, **given})
+                    result = trainer.start(run_config, out, watch=watch, group=group)
+            if group.is_main:
+                _print_training(result, as_json)
+    except ProcessFailedError:  # it prints why
+        raise typer.Exit(2) from None
+    if result.model is None:
+        raise typer.Exit(130)
+
+
+def _print_training(result: TrainingResult, as_json: bool) -> None:
     if result.model is None:
         _complain(
             f"Stopped after step {result.step} of {result.steps} and saved: continue with "
-            f"'mfr train --resume --out {shlex.quote(str(out))}'."
+            f"'mfr train --resume --out {shlex.quote(str(result.out))}'."
         )
-        raise typer.Exit(130)
+        return
     if as_json:
         _print_json(
             {
@@ -817,7 +832,21 @@ def _busy(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _progress() -> Iterator[Any]:
+def _left_in_peace(one_of_several: bool) -> Iterator[None]:
+    """From the end of the block on, ignore SIGTERM if this is one of several processes.
+
+    torchrun sends it to all when the first of them ends with an error or is interrupted: this one
+    is then about to end too, and may have to say why.
+    """
+    try:
+        yield
+    finally:
+        if one_of_several:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Any]:
     """What to call with each `Progress`: a bar on a terminal, a line now and then elsewhere."""
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
@@ -827,7 +856,7 @@ def _progress() -> Iterator[Any]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
-        disable=not console.is_terminal,
+        disable=quiet or not console.is_terminal,
     )
     task = bar.add_task("Training", total=None)
 

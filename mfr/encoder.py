@@ -81,7 +81,7 @@ class Encoder:
         device: str | torch.device,
     ) -> None:
         self.record = record
-        self.device = _usable(device)
+        self.device = usable_device(device)
         self.network = network.eval().requires_grad_(False).to(self.device)
         self._centre = None if centre is None else centre.to(self.device)
 
@@ -367,7 +367,8 @@ def _feature_size(backbone: str, arguments: Mapping[str, Any], geometry: CropGeo
             ) from error
 
 
-def _usable(device: str | torch.device) -> torch.device:
+def usable_device(device: str | torch.device) -> torch.device:
+    """The device of that name. Raises ModelError if this machine has none."""
     try:
         usable = torch.device(device)
         torch.empty(0, device=usable)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from mfr.geometry import CROP_SIZE
 from mfr.images import read_image
 
 T = TypeVar("T")
+# From Linux's sys/prctl.h.
+_PR_SET_PDEATHSIG: Final = 1
 
 
 def load_crop(path: Path) -> NDArray[np.uint8]:
@@ -120,10 +123,13 @@ class _Steps(Dataset[T]):
 
 
 def _quiet_worker(_: int) -> None:
-    # Ctrl-C goes to the whole process group; the trainer alone answers it. One thread a process:
-    # the trainer needs the other cores, and threads started before a fork do not survive it.
+    # Ctrl-C, and the SIGTERM of torchrun or a scheduler, go to the whole process group; the trainer
+    # alone answers them. So the worker leaves the group, and dies with the trainer instead. One
+    # thread a process: the trainer needs the other cores, and threads started before a fork do not
+    # survive it.
     import cv2
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

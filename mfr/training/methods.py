@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
@@ -30,6 +31,7 @@ from mfr.data.sampling import (
     PairBatch,
     PairSampler,
 )
+from mfr.errors import TrainingError
 from mfr.losses import (
     cosface,
     domain_alignment,
@@ -50,6 +52,7 @@ from mfr.meta.mfr import MFR
 from mfr.meta.mldg import MLDG
 from mfr.meta.rule import PlainGradient, Rule
 from mfr.model_file import CropGeometry
+from mfr.training.distributed import ALONE, Processes
 
 # Keeps augmentation's random streams apart from the samplers'.
 _AUGMENT: Final = 100
@@ -139,10 +142,11 @@ class EpisodeMethod:
 
     Args:
         images: where crops come from.
-        episodes: step -> its episodes.
+        episodes: step -> this process's share of its episodes.
         images_per_step: what a full step draws.
         rule: inner rate after the decays -> rule.
         config: of the run.
+        group: the processes that share the episodes; process r of n has the r-th, the r+n-th, ...
     """
 
     def __init__(
@@ -152,18 +156,21 @@ class EpisodeMethod:
         images_per_step: int,
         rule: Callable[[float], Rule],
         config: RunConfig,
+        group: Processes,
     ) -> None:
         self._images, self._episodes, self._rule, self._config = images, episodes, rule, config
         self.images_per_step = images_per_step
+        self._group = group
 
     def prepare(self, step: int) -> StepData:
-        """Both sides of the step's episodes."""
+        """Both sides of this process's episodes."""
+        numbers = count(self._group.rank, self._group.size)
         return [
             (
                 self._images.pairs(episode.meta_train, step, 2 * i),
                 self._images.pairs(episode.meta_test, step, 2 * i + 1),
             )
-            for i, episode in enumerate(self._episodes(step))
+            for i, episode in zip(numbers, self._episodes(step), strict=False)
         ]
 
     def tasks(self, network: FaceNetwork, data: StepData, decays: int) -> Iterable[Task]:
@@ -279,8 +286,10 @@ class TripletMethod:
         return PlainGradient()
 
 
-def build_method(config: RunConfig, pool: IdentityPool, store: CropStore) -> Method:
-    """The method ``config`` names.
+def build_method(
+    config: RunConfig, pool: IdentityPool, store: CropStore, group: Processes = ALONE
+) -> Method:
+    """The method ``config`` names, as this process of ``group`` has its share in it.
 
     With B identities a side and N domains, a step of MFR sees 4 B N images; aggregation and
     triplet see as many, so that equal steps are equal numbers of images. MLDG, as published,
@@ -288,19 +297,28 @@ def build_method(config: RunConfig, pool: IdentityPool, store: CropStore) -> Met
 
     Raises:
         DataError: too few domains or people for it.
+        TrainingError: more processes than a step has tasks. MFR has N, the others one, whose loss
+            is of all its images together and so cannot be shared.
     """
+    tasks = len(pool.domains) if config.method == "mfr" else 1
+    if group.size > tasks:
+        raise TrainingError(
+            f"{group.size} processes cannot share the {tasks} task(s) that a step of "
+            f"{config.method} has here: start at most {tasks} with --nproc-per-node."
+        )
     images = ImageSource(store, Augmenter(config.augment), config.seed)
     per_step = 4 * config.identities * len(pool.domains)
     match config.method:
         case "mfr":
             sampler = EpisodeSampler(pool, config.identities, config.seed)
             mfr = partial(MFR, gamma=config.gamma, first_order=config.first_order)
-            return EpisodeMethod(images, sampler.meta_batch, per_step, mfr, config)
+            share = partial(sampler.meta_batch, rank=group.rank, world_size=group.size)
+            return EpisodeMethod(images, share, per_step, mfr, config, group)
         case "mldg":
             sampler = EpisodeSampler(pool, config.identities, config.seed)
             mldg = partial(MLDG, query_weight=config.query_weight, first_order=config.first_order)
             one_split = _one_split(sampler)
-            return EpisodeMethod(images, one_split, 4 * config.identities, mldg, config)
+            return EpisodeMethod(images, one_split, 4 * config.identities, mldg, config, group)
         case "agg" | "agg-rnd":
             return AggregationMethod(images, ImageSampler(pool, per_step, config.seed), config)
         case "triplet":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,13 +20,15 @@ from mfr.data.loading import CropStore, StepLoader
 from mfr.data.manifest import Manifest
 from mfr.data.random_bits import RandomBits
 from mfr.data.sampling import IdentityPool
-from mfr.encoder import Encoder
+from mfr.encoder import Encoder, usable_device
 from mfr.errors import DataError, TrainingError
 from mfr.locking import refusing_others
+from mfr.meta.functional import Task
 from mfr.meta.learner import MetaLearner
 from mfr.meta.rule import PlainGradient
 from mfr.training import checkpoint
 from mfr.training.classifier import imprinted_rows, random_rows
+from mfr.training.distributed import ALONE, Processes
 from mfr.training.interruption import deferred_interrupt
 from mfr.training.methods import FaceNetwork, Method, build_method
 from mfr.training.run_log import RunLog
@@ -65,7 +68,7 @@ class TrainingResult:
         step: steps done.
         steps: steps the run was to do.
         left_out: single-image identities by source domain, which no pair can be made of.
-        validation: the last look at held-out people.
+        validation: the last look at held-out people, in the process that wrote the model.
         uncalibrated: why the model has no calibration, if it has none.
     """
 
@@ -83,30 +86,49 @@ def _ignore(progress: Progress) -> None:
 
 
 def start(
-    config: RunConfig, out: str | Path, *, watch: Callable[[Progress], None] = _ignore
+    config: RunConfig,
+    out: str | Path,
+    *,
+    watch: Callable[[Progress], None] = _ignore,
+    group: Processes = ALONE,
 ) -> TrainingResult:
     """Train from the beginning, into the directory ``out``.
 
     Ctrl-C ends the step at hand, saves and returns a result without a model.
 
+    Args:
+        config: what to train.
+        out: the run's directory; processes on several machines need a disk they share.
+        watch: told of the progress, in the main process.
+        group: the processes that train together (`mfr.training.distributed.processes`), each of
+            which calls this. The main one alone writes, validates and calibrates.
+
     Raises:
-        TrainingError: ``out`` holds a run already, or a loss became NaN or infinite.
+        TrainingError: ``out`` holds a run already, a loss became NaN or infinite, or there are more
+            processes than a step has tasks.
+        ProcessFailedError, ProcessLostError: another process failed or died.
         DataError, ModelError, WriteError: the data, the weights or the disk do not allow it.
     """
     out = Path(out)
-    if (out / CONFIG_NAME).exists():
+    if group.is_main and (out / CONFIG_NAME).exists():
         raise TrainingError(
             f"{out} holds a run already: continue it with 'mfr train --resume --out {out}', or "
             "choose another --out."
         )
-    run = _Run(config, out)
-    with _training_alone(out):
-        write_run_config(out / CONFIG_NAME, config)
+    run = _Run(config, out, group)
+    with _training_alone(out) if group.is_main else nullcontext():
+        if group.is_main:
+            write_run_config(out / CONFIG_NAME, config)
         return run.go(watch)
 
 
-def resume(out: str | Path, *, watch: Callable[[Progress], None] = _ignore) -> TrainingResult:
+def resume(
+    out: str | Path, *, watch: Callable[[Progress], None] = _ignore, group: Processes = ALONE
+) -> TrainingResult:
     """Continue the run in ``out`` from its last checkpoint, to the bit as if never stopped.
+
+    With another number of processes than before it goes on equally well, but to the bit only with
+    as many. The arguments are those of `start`.
 
     Raises:
         TrainingError: there is no run, its checkpoint is damaged, or as `start`.
@@ -115,8 +137,8 @@ def resume(out: str | Path, *, watch: Callable[[Progress], None] = _ignore) -> T
     out = Path(out)
     if not (out / CONFIG_NAME).is_file():
         raise TrainingError(f"There is no run in {out} to resume: start one without --resume.")
-    with _training_alone(out):
-        run = _Run(read_run_config(out / CONFIG_NAME), out)
+    with _training_alone(out) if group.is_main else nullcontext():
+        run = _Run(read_run_config(out / CONFIG_NAME), out, group)
         last = checkpoint.latest(out / CHECKPOINTS_NAME)
         if last is not None:
             run.restore(checkpoint.read(last))
@@ -137,15 +159,18 @@ def _training_alone(out: Path) -> Iterator[None]:
 class _Run:
     """The parts of a run, joined: data, network, method, optimiser."""
 
-    def __init__(self, config: RunConfig, out: Path) -> None:
-        self.config, self.out, self.done = config, out, 0
+    def __init__(self, config: RunConfig, out: Path, group: Processes) -> None:
+        self.config, self.out, self.done, self.group = config, out, 0, group
+        self.device = usable_device(group.device(config.device))
         self.manifest = Manifest.read(config.data).where(domains=config.sources)
         self.people = _training_people(self.manifest, config)
-        self.validator = Validator(self.manifest.where(splits=["val"], cropped=True))
+        held_out = self.manifest.where(splits=["val"], cropped=True)
+        self.validator = Validator(held_out) if group.is_main else None
         self.pool = IdentityPool(self.people, config.sources)
         store = CropStore(self.people, int(config.crop_memory * 2**30))
-        self.method: Method = build_method(config, self.pool, store)
-        self.network, self.backbone, self.arguments = _initial_network(config)
+        self.method: Method = build_method(config, self.pool, store, group)
+        network, self.backbone, self.arguments = _initial_network(config)
+        self.network = network.to(self.device)
         self._add_classifier(store)
         self.optimiser = torch.optim.SGD(
             [p for p in self.network.parameters() if p.requires_grad],
@@ -162,7 +187,7 @@ class _Run:
             rows = random_rows(pool.classes, self._feature_size(), config.seed)
         else:
             return
-        self.network.classifier = nn.Parameter(rows.to(config.device))
+        self.network.classifier = nn.Parameter(rows.to(self.device))
 
     def _feature_size(self) -> int:
         spec = backbone_spec(self.backbone)
@@ -173,22 +198,27 @@ class _Run:
         self.done = state.step
 
     def go(self, watch: Callable[[Progress], None]) -> TrainingResult:
-        config = self.config
-        learner = MetaLearner(self.network, PlainGradient(), self.optimiser)
+        config, group = self.config, self.group
+        self._begin_equal()
+        reduce = None if group.size == 1 else group.reduce
+        learner = MetaLearner(self.network, PlainGradient(), self.optimiser, reduce=reduce)
         loader = StepLoader(self.method.prepare, config.workers)
         validation: dict[str, float] = {}
         with (
-            RunLog(self.out, self.done) as log,
+            RunLog(self.out, self.done) if group.is_main else nullcontext() as log,
             deferred_interrupt() as interruption,
             # Fixed algorithms cost a GPU a few percent and buy the same bytes from the same seed.
             torch.backends.cudnn.flags(deterministic=True, benchmark=False),
         ):
 
             def tell(kind: str, values: dict[str, float]) -> None:
-                log.write(self.done, kind, values)
-                watch(Progress(self.done, config.steps, kind, values))
+                if log is not None:
+                    log.write(self.done, kind, values)
+                    watch(Progress(self.done, config.steps, kind, values))
 
             def save() -> None:
+                if not group.is_main:
+                    return
                 state = checkpoint.capture(self.done, self.network, self.optimiser)
                 self._refuse_broken(state)
                 checkpoint.write(self.out / CHECKPOINTS_NAME, state)
@@ -202,14 +232,16 @@ class _Run:
                 decays = self.done // config.halve_every
                 learner.rule = self.method.rule(decays)
                 beta = config.beta * 0.5**decays
-                for group in self.optimiser.param_groups:
-                    group["lr"] = beta
-                torch.manual_seed(RandomBits(config.seed, self.done, 0, _NETWORK_STREAM).seed())
+                for options in self.optimiser.param_groups:
+                    options["lr"] = beta
                 self.network.train()
+                tasks = self.method.tasks(self.network, data, decays)
                 try:
-                    values = learner.step(self.method.tasks(self.network, data, decays))
+                    values = learner.step(self._seeded(tasks))
                 except TrainingError as error:
                     raise self._stopped(f"in step {self.done + 1} {error}") from error
+                # Each step, so that running statistics too are a function of the step alone.
+                group.average(self.network.buffers())
                 self.done += 1
                 now = time.perf_counter()
                 values |= {
@@ -220,32 +252,54 @@ class _Run:
                 }
                 tell("train", values)
                 last = self.done == config.steps
+                asked = group.any(interruption.asked)
                 if self.done % config.validate_every == 0 or last:
                     validation = self._validate(tell)
-                if self.done % config.checkpoint_every == 0 or last or interruption.asked:
+                if self.done % config.checkpoint_every == 0 or last or asked:
                     save()
-                if interruption.asked:
+                if asked:
                     break
                 mark = time.perf_counter()
         if self.done < config.steps:
             return TrainingResult(
                 self.out, None, self.done, config.steps, self.pool.left_out, validation
             )
-        model, uncalibrated = self._write_model()
+        model, uncalibrated = (
+            self._write_model() if group.is_main else (self.out / MODEL_NAME, None)
+        )
         return TrainingResult(
             self.out, model, self.done, config.steps, self.pool.left_out, validation, uncalibrated
         )
+
+    def _begin_equal(self) -> None:
+        """The same weights in all processes, and the same step."""
+        done = torch.tensor(self.done, device=self.device)
+        self.group.share(self.network.state_dict().values(), [done])
+        if self.done != done:
+            raise TrainingError(
+                f"Process {self.group.rank} finds step {self.done} in {self.out} where process 0 "
+                f"finds step {int(done)}: let all machines see the same directory."
+            )
+
+    def _seeded(self, tasks: Iterable[Task]) -> Iterator[Task]:
+        """The tasks, each with its own random numbers (dropout), whichever process it falls to."""
+        for number, task in zip(count(self.group.rank, self.group.size), tasks, strict=False):
+            bits = RandomBits(self.config.seed, self.done, number, _NETWORK_STREAM)
+            torch.manual_seed(bits.seed())
+            yield task
 
     def _encoder(self, **summary: Any) -> Encoder:
         return Encoder.from_network(
             self.network.backbone,
             self.backbone,
             arguments=self.arguments,
-            device=self.config.device,
+            device=self.device,
             **summary,
         )
 
     def _validate(self, tell: Callable[[str, dict[str, float]], None]) -> dict[str, float]:
+        if self.validator is None:
+            return {}
         values = dict(self.validator(self._encoder()))
         if values:
             tell("validation", values)
@@ -314,4 +368,4 @@ def _initial_network(config: RunConfig) -> tuple[FaceNetwork, str, dict[str, Any
         network, name, arguments = encoder.network, record.backbone, record.arguments
         geometry = record.geometry
     face_network = FaceNetwork(network.requires_grad_(True), geometry)
-    return face_network.to(config.device), name, arguments
+    return face_network, name, arguments

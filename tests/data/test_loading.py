@@ -1,3 +1,9 @@
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +43,36 @@ def test_steps_come_in_order_whatever_the_workers(workers):
     steps = list(StepLoader(prepare, workers).steps(3, 8))
     assert [int(one[0][0][0]) for one in steps] == [3, 4, 5, 6, 7]
     assert [int(one[0][1]) for one in steps] == [30, 40, 50, 60, 70]
+
+
+def test_workers_leave_signals_to_the_trainer_and_die_with_it():
+    # A trainer whose group is sent SIGTERM gets its step; killed, it leaves no worker behind.
+    script = textwrap.dedent("""
+        import os, signal, torch
+        from mfr.data.loading import StepLoader
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        steps = StepLoader(lambda step: torch.tensor([os.getpid(), step]), 1).steps(0, 9)
+        worker = int(next(steps)[0])
+        os.killpg(0, signal.SIGTERM)
+        print(worker, int(next(steps)[1]), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, start_new_session=True
+    )
+    worker, step = map(int, done.stdout.split())
+    assert step == 1
+    deadline = time.monotonic() + 4  # torch's own watch takes five seconds
+    while running(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_a_worker_that_fails_is_heard():

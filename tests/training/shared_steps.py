@@ -1,14 +1,7 @@
-"""What one of `test_distributed`'s processes does.
-
-Alone, the same code is what the processes together are compared with.
-"""
-
-import sys
-from pathlib import Path
+"""Some steps of several learners, for processes that share them and for one alone."""
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import mse_loss, normalize
 
@@ -22,20 +15,11 @@ from mfr.meta.meta_sgd import MetaSGD, initial_rates
 from mfr.meta.mfr import MFR
 from mfr.meta.supervised import one_by_one, stacked
 from mfr.meta.tasks.sinusoid import Sinusoids
-from mfr.training.distributed import Processes, processes
+from mfr.training.distributed import Processes
 
 CASES = ("mfr3", "mfr4", "maml", "meta-sgd")
 STEPS = 2
 TASKS = 8
-
-
-def main() -> None:
-    """Every case, its gradients and what was seen to ``OUT/CASE-RANK.safetensors``."""
-    out = Path(sys.argv[1])
-    torch.set_num_threads(1)
-    with processes() as group:
-        for case in CASES:
-            save_file(run(case, group), out / f"{case}-{group.rank}.safetensors")
 
 
 def run(case: str, group: Processes) -> dict[str, torch.Tensor]:
@@ -133,7 +117,3 @@ def manifest(domains):
         for i in range(2)
     ]
     return Manifest.empty("nowhere").append(rows)
-
-
-if __name__ == "__main__":
-    main()
