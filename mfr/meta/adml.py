@@ -44,9 +44,9 @@ class ADML(Rule):
         theta <- theta - beta1 grad L(theta'_adv, query) - beta2 grad L(theta'_clean, query_adv).
 
     Both outer gradients are taken at theta and descended together; the paper writes two updates in
-    a row. Adversarial supports are made at theta, the weights they are learned from, once. Algorithm
-    1 does not name the weights that adversarial queries are made at: we take theta'_clean, which
-    they judge, as does the public re-implementation of Goldblum et al. (NeurIPS 2020). Derivatives
+    a row. Adversarial supports are made at theta, the weights they are learned from, and once.
+    Algorithm 1 does not name the weights that adversarial queries are made at: we take theta'_clean,
+    which they judge, as do Goldblum et al. (NeurIPS 2020) in their public code. Derivatives
     do not flow through the making of a sample.
 
     Attributes:
