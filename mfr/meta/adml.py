@@ -45,9 +45,9 @@ class ADML(Rule):
 
     Both outer gradients are taken at theta and descended together; the paper writes two updates in
     a row. Adversarial supports are made at theta, the weights they are learned from, and once.
-    Algorithm 1 does not name the weights that adversarial queries are made at: we take theta'_clean,
-    which they judge, as do Goldblum et al. (NeurIPS 2020) in their public code. Derivatives
-    do not flow through the making of a sample.
+    Algorithm 1 does not name the weights that adversarial queries are made at: we take
+    theta'_clean, which they judge, as do Goldblum et al. (NeurIPS 2020) in their public code.
+    Derivatives do not flow through the making of a sample.
 
     Attributes:
         alpha1: inner rate on adversarial samples.
