@@ -20,7 +20,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from data_tools.aligning import MIN_FACE_FRACTION, AlignResult, align_dataset
-from data_tools.importing import ImportResult, import_folder, import_lfw
+from data_tools.importing.adding import ImportResult
+from data_tools.importing.folder import import_folder
+from data_tools.importing.lfw import import_lfw
 from data_tools.inspecting import draw_contact_sheet, inspect_dataset
 from data_tools.splitting import split_dataset
 
@@ -235,11 +237,15 @@ def _print_import(result: ImportResult, as_json: bool) -> None:
     if as_json:
         _print_json(result)
         return
-    _say(
-        f"{result.domain}: {result.images} images of {result.identities} identities "
-        f"({result.people} people); {result.added} added, "
-        f"{result.images - result.added} there already."
-    )
+    for part in result.domains:
+        _say(
+            f"{part.domain}: {part.images} images of {part.identities} identities "
+            f"({part.people} people); {part.added} added, {part.images - part.added} there already."
+        )
+    for name in result.protocols:
+        _say(
+            f"Protocol {name}: run it with 'mfr benchmark MODEL --data DATASET --protocol {name}'."
+        )
     if result.ignored:
         _say(f"{result.ignored} other files were ignored.")
     if result.guessed:

@@ -24,7 +24,8 @@ def test_the_whole_tour_in_json(tmp_path, make_photos, fake_detector):
     photos = make_photos({f"p{i}/{k}.png": int(i > 0) for i in range(10) for k in range(2)})
     root = tmp_path / "ds"
     imported = answer("import", "folder", photos, "--domain", "d", "--out", root)
-    assert (imported["images"], imported["added"]) == (20, 20)
+    (domain,) = imported["domains"]
+    assert (domain["domain"], domain["images"], domain["added"]) == ("d", 20, 20)
     aligned = answer("align", root, "--on-miss", "skip")
     assert aligned["domains"][0]["detected"] == 18 and len(aligned["problems"]) == 2
     split = answer("split", root, "--test", "0.3", "--val", "0.1", "--seed", "0")
