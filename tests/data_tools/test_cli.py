@@ -50,7 +50,11 @@ def test_the_whole_tour_in_words(tmp_path, make_photos, fake_detector):
 
 
 @pytest.mark.parametrize(
-    "command", ["import", "import folder", "import lfw", "align", "split", "inspect"]
+    "command",
+    [
+        *("import", "import folder", "import table", "import lfw", "import mfr2", "import rfw"),
+        *("import nir-vis", "import ivs", "import meglass", "align", "split", "inspect"),
+    ],
 )
 def test_every_command_explains_itself(command):
     result = runner.invoke(app, [*command.split(), "--help"])
@@ -65,6 +69,15 @@ def test_every_command_explains_itself(command):
         (["inspect", "typo"], "is not a dataset"),
         (["import", "folder", "typo", "--domain", "d", "--out", "ds"], "is not a folder"),
         (["import", "lfw", "typo", "--out", "ds"], "is not a folder"),
+        (["import", "table", "typo.csv", "--out", "ds"], "cannot be read"),
+        (["import", "mfr2", "typo", "--out", "ds"], "is not a folder"),
+        (["import", "rfw", "typo", "--out", "ds"], "no 'data' and 'txts'"),
+        (["import", "nir-vis", "typo", "--out", "ds"], "has no lists"),
+        (["import", "meglass", "typo", "--out", "ds"], "cannot be read"),
+        (
+            ["import", "ivs", "typo", "--gallery", "g", "--probes", "p", "--out", "ds"],
+            "cannot be read",
+        ),
     ],
 )
 def test_mistakes_are_told_and_leave_nothing(tmp_path, monkeypatch, arguments, words):
