@@ -112,14 +112,6 @@ class Face(str, Enum):
     only = "only"
 
 
-class Protocol(str, Enum):
-    """What a benchmark compares."""
-
-    gallery_probe = "gallery-probe"
-    all_pairs = "all-pairs"
-    lfw = "lfw"
-
-
 class Method(str, Enum):
     """How to train."""
 
@@ -322,20 +314,23 @@ def benchmark(
         typer.Option(
             metavar="D[,D2]",
             help="Domains to judge; several have their reports in DIRECTORY/D, DIRECTORY/D2. "
-            "With the protocol lfw: lfw if not given.",
+            "With --pairs: lfw if not given. A dataset's own protocol knows its domains.",
         ),
     ] = None,
     backbone: Backbone = None,
     split: Annotated[str, typer.Option(help="Whose people: train, val or test.")] = "test",
     protocol: Annotated[
-        Protocol,
+        str,
         typer.Option(
-            help="One image of each identity as gallery and the rest as probes, every pair of "
-            "images, or LFW's 10 folds."
+            metavar="NAME",
+            help="gallery-probe: one image of each identity as gallery and the rest as probes; "
+            "all-pairs: every pair of images; or a protocol the dataset was imported with, such "
+            "as lfw.",
         ),
-    ] = Protocol.gallery_probe,
+    ] = "gallery-probe",
     pairs: Annotated[
-        Path | None, typer.Option(metavar="PAIRS.TXT", help="LFW's list of pairs, for lfw.")
+        Path | None,
+        typer.Option(metavar="PAIRS.TXT", help="List of pairs for lfw, unless it is stored."),
     ] = None,
     resamples: Annotated[
         int, typer.Option(min=0, help="Bootstrap resamples for the intervals; 0 for none.")
@@ -349,23 +344,26 @@ def benchmark(
     Examples: mfr benchmark runs/first/model.safetensors --data DATASET --domain celeb_caricature
     --out report/
 
-    mfr benchmark WEIGHTS --backbone mobilefacenet-112x96 --protocol lfw --data DATASET
-    --pairs pairs.txt
+    mfr benchmark WEIGHTS --backbone mobilefacenet-112x96 --data DATASET --protocol lfw
     """
     domains = [] if domain is None else _names(domain, "--domain")
-    if protocol is Protocol.lfw:
-        if pairs is None:
-            raise ConfigError("The protocol lfw needs LFW's list of pairs: pass --pairs PAIRS.TXT.")
+    anywhere = protocol in ("gallery-probe", "all-pairs")  # fits any domain
+    if pairs is not None:
+        if protocol != "lfw":
+            raise ConfigError("A list of pairs goes with the protocol lfw: add --protocol lfw.")
         if len(domains) > 1:
             raise ConfigError("The protocol lfw judges one domain: give one name to --domain.")
-    elif pairs is not None:
-        raise ConfigError("A list of pairs goes with the protocol lfw: add --protocol lfw.")
-    elif not domains:
+    elif anywhere and not domains:
         raise ConfigError("Say which domain to judge: pass --domain NAME.")
-    from mfr.benchmark.protocols import benchmark_domain, benchmark_lfw
+    elif domains and not anywhere:
+        raise ConfigError(f"The protocol {protocol} knows its domains: leave --domain out.")
+    from mfr.benchmark.protocols import benchmark_domain
+    from mfr.benchmark.stored import benchmark_lfw, benchmark_protocol
     from mfr.data.manifest import Manifest
+    from mfr.data.protocol import read_protocol
 
     manifest = Manifest.read(data)
+    stored = None if anywhere or pairs is not None else read_protocol(data, protocol)
     encoder = _load_encoder(model, backbone, device)
     common: dict[str, Any] = {
         "seed": seed,
@@ -378,6 +376,9 @@ def benchmark(
             name = domains[0] if domains else "lfw"
             report = benchmark_lfw(encoder, manifest, pairs, domain=name, **common)
             made.append((report, *report.write(out)))
+        elif stored is not None:
+            report = benchmark_protocol(encoder, manifest, stored, **common)
+            made.append((report, *report.write(out)))
         else:
             reports = [
                 benchmark_domain(
@@ -385,7 +386,7 @@ def benchmark(
                     manifest,
                     name,
                     split=split,
-                    protocol="all-pairs" if protocol is Protocol.all_pairs else "gallery-probe",
+                    protocol="all-pairs" if protocol == "all-pairs" else "gallery-probe",
                     **common,
                 )
                 for name in domains

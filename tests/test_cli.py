@@ -221,7 +221,7 @@ def test_calibrate_then_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["--protocol", "lfw"], "--pairs"),
+        (["--protocol", "mfr2", "--domain", "a"], "leave --domain out"),
         (["--protocol", "lfw", "--pairs", "p", "--domain", "a,b"], "one domain"),
         (["--pairs", "p"], "--protocol lfw"),
         ([], "--domain"),

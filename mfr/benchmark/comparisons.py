@@ -32,7 +32,8 @@ class Compared:
 
     Attributes:
         mated: of one person; ``nonmated``: of two.
-        probes: (p,) rows that were searched in a gallery; empty where there is no gallery.
+        probes: (p,) rows that were searched in a gallery that shows their person; empty where
+            there is no gallery.
         rank_one: (p,) whether the person of each probe was found first.
     """
 
@@ -75,17 +76,20 @@ def compare_with_gallery(
     probes = np.flatnonzero(~gallery).astype(np.int32)
     _refuse_too_many(len(entries) * len(probes))
     kinds: dict[bool, list[Comparisons]] = {True: [], False: []}
-    hits = []
+    hits, mates = [], []
     for start in range(0, len(probes), _ROWS):
         rows = probes[start : start + _ROWS]
         scores = embeddings[rows] @ embeddings[entries].T
         same = persons[rows][:, None] == persons[entries][None, :]
-        hits.append(rank_one_hits(scores, same))
+        mate = same.any(axis=1)
+        mates.append(rows[mate])
+        hits.append(rank_one_hits(scores[mate], same[mate]))
         for kind, chosen in ((True, same), (False, ~same)):
             i, j = np.nonzero(chosen)
             kinds[kind].append(Comparisons(scores[i, j], rows[i], entries[j]))
+    searched = np.concatenate(mates) if mates else probes
     found = np.concatenate(hits) if hits else np.zeros(0, bool)
-    return Compared(_joined(kinds[True]), _joined(kinds[False]), probes, found)
+    return Compared(_joined(kinds[True]), _joined(kinds[False]), searched, found)
 
 
 def compare_all(embeddings: NDArray[np.float32], persons: NDArray[np.integer]) -> Compared:

@@ -1,4 +1,4 @@
-"""Exact figures from comparison scores: ROC, TAR at a FAR, AUC, EER, rank-1, ten-fold accuracy.
+"""Exact figures from comparison scores: ROC, TAR at a FAR, AUC, EER, rank-1, accuracy over folds.
 
 Scores are cosines (any finite number works); higher is more similar. A *mated* comparison shows
 one person twice, a *non-mated* one two people. A comparison is accepted when score >= threshold,
@@ -17,9 +17,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfr.errors import DataError
-
-FOLDS = 10
-"""Folds of LFW View 2 (Huang et al., Labeled Faces in the Wild, UMass TR 07-49, 2007)."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ class Figure(_Part):
         value: a share in [0, 1], or an area for the AUC; None where ``reason`` says why.
         interval: of 95 % confidence, by the method that ``interval_method`` names.
         threshold: the decision threshold behind the value, where it has one.
+        folds: the value of every fold, where the value is their mean.
+        deviation: their standard deviation (ddof 1).
     """
 
     key: str
@@ -46,6 +48,8 @@ class Figure(_Part):
     interval_method: str | None = None
     standard_error: float | None = None
     threshold: float | None = None
+    folds: list[float] | None = None
+    deviation: float | None = None
 
 
 class RocCurve(_Part):

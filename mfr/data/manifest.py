@@ -6,6 +6,7 @@ and how its crop came about. Images stay where they are; aligned crops lie besid
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,9 +26,11 @@ FILE_NAME: Final = "manifest.parquet"
 VERSION: Final = 1
 SPLITS: Final = ("train", "val", "test")
 ALIGNMENTS: Final = ("pending", "detected", "resized", "given", "missed")
-"""How a row's crop came about: not tried yet; detected and aligned; resized whole because no face
-was found and the user asked for that; a crop by its origin, since whoever made it aligned or drew
-it; no crop (``problem`` says why)."""
+"""How a row's crop came about: not tried yet; aligned by landmarks, detected or imported; resized
+whole because no face was found and the user asked for that; a crop by its origin, since whoever
+made it aligned or drew it; no crop (``problem`` says why)."""
+
+_BATCH: Final = 65_536  # rows held as Python objects: about 50 MB
 
 SCHEMA: Final = pa.schema(
     [
@@ -220,11 +223,16 @@ class Manifest:
             keep &= np.asarray(pc.is_valid(self.table["crop"])) == cropped
         return replace(self, table=self.table.filter(pa.array(keep)))
 
-    def append(self, rows: Sequence[Mapping[str, Any]]) -> Manifest:
-        """This manifest with ``rows`` added; fields a row leaves out are null ('pending')."""
-        filled = [{"alignment": "pending", **row} for row in rows]
-        added = pa.Table.from_pylist(filled, schema=SCHEMA)
-        return replace(self, table=pa.concat_tables([self.table, added]).combine_chunks())
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> Manifest:
+        """This manifest with ``rows`` added; fields a row leaves out are null ('pending').
+
+        Rows may come from a generator: a batch of them at a time is held as Python objects.
+        """
+        filled = ({"alignment": "pending", **row} for row in rows)
+        tables = [self.table]
+        while batch := list(itertools.islice(filled, _BATCH)):
+            tables.append(pa.Table.from_pylist(batch, schema=SCHEMA))
+        return replace(self, table=pa.concat_tables(tables).combine_chunks())
 
     def with_columns(self, columns: Mapping[str, Sequence[Any]]) -> Manifest:
         """This manifest with whole columns replaced by the given values, one a row."""

@@ -5,11 +5,10 @@ import pyarrow as pa
 import pytest
 
 from mfr.benchmark.metrics import Scores, auc
-from mfr.benchmark.protocols import benchmark_domain, benchmark_lfw
+from mfr.benchmark.protocols import benchmark_domain
 from mfr.data.loading import load_crops
 from mfr.errors import ConfigError, DataError, ModelError
 from tests.benchmark.conftest import FakeEncoder, make_dataset
-from tests.benchmark.test_lfw import pairs_text
 
 
 def timeless(report):
@@ -156,44 +155,3 @@ def test_embeddings_that_are_not_finite_are_refused(dataset, encoder):
     encoder.projection = encoder.projection * np.nan
     with pytest.raises(ModelError, match="no finite embedding"):
         benchmark_domain(encoder, dataset, "lfw")
-
-
-@pytest.fixture
-def lfw(tmp_path):
-    """Twenty people, a list of ten folds with one pair of each kind, and their manifest."""
-    path = tmp_path / "pairs.txt"
-    path.write_text("\n".join(pairs_text()))
-    people = {f"{name}_{fold}": 3 for fold in range(10) for name in ("Ada", "Bob")}
-    return make_dataset(tmp_path, people, noise=3, split=None), path
-
-
-def test_lfw_ten_folds(lfw, encoder):
-    data, path = lfw
-    report = benchmark_lfw(encoder, data, path, resamples=50)
-    accuracy = report.figure("accuracy")
-    assert (accuracy.value, accuracy.standard_error) == (1.0, 0.0)
-    assert (report.counts.mated, report.counts.nonmated, report.counts.people) == (10, 10, 20)
-    assert report.figure("tar@far=0.01").value is None
-    assert report.split is None
-
-
-def test_lfw_reports_every_training_on_it(lfw):
-    data, path = lfw
-    report = benchmark_lfw(FakeEncoder(sources=["lfw"]), data, path, resamples=5)
-    assert "not unseen" in report.warnings[0]
-
-
-def test_lfw_missing_images_are_named(lfw, encoder):
-    data, path = lfw
-    keep = [name != "Ada_3" for name in data.column("identity")]
-    with pytest.raises(DataError, match=r"lacks 2 of the 30 images .*Ada_3_0001, Ada_3_0002"):
-        benchmark_lfw(encoder, replace(data, table=data.table.filter(pa.array(keep))), path)
-
-
-def test_lfw_needs_every_crop(lfw, encoder):
-    data, path = lfw
-    crops, alignments = data.column("crop"), data.column("alignment")
-    crops[0], alignments[0] = None, "missed"
-    bare = data.with_columns({"crop": crops, "alignment": alignments})
-    with pytest.raises(DataError, match=r"1 of the 30 .*Ada_0_0001.*--on-miss resize"):
-        benchmark_lfw(encoder, bare, path)

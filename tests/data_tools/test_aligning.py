@@ -14,7 +14,7 @@ from PIL import Image
 
 from data_tools import aligning, journal
 from data_tools.aligning import NO_FACE, align_dataset, resize_whole
-from data_tools.importing import import_folder
+from data_tools.importing.folder import import_folder
 from data_tools.splitting import split_dataset
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, FaceError, ImageError, WriteError

@@ -24,7 +24,8 @@ def test_the_whole_tour_in_json(tmp_path, make_photos, fake_detector):
     photos = make_photos({f"p{i}/{k}.png": int(i > 0) for i in range(10) for k in range(2)})
     root = tmp_path / "ds"
     imported = answer("import", "folder", photos, "--domain", "d", "--out", root)
-    assert (imported["images"], imported["added"]) == (20, 20)
+    (domain,) = imported["domains"]
+    assert (domain["domain"], domain["images"], domain["added"]) == ("d", 20, 20)
     aligned = answer("align", root, "--on-miss", "skip")
     assert aligned["domains"][0]["detected"] == 18 and len(aligned["problems"]) == 2
     split = answer("split", root, "--test", "0.3", "--val", "0.1", "--seed", "0")
@@ -49,7 +50,11 @@ def test_the_whole_tour_in_words(tmp_path, make_photos, fake_detector):
 
 
 @pytest.mark.parametrize(
-    "command", ["import", "import folder", "import lfw", "align", "split", "inspect"]
+    "command",
+    [
+        *("import", "import folder", "import table", "import lfw", "import mfr2", "import rfw"),
+        *("import nir-vis", "import ivs", "import meglass", "align", "split", "inspect"),
+    ],
 )
 def test_every_command_explains_itself(command):
     result = runner.invoke(app, [*command.split(), "--help"])
@@ -64,6 +69,15 @@ def test_every_command_explains_itself(command):
         (["inspect", "typo"], "is not a dataset"),
         (["import", "folder", "typo", "--domain", "d", "--out", "ds"], "is not a folder"),
         (["import", "lfw", "typo", "--out", "ds"], "is not a folder"),
+        (["import", "table", "typo.csv", "--out", "ds"], "cannot be read"),
+        (["import", "mfr2", "typo", "--out", "ds"], "is not a folder"),
+        (["import", "rfw", "typo", "--out", "ds"], "no 'data' and 'txts'"),
+        (["import", "nir-vis", "typo", "--out", "ds"], "has no lists"),
+        (["import", "meglass", "typo", "--out", "ds"], "cannot be read"),
+        (
+            ["import", "ivs", "typo", "--gallery", "g", "--probes", "p", "--out", "ds"],
+            "cannot be read",
+        ),
     ],
 )
 def test_mistakes_are_told_and_leave_nothing(tmp_path, monkeypatch, arguments, words):

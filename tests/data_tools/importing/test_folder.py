@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from data_tools.importing import import_folder, import_lfw, person_from_identity, read_people
+from data_tools.importing.adding import DomainImport
+from data_tools.importing.folder import import_folder
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError
 
@@ -13,7 +14,7 @@ def test_a_folder_becomes_rows_in_order(tmp_path, make_photos):
     photos = make_photos({"bob/2.png": 1, "bob/1.JPG": 1, "Ann/x.webp": 1})
     make_photos({"bob/notes.txt": 1, "stray.png": 1, ".git/x.png": 1, "Ann/.hidden.png": 1})
     result = import_folder(photos, tmp_path / "ds", domain="d", licence="ours")
-    assert (result.identities, result.people, result.images, result.added) == (2, 2, 3, 3)
+    assert result.domains == [DomainImport("d", identities=2, people=2, images=3, added=3)]
     assert result.ignored == 2 and result.guessed == 0
     manifest = Manifest.read(tmp_path / "ds")
     assert manifest.column("path") == [
@@ -30,11 +31,11 @@ def test_importing_again_adds_only_what_is_new(tmp_path, make_photos):
     photos = make_photos({"bob/1.png": 1})
     import_folder(photos, tmp_path / "ds", domain="d", licence="ours")
     before = (tmp_path / "ds/manifest.parquet").read_bytes()
-    assert import_folder(photos, tmp_path / "ds", domain="d").added == 0
+    assert import_folder(photos, tmp_path / "ds", domain="d").domains[0].added == 0
     assert (tmp_path / "ds/manifest.parquet").read_bytes() == before
     make_photos({"bob/2.png": 1})
     result = import_folder(photos, tmp_path / "ds", domain="d")
-    assert (result.images, result.added) == (2, 1)
+    assert (result.domains[0].images, result.domains[0].added) == (2, 1)
     with pytest.raises(DataError, match="in the dataset already, as domain d"):
         import_folder(photos, tmp_path / "ds", domain="other")
 
@@ -54,36 +55,7 @@ def test_a_people_file_joins_identities(tmp_path, make_photos):
     people.write_text("images,person,identity,domain\n1,p1,Ann_B,d\n3,p1,Cy,d\n1,p9,Di,elsewhere\n")
     result = import_folder(photos, tmp_path / "ds", domain="d", people=people)
     assert Manifest.read(tmp_path / "ds").column("person") == ["p1", "p1", "di"]
-    assert (result.people, result.guessed) == (2, 1)
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("domain,identity\nd,Ann\n", "lacks the column.*person"),
-        ("", "lacks the column"),
-        ("domain,identity,person\nd,Ann,p\nd,Bob,\n", "line 3: .* is empty"),
-        ("domain,identity,person\nd,Ann,p\nd,Ann,q\n", "line 3: Ann of d has another person"),
-        ("domain,identity,person\nd,Ann\n", "line 2"),
-        ("domain,identity,person\nd,\xe9,p\n", "not a CSV file in UTF-8"),
-    ],
-)
-def test_wrong_people_files_are_named_by_line(tmp_path, text, words):
-    (tmp_path / "people.csv").write_text(text, encoding="latin-1")
-    with pytest.raises(DataError, match=words):
-        read_people(tmp_path / "people.csv")
-
-
-def test_a_missing_people_file(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
-        read_people(tmp_path / "none.csv")
-
-
-def test_person_from_identity():
-    assert person_from_identity("AJ_Cook") == person_from_identity("a.j. cook") == "ajcook"
-    assert person_from_identity("Zoë") == person_from_identity("Zoe\u0308") == "zoe"
-    assert person_from_identity("李雷") == "李雷"
-    assert person_from_identity("_-_") == "_-_"
+    assert (result.domains[0].people, result.guessed) == (2, 1)
 
 
 @pytest.mark.parametrize("domain", ["", " ", "a/b", "..", ".x", "a,b", "a\n", "trailing "])
@@ -116,12 +88,3 @@ def test_names_that_are_not_utf8(tmp_path):
         pytest.skip("this file system takes only UTF-8 names")
     with pytest.raises(DataError, match="not UTF-8: rename it"):
         import_folder(tmp_path / "photos", tmp_path / "ds", domain="d")
-
-
-def test_lfw_names_are_checked(tmp_path, make_photos):
-    photos = make_photos({"Ann_B/Ann_B_0001.jpg": 1, "Ann_B/Ann_B_0002.jpg": 1})
-    result = import_lfw(photos, tmp_path / "ds")
-    assert (result.domain, result.images) == ("lfw", 2)
-    make_photos({"Cy/Ann_B_0001.jpg": 1})
-    with pytest.raises(DataError, match=r"Ann_B_0001\.jpg is not named as LFW"):
-        import_lfw(photos, tmp_path / "other")

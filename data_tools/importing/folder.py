@@ -1,0 +1,144 @@
+"""Photos in identity folders become rows; nothing is decoded, moved or copied."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.people import read_people
+from mfr.errors import DataError
+
+EXTENSIONS: Final = frozenset(
+    f".{name}"
+    for name in (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "webp"),
+        *("tif", "tiff", "gif", "ppm", "pgm", "pnm", "jp2"),
+    )
+)
+"""Files with these extensions, in any case, are images."""
+
+
+class Photo(NamedTuple):
+    """An image in an identity folder."""
+
+    identity: str
+    path: Path
+
+
+class IdentityFolders:
+    """The images ``photos/<identity>/<image>``, listed in order as they are asked for.
+
+    Hidden files are passed over. Symbolic links above the photos are followed once, so that paths
+    relative to the dataset stay right however the dataset is reached.
+
+    Attributes:
+        photos: the folder.
+        ignored: other files met so far: no images by their extension, or outside identity folders.
+
+    Raises:
+        DataError: no such folder; on the way, one that cannot be read; at the end, no image in it.
+    """
+
+    def __init__(self, photos: str | Path) -> None:
+        if not Path(photos).is_dir():
+            raise DataError(
+                f"{photos} is not a folder: name the one that holds a folder for each identity."
+            )
+        self.photos = Path(photos).resolve()
+        self.ignored = 0
+
+    def __iter__(self) -> Iterator[Photo]:
+        empty = True
+        for folder in _visible(self.photos):
+            if not folder.is_dir():
+                self.ignored += 1
+                continue
+            for entry in _visible(folder.path):
+                path = Path(entry.path)
+                if path.suffix.lower() in EXTENSIONS and entry.is_file():
+                    empty = False
+                    yield Photo(folder.name, path)
+                elif not entry.is_dir():
+                    self.ignored += 1
+        if empty:
+            raise DataError(
+                f"{self.photos} has no images in identity folders: they must lie as "
+                f"{self.photos.name}/<identity>/<image>.jpg."
+            )
+
+    def named(self, suffix: str, dataset: str) -> Iterator[Photo]:
+        """The images, each checked to be named ``<identity>_0001`` and ``suffix``.
+
+        Lists of pairs refer to images of such datasets by person and number.
+
+        Raises:
+            DataError: the first that is named in another way.
+        """
+        for photo in self:
+            identity = photo.identity
+            form = rf"{re.escape(identity)}_\d{{4}}{re.escape(suffix)}"
+            if not re.fullmatch(form, photo.path.name):
+                raise DataError(
+                    f"{photo.path} is not named as {dataset} names its images "
+                    f"({identity}_0001{suffix}): unpack {dataset} again, or use "
+                    "'mfr data import folder'."
+                )
+            yield photo
+
+
+def import_folder(
+    photos: str | Path,
+    root: str | Path,
+    *,
+    domain: str,
+    people: str | Path | None = None,
+    licence: str | None = None,
+) -> ImportResult:
+    """Add ``photos/<identity>/<image>`` to the dataset ``root`` as one domain.
+
+    Args:
+        photos: the folder of identity folders.
+        root: the dataset's directory, made where it does not exist.
+        domain: the domain's name.
+        people: CSV with columns domain, identity, person (others are ignored), which joins one
+            human's identities in several domains. Identities it does not list, and all without
+            it, get `person_from_identity`.
+        licence: a note kept in the manifest under ``notes['licences'][domain]``.
+
+    Raises:
+        DataError: no such folder, no image in it, a name that cannot be used, a photo that
+            belongs to another domain already, or a wrong people file.
+        WriteError: the dataset cannot be written.
+    """
+    check_domain(domain)
+    known = None if people is None else read_people(people)
+    listed = IdentityFolders(photos)
+    place = place_below(root)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for identity, path in listed:
+            yield {
+                "path": place(path),
+                "identity": identity,
+                "domain": domain,
+                "source": f"folder {listed.photos.name}",
+            }
+
+    result = add_rows(root, rows(), people=known, licence=licence)
+    return replace(result, ignored=listed.ignored)
+
+
+def _visible(folder: str | Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in entries if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be read ({error.strerror}): give yourself permission to read it."
+        ) from error
+    return sorted(shown, key=lambda entry: entry.name)

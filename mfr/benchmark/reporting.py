@@ -1,0 +1,92 @@
+"""What the reports of all protocols say alike: counts, warnings, model, data and machine."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfr.benchmark.comparisons import Compared
+from mfr.benchmark.measurement import Measurement
+from mfr.benchmark.mistakes import worst_mistakes
+from mfr.benchmark.report import Counts, describe_environment
+from mfr.data.manifest import Manifest
+from mfr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mfr.encoder import Encoder
+
+
+def check_resamples(resamples: int) -> None:
+    """Refuse a negative number of resamples.
+
+    Raises:
+        ConfigError: it is negative.
+    """
+    if resamples < 0:
+        raise ConfigError(f"{resamples} resamples are not possible: use 0 for none, or 1000.")
+
+
+def common_parts(
+    encoder: Encoder,
+    rows: Manifest,
+    compared: Compared,
+    measured: Measurement,
+    *,
+    domain: str,
+    seed: int,
+    resamples: int,
+    command: str,
+) -> dict[str, Any]:
+    """The fields of a `Report` that do not depend on the protocol; ``rows`` were compared."""
+    notes = dict(rows.notes)
+    if isinstance(notes.get("licences"), dict):
+        notes["licences"] = {
+            name: note for name, note in notes["licences"].items() if name in rows.domains
+        }
+    return {
+        "domain": domain,
+        "roc": measured.roc,
+        "histogram": measured.histogram,
+        "mistakes": worst_mistakes(rows, compared),
+        "model": encoder.record,
+        "model_hash": encoder.model_hash,
+        "dataset": {"root": str(rows.root), **notes},
+        "command": command,
+        "seed": seed,
+        "resamples": resamples,
+        "environment": describe_environment(encoder.device),
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def count(
+    rows: Manifest, compared: Compared, persons: NDArray[np.int32], *, left_out: int = 0
+) -> Counts:
+    """How much was compared; ``persons`` (rows,) are numbered, ``left_out`` had no crop."""
+    searched = len(compared.probes) > 0
+    people = len(np.unique(persons))
+    return Counts(
+        people=people,
+        images=len(rows),
+        mated=len(compared.mated.scores),
+        nonmated=len(compared.nonmated.scores),
+        left_out=left_out,
+        distractors=people - len(np.unique(persons[compared.probes])) if searched else 0,
+        probes=len(compared.probes) if searched else None,
+    )
+
+
+def sources(encoder: Encoder) -> list[str]:
+    """The domains the model's record says it was trained on."""
+    return list(encoder.record.data.get("sources", ()))
+
+
+def resized_warning(rows: Manifest) -> list[str]:
+    """Tells of crops that are whole images, if there are any."""
+    resized = rows.column("alignment").count("resized")
+    if not resized:
+        return []
+    return [f"In {resized} of {len(rows)} images no face was found; they were resized whole."]

@@ -1,0 +1,262 @@
+"""A dataset's own protocol, stored beside its manifest or read from a list, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from mfr.benchmark.comparisons import Compared, compare_listed, compare_with_gallery
+from mfr.benchmark.embedding import embed_rows, numbered, take_rows
+from mfr.benchmark.measurement import Measurement, measure
+from mfr.benchmark.metrics import fold_accuracy
+from mfr.benchmark.report import Figure, Report
+from mfr.benchmark.reporting import check_resamples, common_parts, count, resized_warning, sources
+from mfr.data.manifest import Manifest
+from mfr.data.pair_list import pair_protocol, read_pair_list
+from mfr.data.protocol import GalleryProbeProtocol, PairProtocol, StoredProtocol
+from mfr.errors import DataError
+
+if TYPE_CHECKING:
+    from mfr.encoder import Encoder
+
+_SHOWN = 5  # images named in a sentence before it says how many more there are
+
+
+def benchmark_protocol(
+    encoder: Encoder,
+    manifest: Manifest,
+    protocol: StoredProtocol,
+    *,
+    seed: int = 0,
+    resamples: int = 1000,
+    command: str = "",
+) -> Report:
+    """Judge an encoder by a dataset's own protocol.
+
+    Pairs give the accuracy over folds, TAR at FARs, AUC and EER of all pairs together. A gallery
+    with probes gives TAR at FARs, AUC, EER and rank-1 identification of every fold, and their mean
+    and standard deviation. Every image of the protocol must have a crop, whatever its split.
+
+    Args:
+        seed: chooses the bootstrap resamples.
+        resamples: of the bootstrap; 0 for no intervals.
+        command: what the user ran, for the report.
+
+    Raises:
+        DataError: an image that is not in the manifest or has no crop, or no comparison of a kind.
+        ConfigError: a negative number of resamples.
+        ModelError: the model gives an embedding that is not finite.
+    """
+    check_resamples(resamples)
+    rows = _rows(manifest, protocol)
+    embeddings = embed_rows(encoder, rows)
+    if isinstance(protocol, PairProtocol):
+        figures, description, judged = _judge_pairs(rows, embeddings, protocol, seed, resamples)
+    else:
+        figures, description, judged = _judge_searches(rows, embeddings, protocol, seed, resamples)
+    rows, persons, compared, measured = judged
+    return Report(
+        title=f"{encoder.record.backbone} on {protocol.name}",
+        protocol=protocol.name,
+        description=[*description, f"The protocol is the dataset's own ({protocol.source})."],
+        figures=figures,
+        counts=count(rows, compared, persons),
+        warnings=[*_seen(encoder, rows), *resized_warning(rows)],
+        split=None,
+        **common_parts(
+            encoder,
+            rows,
+            compared,
+            measured,
+            domain=protocol.domain,
+            seed=seed,
+            resamples=resamples,
+            command=command,
+        ),
+    )
+
+
+def benchmark_lfw(
+    encoder: Encoder,
+    manifest: Manifest,
+    pairs_path: str | Path,
+    *,
+    domain: str = "lfw",
+    seed: int = 0,
+    resamples: int = 1000,
+    command: str = "",
+) -> Report:
+    """Judge an encoder on a list of pairs as LFW's, without storing it: see `benchmark_protocol`.
+
+    Raises:
+        DataError: also for a malformed list.
+    """
+    check_resamples(resamples)
+    protocol = pair_protocol(
+        read_pair_list(pairs_path),
+        manifest.where(domains=[domain]),
+        name="lfw",
+        domain=domain,
+        source=Path(pairs_path).name,
+    )
+    return benchmark_protocol(
+        encoder, manifest, protocol, seed=seed, resamples=resamples, command=command
+    )
+
+
+_Judged = tuple[Manifest, NDArray[np.int32], Compared, Measurement]
+"""What the counts, curves and mistakes of a report are about: rows, their persons, comparisons."""
+
+
+def _judge_pairs(
+    rows: Manifest,
+    embeddings: NDArray[np.float32],
+    protocol: PairProtocol,
+    seed: int,
+    resamples: int,
+) -> tuple[list[Figure], list[str], _Judged]:
+    first, second = _places(protocol.table["first"], rows), _places(protocol.table["second"], rows)
+    mated = np.asarray(protocol.table["mated"])
+    compared = compare_listed(embeddings, first, second, mated)
+    # The list decides who is who, so people are told apart by the names it goes by.
+    persons = numbered(rows.column("identity"))
+    measured = measure(compared, persons, seed=seed, resamples=resamples)
+    scores = np.empty(len(mated), np.float32)
+    scores[mated], scores[~mated] = compared.mated.scores, compared.nonmated.scores
+    description = [
+        f"{len(mated)} listed pairs in {protocol.folds} fold(s).",
+        "The model may have learned from any other labelled faces (LFW calls this 'unrestricted, "
+        "labelled outside data').",
+    ]
+    accuracy = _accuracy_figure(scores, mated, np.asarray(protocol.table["fold"]), protocol.folds)
+    return [accuracy, *measured.figures], description, (rows, persons, compared, measured)
+
+
+def _judge_searches(
+    rows: Manifest,
+    embeddings: NDArray[np.float32],
+    protocol: GalleryProbeProtocol,
+    seed: int,
+    resamples: int,
+) -> tuple[list[Figure], list[str], _Judged]:
+    places = _places(protocol.table["path"], rows)
+    fold_of, in_gallery = (
+        np.asarray(column)
+        for column in (protocol.table["fold"], pc.equal(protocol.table["role"], "gallery"))
+    )
+    judged: list[_Judged] = []
+    figures = []
+    for fold in range(protocol.folds):  # one at a time: the scores of a fold are many
+        here = fold_of == fold
+        order = np.argsort(places[here])
+        chosen = places[here][order]
+        part = take_rows(rows, chosen.tolist())
+        persons = numbered(part.column("person"))
+        compared = compare_with_gallery(embeddings[chosen], persons, in_gallery[here][order])
+        measured = measure(compared, persons, seed=seed, resamples=0 if fold else resamples)
+        figures.append(measured.figures)
+        judged = judged or [(part, persons, compared, measured)]
+    description = [
+        "Every probe is compared with every image of the gallery. Who is mated is said by the "
+        "manifest's 'person'; probes of people who are not in the gallery count as non-mated "
+        "comparisons and not in rank-1.",
+    ]
+    if protocol.folds > 1:
+        description.append(
+            f"The figures are means over {protocol.folds} folds; counts, curves and mistakes are "
+            "those of the first."
+        )
+    return _averaged(figures), description, judged[0]
+
+
+def _averaged(folds: Sequence[Sequence[Figure]]) -> list[Figure]:
+    if len(folds) == 1:
+        return list(folds[0])
+    means = []
+    for figures in zip(*folds, strict=True):
+        known = [figure.value for figure in figures if figure.value is not None]
+        unknown = next((figure for figure in figures if figure.value is None), None)
+        rule = f"{figures[0].rule} Mean and standard deviation (ddof 1) over the folds."
+        means.append(
+            Figure(
+                key=figures[0].key,
+                name=figures[0].name,
+                rule=rule,
+                unit=figures[0].unit,
+                value=float(np.mean(known)) if unknown is None else None,
+                reason=unknown.reason if unknown else None,
+                folds=known if unknown is None else None,
+                deviation=float(np.std(known, ddof=1)) if unknown is None else None,
+            )
+        )
+    return means
+
+
+def _accuracy_figure(
+    scores: NDArray[np.float32], mated: NDArray[np.bool_], fold_of: NDArray[np.int32], folds: int
+) -> Figure:
+    if folds == 1:
+        return Figure(
+            key="accuracy",
+            name="Accuracy",
+            rule="Mean over the folds, each judged with the threshold best on the others.",
+            value=None,
+            reason="The list has one fold, so no other one could choose the threshold.",
+        )
+    accuracy = fold_accuracy(scores, mated, fold_of)
+    reach = float(student.ppf(0.975, folds - 1)) * accuracy.standard_error
+    return Figure(
+        key="accuracy",
+        name=f"{folds}-fold accuracy",
+        rule="Mean over the folds, each judged with the threshold best on the others; the "
+        f"standard error is the standard deviation over the folds (ddof 1) / sqrt({folds}).",
+        value=accuracy.mean,
+        interval=(max(accuracy.mean - reach, 0.0), min(accuracy.mean + reach, 1.0)),
+        interval_method="Student's t over the folds; those share people and training pairs, so "
+        "take it as the best case.",
+        standard_error=accuracy.standard_error,
+    )
+
+
+def _rows(manifest: Manifest, protocol: StoredProtocol) -> Manifest:
+    """The rows the protocol speaks of, each once, in the order of their paths.
+
+    Raises:
+        DataError: an image is missing or has no crop.
+    """
+    protocol.check_paths(manifest)
+    used = np.unique(np.concatenate([protocol.column(name) for name in protocol.PATHS]))
+    places = pc.index_in(pa.array(used, pa.string()), value_set=manifest.table["path"])
+    rows = take_rows(manifest, places.to_pylist())
+    bare = rows.where(cropped=False).column("path")
+    if bare:
+        more = f" and {len(bare) - _SHOWN} more" if len(bare) > _SHOWN else ""
+        raise DataError(
+            f"{len(bare)} of the {len(rows)} images of the protocol have no crop "
+            f"({', '.join(bare[:_SHOWN])}{more}): run 'mfr data align' with --on-miss resize, so "
+            "that none is left out."
+        )
+    return rows
+
+
+def _places(paths: pa.ChunkedArray, rows: Manifest) -> NDArray[np.int32]:
+    """Where each path stands among ``rows``."""
+    places: NDArray[np.int32] = np.asarray(pc.index_in(paths, value_set=rows.table["path"]))
+    return places
+
+
+def _seen(encoder: Encoder, rows: Manifest) -> list[str]:
+    seen = sorted(set(sources(encoder)) & set(rows.domains))
+    if not seen:
+        return []
+    return [
+        f"The model was trained on people of {', '.join(seen)} and this protocol draws on all of "
+        "them: these people are not unseen, and the figures flatter the model."
+    ]

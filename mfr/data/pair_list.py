@@ -1,0 +1,133 @@
+"""Lists of pairs as LFW writes them, a person's name and image numbers a line, and their images.
+
+LFW's View 2 (Huang et al., UMass TR 07-49, 2007) set the form; MFR2 and RFW took it up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfr.data.manifest import Manifest
+from mfr.data.protocol import PairProtocol
+from mfr.errors import DataError
+
+Image = tuple[str, int]
+"""A name and the number of that person's image, from 1."""
+
+_SHOWN = 5  # images named in a sentence before it says how many more there are
+
+
+@dataclass(frozen=True)
+class ListedPair:
+    """Two images, whether they show one person, and the fold (from 0) they belong to."""
+
+    first: Image
+    second: Image
+    mated: bool
+    fold: int
+
+
+def read_pair_list(path: str | Path) -> list[ListedPair]:
+    """Read a list of lines 'name i j' (one person) and 'name i other j' (two).
+
+    Fields stand between spaces, tabs or commas. A first line of numbers alone announces what
+    follows: '10 300' ten folds, each of 300 mated and then 300 non-mated pairs (``pairs.txt`` of
+    LFW's View 2); '1100' one such fold (View 1's ``pairsDevTrain.txt``). Without it (MFR2, RFW) a
+    fold begins wherever a mated pair follows a non-mated one.
+
+    Raises:
+        DataError: missing, unreadable or malformed; the sentence names the line.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} cannot be read as text: give the path of a pairs.txt as LFW's."
+        ) from error
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        raise DataError(f"{path} is empty: give the path of a pairs.txt as LFW's.")
+    header = _fields(lines[0])
+    if len(header) > 2 or not all(field.isdigit() for field in header):
+        return list(_in_runs(path, lines))
+    folds, per_kind = (int(header[0]) if len(header) == 2 else 1), int(header[-1])
+    if len(lines) - 1 != 2 * folds * per_kind or len(lines) == 1:
+        raise DataError(
+            f"{path}, line {len(lines)}: the file ends after {len(lines) - 1} pairs and its header "
+            f"'{lines[0]}' announces {2 * folds * per_kind}: download it again."
+        )
+    pairs = []
+    for position, line in enumerate(lines[1:]):
+        fold, place = divmod(position, 2 * per_kind)
+        pairs.append(_pair(path, position + 2, line, mated=place < per_kind, fold=fold))
+    return pairs
+
+
+def pair_protocol(
+    pairs: Sequence[ListedPair], manifest: Manifest, *, name: str, domain: str, source: str
+) -> PairProtocol:
+    """The protocol that compares the listed images of ``manifest``.
+
+    An image is found by its row's identity and its file's name, ``<name>_0001`` with any suffix.
+
+    Args:
+        pairs: as `read_pair_list` gives them.
+        manifest: the rows they speak of.
+        name: of the protocol; ``domain`` and ``source`` are noted in it.
+
+    Raises:
+        DataError: images are missing, or `PairProtocol` refuses the pairs.
+    """
+    identities, paths = manifest.column("identity"), manifest.column("path")
+    known = {
+        (identity, Path(path).stem): path for identity, path in zip(identities, paths, strict=True)
+    }
+    wanted = sorted({image for pair in pairs for image in (pair.first, pair.second)})
+    stems = {image: f"{image[0]}_{image[1]:04d}" for image in wanted}
+    place = {image: known.get((image[0], stem)) for image, stem in stems.items()}
+    missing = [stems[image] for image in wanted if place[image] is None]
+    if missing:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise DataError(
+            f"Domain {domain} lacks {len(missing)} of the {len(wanted)} images of the list "
+            f"({', '.join(missing[:_SHOWN])}{more}): import the complete dataset."
+        )
+    rows = ((pair.fold, place[pair.first], place[pair.second], pair.mated) for pair in pairs)
+    return PairProtocol.of(name, rows, domain=domain, source=source)
+
+
+def _in_runs(path: Path, lines: Sequence[str]) -> Iterator[ListedPair]:
+    kinds = [len(_fields(line)) == 3 for line in lines]
+    begins = (not before and mated for before, mated in itertools.pairwise(kinds))
+    folds = itertools.accumulate(begins, initial=0)
+    for number, (line, mated, fold) in enumerate(zip(lines, kinds, folds, strict=True), 1):
+        yield _pair(path, number, line, mated=mated, fold=int(fold))
+
+
+def _fields(line: str) -> list[str]:
+    return re.split(r"[,\s]+", line.strip(", \t\r\n"))
+
+
+def _pair(path: Path, number: int, line: str, *, mated: bool, fold: int) -> ListedPair:
+    fields = _fields(line)
+    form = "name i j" if mated else "name i other j"
+    indices = (1, 2) if mated else (1, 3)
+    if len(fields) != len(form.split()) or not all(fields[i].isdigit() for i in indices):
+        raise DataError(
+            f"{path}, line {number}: expected '{form}' and found '{line}': correct the line or "
+            "download the file again."
+        )
+    first = (fields[0], int(fields[1]))
+    second = (fields[0] if mated else fields[2], int(fields[-1]))
+    if (first[0] == second[0]) != mated or first == second:
+        raise DataError(
+            f"{path}, line {number}: '{line}' compares an image with itself or calls one person "
+            "two: correct the line or download the file again."
+        )
+    return ListedPair(first, second, mated, fold)
