@@ -95,7 +95,7 @@ def long_hair(points: Field, identity: Identity) -> list[Attachment]:
 
 def mask(points: Field, style: str, draws: Draws, band_is_infrared: bool) -> list[Attachment]:
     """A medical mask: 'mask surgical', 'mask kn95', 'mask cloth' or 'mask patterned'."""
-    cloth = _draped(points, 2.2, 0.28)
+    cloth = _draped(points, 2.6, 0.22)
     low = draws.uniform(-0.5, 0.35)  # worn high or low
     half = {"mask surgical": 47.0, "mask kn95": 50.0}.get(style, 49.0)
     rows, columns = 22, 27
@@ -206,7 +206,8 @@ def _stack(x: NDArray[np.floating], y: NDArray[np.floating], z: NDArray[np.float
 
 def _dye(draws: Draws) -> NDArray[np.float32]:
     """A colour of cloth, linear RGB."""
-    return np.array([draws.uniform(), draws.uniform(), draws.uniform()], np.float32) ** 1.7 * 0.75 + 0.02
+    raw = np.array([draws.uniform(), draws.uniform(), draws.uniform()], np.float32) ** 1.7
+    return (raw.mean() + 0.6 * (raw - raw.mean())) * 0.75 + 0.02
 
 
 def _mask_colours(style: str, draws: Draws, infrared: bool) -> NDArray[np.float32]:
@@ -252,9 +253,13 @@ def _draped(points: Field, smoothing: float, clearance: float) -> Field:
     smooth = cv2.GaussianBlur(points, (0, 0), smoothing)
     normal = head.normals(smooth)
     lack = ((points - smooth) * normal).sum(axis=-1)
-    size = 2 * int(smoothing + 1) + 1
-    lack = cv2.dilate(np.maximum(lack, 0), np.ones((size, size), np.uint8))
-    lift = cv2.GaussianBlur(lack, (0, 0), smoothing * 0.6) + clearance
+    # Between two ridges cloth is taut: a closing, then the blur of its upper envelope.
+    lack = np.maximum(lack, 0)
+    for reach in (1.6 * smoothing, 0.8 * smoothing):
+        lack = np.maximum(lack, 1.12 * cv2.GaussianBlur(lack, (0, 0), reach))
+    size = 2 * int(0.8 * smoothing) + 1
+    lift = cv2.blur(cv2.dilate(lack, np.ones((3, 3), np.uint8)), (size, size))
+    lift = cv2.GaussianBlur(np.maximum(lift, lack), (0, 0), 0.7) + clearance
     return np.asarray(smooth + normal * lift[..., None])
 
 

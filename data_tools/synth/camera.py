@@ -21,6 +21,7 @@ def draw_backdrop(domain: Domain, draws: Draws) -> Image:
         dim = draws.uniform(0.01, 0.12)
         return np.clip(dim * (1 + 0.5 * draws.smooth((48, 48), (5, 5))), 0, 1)[..., None].repeat(3, 2)
     base = np.array([draws.uniform(), draws.uniform(), draws.uniform()], np.float32)
+    base = base.mean() + 0.45 * (base - base.mean())
     level = draws.uniform(0.08, 0.7)
     if domain.backdrop == "plain":
         colour = level + 0.12 * (base - 0.5)
@@ -28,7 +29,8 @@ def draw_backdrop(domain: Domain, draws: Draws) -> Image:
         return np.broadcast_to(np.clip(colour + 0.25, 0.02, 1) * fall, (48, 48, 3)).copy()
     noise = np.stack([draws.smooth((48, 48), (4, 4)) for _ in range(3)], axis=-1)
     grey = draws.smooth((48, 48), (9, 9) if domain.backdrop == "open" else (3, 11))
-    scene = level * (0.7 + 0.5 * base) + 0.08 * noise + 0.22 * level * grey[..., None]
+    noise = noise.mean(axis=-1, keepdims=True) + 0.35 * noise
+    scene = level * (0.7 + 0.5 * base + 0.16 * noise) + 0.22 * level * grey[..., None]
     if domain.backdrop == "open":
         sky = np.linspace(1.5, 0.7, 48, dtype=np.float32)[:, None, None]
         scene = scene * (sky if draws.chance(0.6) else 1)
@@ -71,7 +73,7 @@ def develop(light: Image, domain: Domain, draws: Draws) -> NDArray[np.uint8]:
 def _expose(light: Image, domain: Domain, draws: Draws) -> Image:
     """Automatic exposure, which is right only on the whole, with a soft shoulder."""
     if domain.band == "thermal":
-        return np.clip((light - 0.05) * draws.uniform(1.0, 1.25) + draws.normal(0.03), 0, 1)
+        return np.clip((light - 0.08) * draws.uniform(0.95, 1.2) + draws.normal(0.03), 0, 1)
     middle = light[light.shape[0] // 4 : -light.shape[0] // 6, light.shape[1] // 4 : -light.shape[1] // 4]
     metered = 0.26 / max(float(middle.mean()), 0.02)
     exposed = light * metered**0.55 * draws.between(domain.exposure)
@@ -95,7 +97,7 @@ def _grain(picture: Image, sd: float, domain: Domain, draws: Draws) -> Image:
     height, width = picture.shape[:2]
     grey = draws.noise(height, width)[..., None]
     colour = draws.noise(height, width, 3) if domain.band == "visible" else grey
-    return sd * (0.4 + 0.9 * np.sqrt(np.clip(picture, 0, 1))) * (0.75 * grey + 0.6 * colour)
+    return sd * (0.4 + 0.9 * np.sqrt(np.clip(picture, 0, 1))) * (0.85 * grey + 0.35 * colour)
 
 
 def _pencil(picture: Image, draws: Draws) -> Image:

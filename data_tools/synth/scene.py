@@ -94,10 +94,14 @@ def draw_scene(domain: Domain, identity: Identity, draws: Draws) -> Scene:
         sky=(1.15 * ambient * lifted).astype(np.float32),
         ground=(ambient * draws.uniform(0.3, 0.75) * tint).astype(np.float32),
         wearing=wearing,
-        cloth=np.array([draws.uniform(), draws.uniform(), draws.uniform()], np.float32) ** 2 * 0.6
-        + 0.02,
+        cloth=_cloth(draws),
         mussed=1 + draws.normal(0.12),
     )
+
+
+def _cloth(draws: Draws) -> Vector:
+    raw = np.array([draws.uniform(), draws.uniform(), draws.uniform()], np.float32) ** 2
+    return np.asarray((raw.mean() + 0.55 * (raw - raw.mean())) * 0.6 + 0.02, np.float32)
 
 
 def _expression(strength: float, draws: Draws) -> Vector:
