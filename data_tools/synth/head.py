@@ -392,5 +392,7 @@ def normals(points: Field) -> Field:
         padded[1:-1, 0], padded[1:-1, -1] = points[:, -2], points[:, 1]
     down = padded[2:, 1:-1] - padded[:-2, 1:-1]
     right = padded[1:-1, 2:] - padded[1:-1, :-2]
-    normal = np.cross(down, right)
-    return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9))
+    (a, b, c), (d, e, f) = cv2.split(down), cv2.split(right)
+    x, y, z = b * f - c * e, c * d - a * f, a * e - b * d
+    scale = 1 / np.maximum(np.sqrt(x * x + y * y + z * z), 1e-9)
+    return np.asarray(cv2.merge([x * scale, y * scale, z * scale]))

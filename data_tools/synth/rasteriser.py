@@ -53,10 +53,10 @@ def rasterise(
     # Barycentric coordinates p, q of corners 1 and 2 are linear in the pixel.
     px, py = by * inverse, -bx * inverse
     qx, qy = -ay * inverse, ax * inverse
-    left = np.maximum(np.ceil(x.min(1)), 0).astype(np.int32)
-    top = np.maximum(np.ceil(y.min(1)), 0).astype(np.int32)
-    wide = np.minimum(np.floor(x.max(1)), width - 1).astype(np.int32) - left + 1
-    high = np.minimum(np.floor(y.max(1)), height - 1).astype(np.int32) - top + 1
+    left = np.maximum(np.ceil(_lowest(x)), 0).astype(np.int32)
+    top = np.maximum(np.ceil(_lowest(y)), 0).astype(np.int32)
+    wide = np.minimum(np.floor(_highest(x)), width - 1).astype(np.int32) - left + 1
+    high = np.minimum(np.floor(_highest(y)), height - 1).astype(np.int32) - top + 1
     count = np.maximum(wide, 0) * np.maximum(high, 0)
 
     triangle = np.repeat(np.arange(len(count), dtype=np.int32), count)
@@ -102,21 +102,28 @@ def _triangles(
     points: NDArray[np.float32], height: int, width: int, both: bool, part: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Corners (T, 3, 3) and cells (T, 4) of the triangles that can be seen."""
-    a, b, c, d = points[:-1, :-1], points[1:, :-1], points[:-1, 1:], points[1:, 1:]
-    corners = np.concatenate(
-        [
-            np.stack([a, b, c], axis=2).reshape(-1, 3, 3),
-            np.stack([d, c, b], axis=2).reshape(-1, 3, 3),
-        ]
-    )
-    x, y = corners[..., 0], corners[..., 1]
+    rows, columns = points.shape[0] - 1, points.shape[1] - 1
+    first = (np.arange(rows)[:, None] * (columns + 1) + np.arange(columns)).ravel()
+    a, b, c, d = first, first + columns + 1, first + 1, first + columns + 2
+    index = np.concatenate([np.stack([a, b, c]), np.stack([d, c, b])], axis=1)  # (3, T)
+    flat = points.reshape(-1, 3)
+    x, y = flat[:, 0][index].T, flat[:, 1][index].T
     area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
     # y points down, so the front of a grid whose rows go down turns the other way.
     seen = np.abs(area) > 1e-6 if both else area < -1e-6
-    seen &= (x.max(1) >= 0) & (x.min(1) <= width - 1) & (y.max(1) >= 0) & (y.min(1) <= height - 1)
+    seen &= (_highest(x) >= 0) & (_lowest(x) <= width - 1)
+    seen &= (_highest(y) >= 0) & (_lowest(y) <= height - 1)
     kept = np.flatnonzero(seen)
-    rows, columns = points.shape[0] - 1, points.shape[1] - 1
     half, place = np.divmod(kept, rows * columns)
     i, j = np.divmod(place, columns)
     cell = np.stack([np.full_like(kept, part), i, j, half], axis=1).astype(np.int32)
-    return corners[kept], cell
+    return flat[index[:, kept].T], cell
+
+
+def _lowest(corners: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of each triangle; numpy is slow at reducing a short axis."""
+    return np.minimum(np.minimum(corners[:, 0], corners[:, 1]), corners[:, 2])
+
+
+def _highest(corners: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.maximum(np.maximum(corners[:, 0], corners[:, 1]), corners[:, 2])

@@ -49,7 +49,7 @@ _WRAP: Final = np.array([0.26, 0.12, 0.08], np.float32)
 _PIVOT: Final = np.array([0.0, -2.5, 0.0], np.float32)
 _SHADOW_SIZE: Final = 80
 _SHADOW_BIAS: Final = 0.45
-_OVERSAMPLING: Final = 2
+_OVERSAMPLING: Final = 1.5
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Camera:
     """
 
     def __init__(
-        self, scene: Scene, landmarks: Field, target: NDArray[np.float64], oversampling: int
+        self, scene: Scene, landmarks: Field, target: NDArray[np.float64], oversampling: float
     ) -> None:
         self.distance = scene.distance
         self.turn = rotation(scene.yaw, scene.pitch, scene.roll)
@@ -197,7 +197,7 @@ def render(
     thick = person.appearance.thickness * scene.mussed
     surface = camera.to_camera(bare + head.normals(bare) * thick[..., None])
     opaque = [camera.to_camera(a.points) for a in worn if a.kind != "glasses"]
-    fine = size * _OVERSAMPLING
+    fine = round(size * _OVERSAMPLING)
     seen = rasterise(
         [camera.project(p) for p in (surface, *opaque)],
         fine,
@@ -217,7 +217,7 @@ def render(
     if spectacles:
         canvas.spectacles(spectacles, image)
     light = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
-    label = canvas.label[_OVERSAMPLING // 2 :: _OVERSAMPLING, _OVERSAMPLING // 2 :: _OVERSAMPLING]
+    label = cv2.resize(canvas.label, (size, size), interpolation=cv2.INTER_NEAREST)
     return Render(light, label, camera.landmarks, canvas.visible(landmarks_of(bare)))
 
 
@@ -289,7 +289,8 @@ class _Canvas:
         facing[..., 0] -= np.clip(dx, -0.8, 0.8) * steep
         facing[..., 1] += np.clip(dy, -0.8, 0.8) * steep
         facing[..., :3] += (scalp * strands * 0.22)[..., None]
-        facing[..., :3] /= np.linalg.norm(facing[..., :3], axis=-1, keepdims=True) + 1e-6
+        fx, fy, fz, _ = cv2.split(facing)
+        facing[..., :3] *= (1 / (np.sqrt(fx * fx + fy * fy + fz * fz) + 1e-6))[..., None]
 
         colour = self.person.hair(self.band, age)
         tone = np.clip(1 + 0.45 * strands * scalp + 0.15 * strands, 0.25, 2.2)
@@ -392,22 +393,26 @@ class _Canvas:
         wrap = np.where(skin, _WRAP, np.float32(0.05))
         diffuse = np.clip((cosine[..., None] + wrap) / (1 + wrap), 0, None)
         # Light that entered beside the shadow's edge leaves red inside it.
-        soft = cv2.GaussianBlur(shadow, (0, 0), 0.12 * self.camera.scale)
-        lit = np.stack([soft, 0.6 * shadow + 0.4 * soft, shadow], axis=-1)
+        soft = cv2.blur(shadow, (3 + int(0.3 * self.camera.scale),) * 2)
+        lit = cv2.merge([soft, 0.6 * shadow + 0.4 * soft, shadow])
         up = 0.5 + 0.5 * normal[..., 1:2]
         ambient = (scene.ground + up * (scene.sky - scene.ground)) * self.open[..., None]
         light = self.albedo * (ambient + scene.key * diffuse * lit)
         half = scene.light + np.array([0, 0, 1], np.float32)
         half = half / np.linalg.norm(half)
-        bright = np.clip(normal @ half, 0, 1)
+        towards = normal @ half
+        bright = np.clip(towards, 0, 1)
         facing = np.clip(cosine * 4, 0, 1) * shadow
-        gleam = self.gloss * (0.25 * bright**10 + 0.5 * bright**40) * facing
-        along = half[1] - normal[..., 1] * (normal @ half)
+        tenth = cv2.pow(bright, 10)
+        gleam = self.gloss * (0.25 * tenth + 0.5 * np.square(np.square(tenth))) * facing
+        along = half[1] - normal[..., 1] * towards
         along = along / np.sqrt(np.clip(1 - normal[..., 1] ** 2, 0.05, 1))
-        gleam += self.shine * 0.1 * np.clip(1 - along**2, 0, 1) ** 12 * facing
-        self.light = light + scene.key * gleam[..., None]
-        grazing = (1 - np.clip(normal[..., 2], 0, 1)) ** 4
-        self.light += (0.05 * (self.gloss > 0) * grazing * self.open)[..., None] * scene.sky
+        gleam += self.shine * 0.1 * cv2.pow(np.clip(1 - along**2, 0, 1), 12) * facing
+        grazing = np.square(np.square(1 - np.clip(normal[..., 2], 0, 1)))
+        rim = 0.05 * (self.gloss > 0) * grazing * self.open
+        self.light = cv2.merge(
+            [light[..., k] + gleam * scene.key[k] + rim * scene.sky[k] for k in range(3)]
+        )
 
     def _shadow(self, casters: list[Field]) -> NDArray[np.float32]:
         """1 where the key light arrives, 0 in its cast shadow."""
