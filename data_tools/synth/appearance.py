@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from data_tools.synth.draws import Draws
 from data_tools.synth.head import smoothstep
 from data_tools.synth.identity import Identity
 
-Map = NDArray[np.float32]
+Map = NDArray[np.floating[Any]]
 """(TEXTURE, TEXTURE) over the head's grid."""
 
 TEXTURE: Final = 256
@@ -48,7 +48,7 @@ class Appearance:
         lips: 0-1.
         pores: centimetres of relief at any age.
         wrinkles: centimetres of relief of old age.
-        bump: outward thickness of the hair, (ROWS, COLUMNS) centimetres.
+        thickness: outward thickness of the hair, (ROWS, COLUMNS) centimetres.
     """
 
     melanin: Map
@@ -71,7 +71,7 @@ def to_texture(field: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @cache
 def _canonical() -> tuple[Map, Map, Map]:
-    """|x|, y and |azimuth| in degrees of each texel; x keeps no sign: see `_side`."""
+    """|x|, y and |azimuth| in degrees of each texel."""
     points = to_texture(head.grid().points)
     azimuth = np.tile(np.degrees(head.grid().azimuth), (head.ROWS, 1)).astype(np.float32)
     return np.abs(points[..., 0]), points[..., 1], np.abs(to_texture(azimuth))
@@ -95,7 +95,7 @@ def _front() -> Map:
 def draw_appearance(identity: Identity) -> Appearance:
     """The maps of a person, a function of its seed and number."""
     draws = Draws(identity.seed, identity.number, 0, 1)
-    x, y, azimuth = _canonical()
+    _, y, _ = _canonical()
     size = (TEXTURE, TEXTURE)
     fine, mid = draws.noise(*size), draws.smooth(size, (90, 70))
     coarse, broad = draws.smooth(size, (28, 20)), draws.smooth(size, (9, 7))
@@ -109,8 +109,11 @@ def draw_appearance(identity: Identity) -> Appearance:
     melanin += 0.12 * _bump(3.0, -1.0, 1.5, 0.6) * (1 + broad)  # round the eyes
     if identity.freckles:
         spots = smoothstep(draws.smooth(size, (150, 110)), 1.0, 1.9)
-        melanin += 0.5 * identity.freckles * spots * (
-            _bump(3.0, -2.6, 3.0, 1.5) + 0.6 * _bump(0, -2, 1.5, 2)
+        melanin += (
+            0.5
+            * identity.freckles
+            * spots
+            * (_bump(3.0, -2.6, 3.0, 1.5) + 0.6 * _bump(0, -2, 1.5, 2))
         )
     signed = _signed_x()
     for _ in range(int(draws.uniform(0, 4.5))):  # moles
@@ -156,11 +159,25 @@ def skin_reflectance(melanin: Map, blood: Map, channels: slice) -> NDArray[np.fl
     return np.asarray(DERMIS[channels] * np.exp(-absorbed))
 
 
-def hair_reflectance(hair: tuple[float, float], grey: float, channels: slice) -> NDArray[np.float32]:
+def hair_reflectance(
+    hair: tuple[float, float], grey: float, channels: slice
+) -> NDArray[np.float32]:
     """Diffuse reflectance of hair, (channels,); ``grey`` is the share of white hair."""
     dark = HAIR_BASE * np.exp(-hair[0] * EUMELANIN - hair[1] * PHEOMELANIN) + 0.012
     white = np.array([0.5, 0.5, 0.48, 0.55], np.float32)
     return np.asarray(((1 - grey) * dark + grey * white)[channels], np.float32)
+
+
+def warmth(maps: Appearance) -> NDArray[np.float32]:
+    """Radiance in the long-wave infrared, 0-1, (TEXTURE, TEXTURE, 1): warm where blood is near."""
+    warm = 0.7 + 0.16 * _bump(1.6, 0.2, 0.7, 0.6) + 0.06 * _bump(0.0, 3.5, 3.0, 2.0)
+    warm = warm - 0.24 * _bump(0.0, -3.6, 1.2, 1.4) - 0.09 * _bump(4.5, -3.0, 1.8, 2.0)
+    warm = warm + 0.07 * _bump(0.0, -7.0, 2.2, 0.7) - 0.05 * _bump(0.0, -9.8, 1.6, 1.0)
+    veins = maps.blood - cv2.GaussianBlur(maps.blood, (0, 0), 16)
+    warm = warm + np.clip(0.35 * veins, -0.09, 0.09)
+    return np.asarray(warm * (1 - 0.25 * maps.hair * (1 - maps.scalp)))[..., None].astype(
+        np.float32
+    )
 
 
 def _strands(identity: Identity, draws: Draws) -> Map:
@@ -177,9 +194,7 @@ def _scalp(identity: Identity, draws: Draws) -> tuple[Map, NDArray[np.float32]]:
     shift = line - 5.9
     angles = [0, 14, 27, 40, 52, 62, 70, 77, 84, 92, 104, 118, 140, 180]
     temple = recession * np.array([0, 0.3, 1.6, 2.4, 1.6, 0.8, 0, 0, 0, 0, 0, 0, 0, 0])
-    heights = np.array(
-        [5.9, 6.0, 5.9, 5.0, 3.4, 1.9, 0.6, -1.2, -1.0, 1.6, 1.4, -3.5, -7.2, -8.0]
-    )
+    heights = np.array([5.9, 6.0, 5.9, 5.0, 3.4, 1.9, 0.6, -1.2, -1.0, 1.6, 1.4, -3.5, -7.2, -8.0])
     # A receding line rises in front; the sides and the nape keep theirs.
     ahead = np.clip((75 - np.array(angles)) / 40, 0, 1)
     heights = heights + temple + shift * ahead
@@ -187,7 +202,7 @@ def _scalp(identity: Identity, draws: Draws) -> tuple[Map, NDArray[np.float32]]:
         low = 5.9 - 3.1 * fringe
         heights = np.where(np.array(angles) < 46, np.minimum(heights, low), heights)
     curve = PchipInterpolator(angles, heights)
-    x, y, azimuth = _canonical()
+    _, y, azimuth = _canonical()
     jagged = 0.28 * draws.smooth((TEXTURE, TEXTURE), (6, 150))
     jagged += 0.2 * draws.smooth((TEXTURE, TEXTURE), (10, 22))
     edge = 0.55 if fringe else 0.45
@@ -208,11 +223,11 @@ def _brows(identity: Identity, draws: Draws) -> Map:
     height, arch, thick, density, length, inner = identity.brow
     x, y, _ = _canonical()
     t = (x - inner) / (length - inner)
-    middle = height - 0.1 + arch * np.sin(np.clip(t, 0, 1) * 2.4) - 0.75 * arch * np.clip(t, 0, 1) ** 3
-    half = thick * np.clip(1.15 - 0.75 * np.clip(t, 0, 1) ** 1.6, 0.1, 2)
-    inside = smoothstep(np.abs(y - middle), 1.0, 0.45) if False else smoothstep(
-        np.abs(y - middle) / half, 1.25, 0.35
+    middle = (
+        height - 0.1 + arch * np.sin(np.clip(t, 0, 1) * 2.4) - 0.75 * arch * np.clip(t, 0, 1) ** 3
     )
+    half = thick * np.clip(1.15 - 0.75 * np.clip(t, 0, 1) ** 1.6, 0.1, 2)
+    inside = smoothstep(np.abs(y - middle) / half, 1.25, 0.35)
     ends = smoothstep(t, -0.06, 0.14) * smoothstep(t, 1.04, 0.8)
     hairs = 0.85 + 0.3 * draws.smooth((TEXTURE, TEXTURE), (110, 150))
     return np.clip(inside * ends * density * hairs, 0, 0.95).astype(np.float32) * _front()
@@ -233,7 +248,9 @@ def _beard(identity: Identity, draws: Draws) -> Map:
     goatee = smoothstep(x + ragged, 2.9, 2.1) * smoothstep(y + ragged, -7.6, -8.3)
     goatee = np.maximum(goatee, smoothstep(np.abs(x - 2.75) + ragged, 0.6, 0.3) * (y < -6.2))
     goatee *= smoothstep(y, -12.6, -11.0)
-    cover = np.maximum.reduce([stubble * 0.42 * growth, moustache * upper, chin * goatee, cheeks * growth])
+    cover = np.maximum.reduce(
+        [stubble * 0.42 * growth, moustache * upper, chin * goatee, cheeks * growth]
+    )
     cover = cover * (0.88 + 0.25 * hairs) * smoothstep(-_nose(), -0.35, -0.1)
     return np.asarray(np.clip(cover, 0, 0.96) * _front(), np.float32)
 
@@ -267,13 +284,38 @@ def _wrinkles(draws: Draws) -> Map:
         level = 3.2 + 0.85 * k + draws.normal(0.1)
         fold(y - level - wave, 0.13, 0.07 * draws.uniform(0.4, 1.2), smoothstep(x, 4.5, 2.5))
     for k in range(2):  # frown lines
-        fold(x - 0.55 - wave * 0.4, 0.12, 0.05 * draws.uniform(0.3, 1.3) / (k + 1), _bump(0.55, 2.0, 0.6, 0.8))
+        fold(
+            x - 0.55 - wave * 0.4,
+            0.12,
+            0.05 * draws.uniform(0.3, 1.3) / (k + 1),
+            _bump(0.55, 2.0, 0.6, 0.8),
+        )
     for k in range(3):  # crow's feet
         slope = (k - 1) * 0.45 + draws.normal(0.08)
-        fold(y - slope * (x - 4.8) + 0.05, 0.1, 0.06 * draws.uniform(0.4, 1.2), _bump(5.4, -0.2, 0.6, 0.9))
+        fold(
+            y - slope * (x - 4.8) + 0.05,
+            0.1,
+            0.06 * draws.uniform(0.4, 1.2),
+            _bump(5.4, -0.2, 0.6, 0.9),
+        )
     line = 1.75 + np.clip(-4.2 - y, 0, 3) * 0.52 + wave * 0.3  # nasolabial
-    fold(x - line, 0.2, 0.16 * draws.uniform(0.5, 1.2), smoothstep(y, -7.6, -6.4) * smoothstep(y, -3.9, -4.6))
-    fold(x - 2.75 - 0.12 * (-7.5 - y), 0.16, 0.1 * draws.uniform(0.2, 1.2), _bump(2.9, -8.1, 0.6, 0.7))
-    fold(y + 1.15 + 0.12 * (x - 3) ** 2, 0.14, 0.09 * draws.uniform(0.4, 1.2), _bump(2.9, -1.3, 1.2, 0.6))
+    fold(
+        x - line,
+        0.2,
+        0.16 * draws.uniform(0.5, 1.2),
+        smoothstep(y, -7.6, -6.4) * smoothstep(y, -3.9, -4.6),
+    )
+    fold(
+        x - 2.75 - 0.12 * (-7.5 - y),
+        0.16,
+        0.1 * draws.uniform(0.2, 1.2),
+        _bump(2.9, -8.1, 0.6, 0.7),
+    )
+    fold(
+        y + 1.15 + 0.12 * (x - 3) ** 2,
+        0.14,
+        0.09 * draws.uniform(0.4, 1.2),
+        _bump(2.9, -1.3, 1.2, 0.6),
+    )
     fold(y + 12.6 + wave, 0.2, 0.06, smoothstep(x, 4, 2))
     return np.asarray(relief * _front(), np.float32)

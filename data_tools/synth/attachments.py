@@ -46,7 +46,9 @@ def ears(points: Field, identity: Identity) -> list[Attachment]:
     s = np.linspace(0, 1, columns, dtype=np.float32)[None]
     reach = 3.1 * width * np.sqrt(np.clip(1.02 - np.abs(t) ** 2.4, 0, 1)) * (0.86 + 0.2 * t)
     relief = 0.42 * np.exp(-(((s - 0.9) / 0.16) ** 2)) - 0.3 * np.exp(-(((s - 0.45) / 0.2) ** 2))
-    relief = relief * (1 - 0.6 * np.abs(t) ** 3) + 0.28 * np.exp(-(((s - 0.12) / 0.1) ** 2)) * (t < 0.2)
+    relief = relief * (1 - 0.6 * np.abs(t) ** 3) + 0.28 * np.exp(-(((s - 0.12) / 0.1) ** 2)) * (
+        t < 0.2
+    )
     shade = 1 - 0.45 * np.exp(-(((s - 0.42) / 0.17) ** 2) - ((t + 0.05) / 0.5) ** 2)
     shade = shade - 0.22 * np.exp(-(((s - 0.74) / 0.07) ** 2)) * (t > -0.5)
     texture = np.ones((rows, columns, 4), np.float32)
@@ -81,7 +83,7 @@ def long_hair(points: Field, identity: Identity) -> list[Attachment]:
     wave = cv2.resize(draws.noise(7, 11), (columns, rows), interpolation=cv2.INTER_CUBIC)
     locks = cv2.resize(draws.noise(3, columns), (columns, rows), interpolation=cv2.INTER_LINEAR)
     stand = volume + (0.18 + 0.25 * curl) * wave + 0.16 * locks
-    edge = np.abs(np.cos(angle / 2)) if False else np.sin((angle - angle[:, :1]) / 2)
+    edge = np.sin((angle - angle[:, :1]) / 2)
     stand = stand * (0.35 + 0.65 * np.clip(edge * 3, 0, 1))  # the fronts lie on the cheeks
     x = (side + stand) * np.sin(angle)
     z = np.cos(angle) * np.where(np.cos(angle) > 0, side, depth + stand) - 0.3
@@ -123,7 +125,13 @@ def mask(points: Field, style: str, draws: Draws, band_is_infrared: bool) -> lis
             reach = np.linspace(half - 1, 84, 8)
             course = np.interp(reach, [half, 84], [start, end])
             order = slice(None) if sign > 0 else slice(None, None, -1)
-            band = _strip(_draped(points, 0.8, 0.12), (sign * reach)[order], course[order] + 0.1, course[order] - 0.1, 2)
+            band = _strip(
+                _draped(points, 0.8, 0.12),
+                (sign * reach)[order],
+                course[order] + 0.1,
+                course[order] - 0.1,
+                2,
+            )
             bands.append(Attachment("cover", band, loops))
     return [Attachment("cover", grid, texture), *bands]
 
@@ -144,7 +152,9 @@ def scarf(points: Field, draws: Draws) -> list[Attachment]:
     grid[..., 2] += out * np.cos(around) * 0.8
     # Below the chin cloth hangs free instead of following the throat.
     chin = grid[6, :, 2]
-    grid[..., 2] = np.maximum(grid[..., 2], chin[None] - 0.35 * np.arange(rows)[:, None] * (t > 0.3))
+    grid[..., 2] = np.maximum(
+        grid[..., 2], chin[None] - 0.35 * np.arange(rows)[:, None] * (t > 0.3)
+    )
     colour, other = _dye(draws), _dye(draws)
     v, u = np.mgrid[0:128, 0:200].astype(np.float32)
     stripes = (np.sin(v / draws.uniform(4, 14)) > draws.uniform(-0.4, 1.4))[..., None]
@@ -159,8 +169,21 @@ def glasses(points: Field, draws: Draws, dark: bool) -> list[Attachment]:
     width, height = draws.uniform(2.35, 2.75), draws.uniform(1.5, 2.1) + 0.25 * dark
     power = draws.uniform(2.0, 4.5)
     rim = draws.uniform(0.06, 0.2) + 0.03 * dark
-    frame = np.array(draws.choice([(0.02, 0.02, 0.02), (0.1, 0.04, 0.02), (0.35, 0.33, 0.3), (0.05, 0.06, 0.15), (0.4, 0.3, 0.12)], [4, 2, 2, 1, 1]))
-    tint = np.array(draws.choice([(0.012, 0.012, 0.014), (0.03, 0.02, 0.012), (0.012, 0.02, 0.016)]))
+    frame = np.array(
+        draws.choice(
+            [
+                (0.02, 0.02, 0.02),
+                (0.1, 0.04, 0.02),
+                (0.35, 0.33, 0.3),
+                (0.05, 0.06, 0.15),
+                (0.4, 0.3, 0.12),
+            ],
+            [4, 2, 2, 1, 1],
+        )
+    )
+    tint = np.array(
+        draws.choice([(0.012, 0.012, 0.014), (0.03, 0.02, 0.012), (0.012, 0.02, 0.016)])
+    )
     eyes = [head.position_of(points, *head.grid_coordinates(s * 3.15, 0.0)) for s in (-1, 1)]
     nose = head.position_of(points, *head.grid_coordinates(0.0, -0.9))
     forward = max(nose[2] + 0.15, eyes[0][2] + 1.3, eyes[1][2] + 1.3)
@@ -174,8 +197,12 @@ def glasses(points: Field, draws: Draws, dark: bool) -> list[Attachment]:
     glare = np.clip(0.5 + b * 0.5 + 0.25 * a, 0, 1) ** 2
     texture = np.zeros((96, 96, 4), np.float32)
     clear = np.full(3, 0.8) * glare[..., None]
-    texture[..., :3] = np.where(lens[..., None] > 0.5, tint + 0.05 * clear if dark else clear, frame)
-    texture[..., 3] = inside * (1 - lens) + lens * (draws.uniform(0.88, 0.98) if dark else 0.05 + 0.1 * glare)
+    texture[..., :3] = np.where(
+        lens[..., None] > 0.5, tint + 0.05 * clear if dark else clear, frame
+    )
+    texture[..., 3] = inside * (1 - lens) + lens * (
+        draws.uniform(0.88, 0.98) if dark else 0.05 + 0.1 * glare
+    )
     result = []
     wrap = 0.05 + 0.03 * dark
     plain = np.ones((2, 2, 4), np.float32)
@@ -195,7 +222,12 @@ def glasses(points: Field, draws: Draws, dark: bool) -> list[Attachment]:
         y = level + 0.45 * height + np.array([[0.2], [-0.2]]) + 0 * way
         result.append(Attachment("glasses", _stack(x, y, z), plain))
     x = centre + np.linspace(-1, 1, 6)[None] * (offset - width * 0.97)
-    y = level + 0.3 * height + np.array([[0.14], [-0.08]]) + 0.1 * np.cos(np.linspace(-1.5, 1.5, 6))[None]
+    y = (
+        level
+        + 0.3 * height
+        + np.array([[0.14], [-0.08]])
+        + 0.1 * np.cos(np.linspace(-1.5, 1.5, 6))[None]
+    )
     result.append(Attachment("glasses", _stack(x, y, np.full((1, 1), forward + 0.05)), plain))
     return result
 
@@ -215,13 +247,26 @@ def _mask_colours(style: str, draws: Draws, infrared: bool) -> NDArray[np.float3
     v, u = v / 127, u / 159 * 2 - 1
     plain = np.ones((128, 160, 1), np.float32)
     if style == "mask surgical":
-        colour = draws.choice([(0.32, 0.58, 0.72), (0.25, 0.5, 0.68), (0.78, 0.8, 0.8), (0.3, 0.62, 0.5), (0.04, 0.04, 0.045)], [4, 3, 2, 1, 1])
+        colour = draws.choice(
+            [
+                (0.32, 0.58, 0.72),
+                (0.25, 0.5, 0.68),
+                (0.78, 0.8, 0.8),
+                (0.3, 0.62, 0.5),
+                (0.04, 0.04, 0.045),
+            ],
+            [4, 3, 2, 1, 1],
+        )
         pleats = 1 - 0.3 * sum(np.exp(-(((v - at) / 0.014) ** 2)) for at in (0.3, 0.48, 0.66))
         hem = 1 - 0.14 * ((v < 0.07) | (v > 0.93) | (np.abs(u) > 0.94))
         result = np.array(colour, np.float32) * (pleats * hem)[..., None]
     elif style == "mask kn95":
         colour = draws.choice([(0.82, 0.82, 0.8), (0.03, 0.03, 0.035), (0.7, 0.7, 0.72)], [5, 1, 1])
-        seam = 1 - 0.35 * np.exp(-((u / 0.022) ** 2)) - 0.2 * np.exp(-((np.abs(u) - 0.93) / 0.02) ** 2)
+        seam = (
+            1
+            - 0.35 * np.exp(-((u / 0.022) ** 2))
+            - 0.2 * np.exp(-(((np.abs(u) - 0.93) / 0.02) ** 2))
+        )
         wire = 1 - 0.2 * np.exp(-(((v - 0.05) / 0.02) ** 2)) * (np.abs(u) < 0.35)
         result = np.array(colour, np.float32) * (seam * wire)[..., None]
     elif style == "mask cloth":
@@ -250,7 +295,7 @@ def _mask_colours(style: str, draws: Draws, infrared: bool) -> NDArray[np.float3
 
 def _draped(points: Field, smoothing: float, clearance: float) -> Field:
     """The surface of cloth laid on a head: smooth, and everywhere outside it."""
-    smooth = cv2.GaussianBlur(points, (0, 0), smoothing)
+    smooth = np.asarray(cv2.GaussianBlur(points, (0, 0), smoothing), np.float32)
     normal = head.normals(smooth)
     lack = ((points - smooth) * normal).sum(axis=-1)
     # Between two ridges cloth is taut: a closing, then the blur of its upper envelope.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from data_tools.synth.domains import Domain
 from data_tools.synth.draws import Draws
 
-Image = NDArray[np.float32]
+Image = NDArray[np.floating[Any]]
 """(H, W, 3), 0-1."""
 
 
@@ -19,7 +21,9 @@ def draw_backdrop(domain: Domain, draws: Draws) -> Image:
         return np.full((48, 48, 3), draws.uniform(0.05, 0.2), np.float32)
     if domain.band == "nir":
         dim = draws.uniform(0.01, 0.12)
-        return np.clip(dim * (1 + 0.5 * draws.smooth((48, 48), (5, 5))), 0, 1)[..., None].repeat(3, 2)
+        return np.clip(dim * (1 + 0.5 * draws.smooth((48, 48), (5, 5))), 0, 1)[..., None].repeat(
+            3, 2
+        )
     base = np.array([draws.uniform(), draws.uniform(), draws.uniform()], np.float32)
     base = base.mean() + 0.45 * (base - base.mean())
     level = draws.uniform(0.08, 0.7)
@@ -38,7 +42,9 @@ def draw_backdrop(domain: Domain, draws: Draws) -> Image:
         y, x = (int(draws.uniform(0, 40)) for _ in range(2))
         h, w = (int(draws.uniform(4, 40)) for _ in range(2))
         scene[y : y + h, x : x + w] *= draws.uniform(0.4, 1.8)
-    return np.clip(cv2.GaussianBlur(scene, (0, 0), draws.uniform(0.5, 2.5)), 0.005, 1.5).astype(np.float32)
+    return np.clip(cv2.GaussianBlur(scene, (0, 0), draws.uniform(0.5, 2.5)), 0.005, 1.5).astype(
+        np.float32
+    )
 
 
 def develop(light: Image, domain: Domain, draws: Draws) -> NDArray[np.uint8]:
@@ -51,10 +57,11 @@ def develop(light: Image, domain: Domain, draws: Draws) -> NDArray[np.uint8]:
     picture = _vignette(picture, draws.between(domain.vignette))
     blur = draws.between(domain.blur) * scale
     if blur > 0.15:
-        picture = cv2.GaussianBlur(picture, (0, 0), blur)
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), np.float32)
     if domain.width is not None:
         small = max(12, round(draws.between(domain.width) * scale))
-        picture = cv2.resize(picture, (small, small), interpolation=cv2.INTER_AREA)
+        reduced = cv2.resize(picture, (small, small), interpolation=cv2.INTER_AREA)
+        picture = np.asarray(reduced, np.float32)
     picture = picture + _grain(picture, draws.between(domain.noise), domain, draws)
     if domain.finish == "card":
         picture = _card(picture, draws)
@@ -74,7 +81,9 @@ def _expose(light: Image, domain: Domain, draws: Draws) -> Image:
     """Automatic exposure, which is right only on the whole, with a soft shoulder."""
     if domain.band == "thermal":
         return np.clip((light - 0.08) * draws.uniform(0.95, 1.2) + draws.normal(0.03), 0, 1)
-    middle = light[light.shape[0] // 4 : -light.shape[0] // 6, light.shape[1] // 4 : -light.shape[1] // 4]
+    middle = light[
+        light.shape[0] // 4 : -light.shape[0] // 6, light.shape[1] // 4 : -light.shape[1] // 4
+    ]
     metered = 0.26 / max(float(middle.mean()), 0.02)
     exposed = light * metered**0.55 * draws.between(domain.exposure)
     return np.where(exposed > 0.7, 0.7 + 0.3 * np.tanh((exposed - 0.7) / 0.3), exposed)
@@ -111,7 +120,9 @@ def _pencil(picture: Image, draws: Draws) -> Image:
     y, x = np.mgrid[0:size, 0:size].astype(np.float32)
     angle, pitch = draws.uniform(0.5, 1.1), draws.uniform(1.6, 2.4)
     wobble = 1.2 * draws.smooth((size, size), (7, 7))
-    hatch = 0.5 + 0.5 * np.sin((x * np.cos(angle) + y * np.sin(angle)) * 112 / size * np.pi / pitch + wobble)
+    hatch = 0.5 + 0.5 * np.sin(
+        (x * np.cos(angle) + y * np.sin(angle)) * 112 / size * np.pi / pitch + wobble
+    )
     tone = np.clip(fine / max(float(np.quantile(fine, 0.9)), 0.1), 0, 1)
     shade = 1 - draws.uniform(0.5, 0.9) * np.clip(0.75 - tone, 0, 1) * (0.35 + 0.65 * hatch)
     pressure = 1 + 0.06 * draws.smooth((size, size), (size // 2, size // 2))
@@ -125,8 +136,12 @@ def _card(picture: Image, draws: Draws) -> Image:
     size = picture.shape[0]
     y, x = np.mgrid[0:size, 0:size].astype(np.float32)
     dots = np.sin(x * draws.uniform(1.6, 2.4) + y) * np.sin(y * draws.uniform(1.6, 2.4) - x)
-    lines = np.sin((y + draws.uniform(2, 6) * np.sin(x * draws.uniform(0.05, 0.15))) * draws.uniform(0.5, 0.9))
-    tint = np.array([draws.uniform(0.9, 1), draws.uniform(0.9, 1), draws.uniform(0.9, 1)], np.float32)
+    lines = np.sin(
+        (y + draws.uniform(2, 6) * np.sin(x * draws.uniform(0.05, 0.15))) * draws.uniform(0.5, 0.9)
+    )
+    tint = np.array(
+        [draws.uniform(0.9, 1), draws.uniform(0.9, 1), draws.uniform(0.9, 1)], np.float32
+    )
     grey = picture.mean(axis=-1, keepdims=True)
     colour = grey + (picture - grey) * draws.uniform(0.3, 0.9)
     faded = draws.uniform(0.06, 0.16) + colour * draws.uniform(0.68, 0.85)

@@ -125,7 +125,9 @@ DOMAINS: Final = {
             backdrop="room",
         ),
         # Drawn from a photograph: lines where tone changes, hatching for shade, paper.
-        Domain("sketch", finish="pencil", yaw=9.0, key=(0.4, 0.6), blur=(0.2, 0.4), noise=(0.0, 0.0)),
+        Domain(
+            "sketch", finish="pencil", yaw=9.0, key=(0.4, 0.6), blur=(0.2, 0.4), noise=(0.0, 0.0)
+        ),
         # Long-wave infrared: warm inner eye corners and neck, cold nose, hair and cloth.
         Domain(
             "thermal",

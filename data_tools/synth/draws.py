@@ -72,6 +72,4 @@ class Draws:
 
     def smooth(self, size: tuple[int, int], cells: tuple[int, int]) -> NDArray[np.float32]:
         """Smooth noise of unit size: ``cells`` (rows, columns) of white noise enlarged, bicubic."""
-        return np.asarray(
-            cv2.resize(self.noise(*cells), size[::-1], interpolation=cv2.INTER_CUBIC)
-        )
+        return np.asarray(cv2.resize(self.noise(*cells), size[::-1], interpolation=cv2.INTER_CUBIC))

@@ -13,14 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
 """A value a vertex, (ROWS, COLUMNS) or (ROWS, COLUMNS, 3)."""
 
 ROWS: Final = 71
@@ -123,7 +123,7 @@ def bump(centre: tuple[float, float], radius: tuple[float, float]) -> Field:
     return (hill * front).astype(np.float32)
 
 
-def smoothstep(value: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
+def smoothstep(value: Field, low: float, high: float) -> NDArray[np.float32]:
     """0 below ``low``, 1 above ``high``, smooth between; ``low`` may be the larger."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)

@@ -89,9 +89,17 @@ def draw_identity(seed: int, number: int) -> Identity:
     melanin = 0.1 + 1.75 * draws.uniform() ** 1.7
     dark = melanin > 0.55
     eumelanin = draws.uniform(2.6, 4.0) if dark or draws.chance(0.4) else draws.uniform(0.5, 3.0)
-    pheomelanin = draws.uniform(0.8, 1.4) if not dark and draws.chance(0.1) else draws.uniform(0, 0.35)
+    pheomelanin = (
+        draws.uniform(0.8, 1.4) if not dark and draws.chance(0.1) else draws.uniform(0, 0.35)
+    )
     iris = draws.choice(
-        [(0.06, 0.03, 0.015), (0.14, 0.07, 0.03), (0.16, 0.14, 0.06), (0.13, 0.2, 0.28), (0.2, 0.24, 0.25)],
+        [
+            (0.06, 0.03, 0.015),
+            (0.14, 0.07, 0.03),
+            (0.16, 0.14, 0.06),
+            (0.13, 0.2, 0.28),
+            (0.2, 0.24, 0.25),
+        ],
         [5, 2, 0, 0, 0] if dark else [2, 2, 1.5, 2, 1],
     )
     bearded = male and draws.chance(0.45)
@@ -99,7 +107,9 @@ def draw_identity(seed: int, number: int) -> Identity:
         [(0.0, 0.0, 0.0), (0.9, 0.0, 0.0), (0.85, 0.9, 0.0), (0.8, 0.9, 0.75), (0.3, 0.3, 0.25)],
         [0 if bearded else 1] + [bearded * w for w in (0.6, 1.0, 1.5, 1.5)],
     )
-    length = 0.0 if male and draws.chance(0.93) else float(draws.chance(0.75)) * draws.uniform(0.3, 1)
+    length = (
+        0.0 if male and draws.chance(0.93) else float(draws.chance(0.75)) * draws.uniform(0.3, 1)
+    )
     bald = male and draws.chance(0.15)
     return Identity(
         number=number,

@@ -43,7 +43,9 @@ def person(seed: int, identity: int) -> Person:
     return Person(draw_identity(seed, identity))
 
 
-def photograph(who: Person, domain: Domain, image: int, *, photo_size: int | None = None) -> Photograph:
+def photograph(
+    who: Person, domain: Domain, image: int, *, photo_size: int | None = None
+) -> Photograph:
     """Image number ``image`` of a person in a domain.
 
     Args:

@@ -24,6 +24,7 @@ from data_tools.synth.appearance import (
     draw_appearance,
     hair_reflectance,
     skin_reflectance,
+    warmth,
 )
 from data_tools.synth.attachments import Attachment
 from data_tools.synth.domains import Band
@@ -72,7 +73,7 @@ class Person:
         if band not in self._skin:
             maps = self.appearance
             if band == "thermal":
-                value = _warmth(maps)
+                value = warmth(maps)
             else:
                 channels = slice(0, 3) if band == "visible" else slice(3, 4)
                 value = skin_reflectance(maps.melanin, maps.blood, channels)
@@ -216,8 +217,10 @@ def render(
     spectacles = [a for a in worn if a.kind == "glasses"]
     if spectacles:
         canvas.spectacles(spectacles, image)
-    light = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
-    label = cv2.resize(canvas.label, (size, size), interpolation=cv2.INTER_NEAREST)
+    light = np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.float32)
+    label = np.asarray(
+        cv2.resize(canvas.label, (size, size), interpolation=cv2.INTER_NEAREST), np.uint8
+    )
     return Render(light, label, camera.landmarks, canvas.visible(landmarks_of(bare)))
 
 
@@ -250,7 +253,7 @@ class _Canvas:
         self.person, self.scene, self.band, self.camera = person, scene, band, camera
         self.seen, self.surface = seen, surface
         shape = seen.part.shape
-        self.label = np.zeros(shape, np.uint8)
+        self.label: NDArray[np.uint8] = np.zeros(shape, np.uint8)
         self.albedo = np.zeros((*shape, 3), np.float32)
         self.normal = np.zeros((*shape, 3), np.float32)
         self.normal[..., 2] = 1
@@ -268,17 +271,19 @@ class _Canvas:
         part = self.seen.part[box] == 0
         row, column = self.seen.row[box], self.seen.column[box]
         normal = head.normals(self.surface).astype(np.float32)
-        facing = cv2.remap(np.dstack([normal, _openness(self.surface, normal)]), column, row, cv2.INTER_LINEAR)
-        self.canonical[box] = cv2.remap(np.ascontiguousarray(head.grid().points[..., :2]), column, row, cv2.INTER_LINEAR)
+        facing = _look_up(np.dstack([normal, _openness(self.surface, normal)]), column, row)
+        self.canonical[box] = _look_up(
+            np.ascontiguousarray(head.grid().points[..., :2]), column, row
+        )
         x, y = self.canonical[box][..., 0], self.canonical[box][..., 1]
 
         maps, age = self.person.appearance, self.scene.age
         aged = float(np.clip((age - 28) / 40, 0, 1.3))
         step = (maps.hair.shape[0] - 1) / np.array([head.ROWS - 1, head.COLUMNS - 1], np.float32)
         u, v = column * step[1], row * step[0]
-        skin = cv2.remap(np.dstack([self.person.skin(self.band), maps.lips]), u, v, cv2.INTER_LINEAR)
+        skin = _look_up(np.dstack([self.person.skin(self.band), maps.lips]), u, v)
         relief = maps.pores + aged * maps.wrinkles
-        rest = cv2.remap(np.dstack([maps.hair, maps.scalp, maps.strands, relief]), u, v, cv2.INTER_LINEAR)
+        rest = _look_up(np.dstack([maps.hair, maps.scalp, maps.strands, relief]), u, v)
         hair, scalp, strands, bump = (rest[..., k] for k in range(4))
 
         # Relief tilts the normal by its slope in the image.
@@ -339,12 +344,14 @@ class _Canvas:
         part = self.seen.part[box] == number
         row, column = self.seen.row[box], self.seen.column[box]
         normal = head.normals(points).astype(np.float32)
-        facing = cv2.remap(normal, column, row, cv2.INTER_LINEAR)
-        facing *= np.where(facing[..., 2:] < 0, -1, 1)  # the back of a thin sheet
+        facing = _look_up(normal, column, row)
+        facing = facing * np.where(facing[..., 2:] < 0, -1, 1)  # the back of a thin sheet
         h, w = attachment.texture.shape[:2]
         rows, columns = points.shape[0] - 1, points.shape[1] - 1
-        texture = cv2.remap(
-            attachment.texture, column * ((w - 1) / columns), row * ((h - 1) / rows), cv2.INTER_LINEAR
+        texture = _look_up(
+            attachment.texture,
+            column * ((w - 1) / columns),
+            row * ((h - 1) / rows),
         )[..., :3]
         gloss = np.zeros(part.shape, np.float32)
         shine = gloss
@@ -428,28 +435,32 @@ class _Canvas:
         for points in turned:
             x, y = (points[..., 0] - low[0]) * scale, (points[..., 1] - low[1]) * scale
             flat.append(np.stack([x, _SHADOW_SIZE - 1 - y, points[..., 2]], axis=-1))
-        seen = rasterise(flat, _SHADOW_SIZE, _SHADOW_SIZE, two_sided=[False] + [True] * (len(flat) - 1))
+        seen = rasterise(
+            flat, _SHADOW_SIZE, _SHADOW_SIZE, two_sided=[False] + [True] * (len(flat) - 1)
+        )
         first = np.maximum(seen.depth, -60)
         x, y = self.camera.unproject(np.maximum(self.seen.depth, -30))
         z = np.maximum(self.seen.depth, -30)
         px, py, depth = (frame[k, 0] * x + frame[k, 1] * y + frame[k, 2] * z for k in range(3))
-        above = cv2.remap(
+        above = _look_up(
             first,
             (px - low[0]) * scale,
             _SHADOW_SIZE - 1 - (py - low[1]) * scale,
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=-60,
+            outside=-60,
         )
         return 1 - smoothstep(above - depth, _SHADOW_BIAS, _SHADOW_BIAS + 0.6)
 
     def eyes(self, bare: Field) -> None:
         """Lids, lashes and eyeballs, where the skin round the eyes is seen."""
         length, upper, lower = self.person.identity.eye
-        opening = self.scene.opening * (1 - 0.25 * self.scene.expression[head.expression_modes().names.index("smile")])
+        opening = self.scene.opening * (
+            1 - 0.25 * self.scene.expression[head.expression_modes().names.index("smile")]
+        )
         for sign in (-1, 1):
             x, y = self.canonical[..., 0], self.canonical[..., 1]
-            near = (np.abs(x - sign * head.EYE[0]) < 2.2) & (np.abs(y) < 1.6) & (self.seen.part == 0)
+            near = (
+                (np.abs(x - sign * head.EYE[0]) < 2.2) & (np.abs(y) < 1.6) & (self.seen.part == 0)
+            )
             box = _box(near)
             if box is None:
                 continue
@@ -458,14 +469,24 @@ class _Canvas:
             v = y[box]
             wide = np.clip(1 - np.abs(u / length) ** 2.3, 0, 1) * (1 - 0.12 * u / length)
             top = (upper * opening - lower * 0.6 * (1 - min(opening, 1.0))) * wide + 0.05 * u
-            bottom = -lower * (0.75 + 0.25 * opening) * np.clip(1 - (u / length) ** 2, 0, 1) + 0.05 * u
+            bottom = (
+                -lower * (0.75 + 0.25 * opening) * np.clip(1 - (u / length) ** 2, 0, 1) + 0.05 * u
+            )
             soft = 1.2 / self.camera.scale
             inside = smoothstep(np.minimum(top - v, v - bottom), -0.3 * soft, 0.7 * soft)
             inside = inside * (np.abs(u) < length) * part
             edge = self.person.identity.male
-            lash = np.exp(-(((v - top - 0.03) / (0.085 - 0.02 * edge)) ** 2)) * smoothstep(np.abs(u), length + 0.15, length - 0.15)
-            lash = lash * (0.9 - 0.2 * edge) + 0.25 * np.exp(-(((v - bottom) / 0.06) ** 2)) * (np.abs(u) < length)
-            fold = 0.42 * np.exp(-(((v - top - 0.34 - 0.04 * u) / 0.1) ** 2)) * (np.abs(u) < length + 0.25)
+            lash = np.exp(-(((v - top - 0.03) / (0.085 - 0.02 * edge)) ** 2)) * smoothstep(
+                np.abs(u), length + 0.15, length - 0.15
+            )
+            lash = lash * (0.9 - 0.2 * edge) + 0.25 * np.exp(-(((v - bottom) / 0.06) ** 2)) * (
+                np.abs(u) < length
+            )
+            fold = (
+                0.42
+                * np.exp(-(((v - top - 0.34 - 0.04 * u) / 0.1) ** 2))
+                * (np.abs(u) < length + 0.25)
+            )
             light = self.light[box]
             if self.band != "thermal":
                 light *= (1 - (fold * part))[..., None]
@@ -507,9 +528,16 @@ class _Canvas:
         soft = 1.0 / camera.scale
         iris = smoothstep(reach, 0.6 + soft * 0.5, 0.6 - soft * 0.5)[..., None]
         pupil = smoothstep(reach, scene.pupil + soft * 0.5, scene.pupil - soft * 0.5)[..., None]
-        ring = np.clip(1.25 - 0.75 * smoothstep(reach, 0.42, 0.6) - 0.3 * smoothstep(reach, 0.35, 0.2), 0.2, 2)
-        spokes = 1 + 0.18 * np.sin(11 * np.arctan2(ny - gaze[1], nx - gaze[0]) + identity.number % 7)
-        white, colour = np.array([0.68, 0.62, 0.57], np.float32), np.array(identity.iris, np.float32)
+        ring = np.clip(
+            1.25 - 0.75 * smoothstep(reach, 0.42, 0.6) - 0.3 * smoothstep(reach, 0.35, 0.2), 0.2, 2
+        )
+        spokes = 1 + 0.18 * np.sin(
+            11 * np.arctan2(ny - gaze[1], nx - gaze[0]) + identity.number % 7
+        )
+        white, colour = (
+            np.array([0.68, 0.62, 0.57], np.float32),
+            np.array(identity.iris, np.float32),
+        )
         if self.band == "nir":
             white, colour = np.full(3, 0.5, np.float32), np.full(3, 0.2 + 0.25 * colour.mean())
         if self.band == "thermal":
@@ -532,16 +560,16 @@ class _Canvas:
 
     def over(self, backdrop: NDArray[np.float32]) -> Field:
         """The person in front of a backdrop."""
-        shape = self.label.shape
-        behind = cv2.resize(backdrop, shape[::-1], interpolation=cv2.INTER_LINEAR)
+        height, width = self.label.shape
+        behind = cv2.resize(backdrop, (width, height), interpolation=cv2.INTER_LINEAR)
         return np.where((self.seen.part >= 0)[..., None], self.light, behind)
 
     def spectacles(self, worn: list[Attachment], image: Field) -> None:
         """Glasses over ``image``, in place, where nothing stands before them."""
         grids = [self.camera.to_camera(a.points) for a in worn]
-        shape = self.label.shape
+        height, width = self.label.shape
         seen = rasterise(
-            [self.camera.project(p) for p in grids], *shape, two_sided=[True] * len(worn)
+            [self.camera.project(p) for p in grids], height, width, two_sided=[True] * len(worn)
         )
         front = seen.depth > self.seen.depth - 0.15
         for number, (attachment, points) in enumerate(zip(worn, grids, strict=True)):
@@ -550,11 +578,10 @@ class _Canvas:
                 continue
             part = ((seen.part == number) & front)[box]
             h, w = attachment.texture.shape[:2]
-            rgba = cv2.remap(
+            rgba = _look_up(
                 attachment.texture,
                 seen.column[box] * ((w - 1) / (points.shape[1] - 1)),
                 seen.row[box] * ((h - 1) / (points.shape[0] - 1)),
-                cv2.INTER_LINEAR,
             )
             opacity = rgba[..., 3:] * part[..., None]
             colour = rgba[..., :3]
@@ -577,6 +604,15 @@ class _Canvas:
         return result
 
 
+def _look_up(field: Field, column: Field, row: Field, outside: float = 0) -> NDArray[np.float32]:
+    """A field at fractional coordinates, bilinear, (..., channels) in the shape of ``row``."""
+    field = np.ascontiguousarray(field, np.float32)
+    maps = np.asarray(column, np.float32), np.asarray(row, np.float32)
+    return np.asarray(
+        cv2.remap(field, *maps, cv2.INTER_LINEAR, borderValue=(outside,) * 4), np.float32
+    )
+
+
 def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice] | None:
     """The smallest rectangle around a mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -592,15 +628,3 @@ def _openness(points: Field, normal: Field) -> Field:
         around = cv2.GaussianBlur(points, (0, 0), reach)
         hollow += weight * np.clip(((around - points) * normal).sum(axis=-1), -0.1, 1)
     return np.clip(1.0 - hollow, 0.3, 1.08).astype(np.float32)
-
-
-def _warmth(maps: Appearance) -> NDArray[np.float32]:
-    """Radiance in the long-wave infrared, 0-1, (TEXTURE, TEXTURE, 1): where blood runs near the skin."""
-    from data_tools.synth.appearance import _bump  # noqa: PLC2701
-
-    warm = 0.7 + 0.16 * _bump(1.6, 0.2, 0.7, 0.6) + 0.06 * _bump(0.0, 3.5, 3.0, 2.0)
-    warm = warm - 0.24 * _bump(0.0, -3.6, 1.2, 1.4) - 0.09 * _bump(4.5, -3.0, 1.8, 2.0)
-    warm = warm + 0.07 * _bump(0.0, -7.0, 2.2, 0.7) - 0.05 * _bump(0.0, -9.8, 1.6, 1.0)
-    veins = maps.blood - cv2.GaussianBlur(maps.blood, (0, 0), 16)
-    warm = warm + np.clip(0.35 * veins, -0.09, 0.09)
-    return np.asarray(warm * (1 - 0.25 * maps.hair * (1 - maps.scalp)))[..., None].astype(np.float32)
