@@ -24,7 +24,7 @@ Map = NDArray[np.floating[Any]]
 
 TEXTURE: Final = 256
 
-MELANIN: Final = np.array([0.72, 1.0, 1.45, 0.22], np.float32)
+MELANIN: Final = np.array([0.76, 1.0, 1.36, 0.22], np.float32)
 """Absorption in red, green, blue and 850 nm, relative to green: melanin's falls with wavelength
 to the power of -3.33 (Jacques, Physics in Medicine and Biology 58, 2013), averaged over bands."""
 BLOOD: Final = np.array([0.14, 1.0, 0.62, 0.03], np.float32)

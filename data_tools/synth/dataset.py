@@ -168,9 +168,11 @@ def _work(units: Sequence[_Unit], processes: int) -> Iterator[int]:
         return
     waiting: deque[Future[int]] = deque()
     queue = iter(units)
-    pool = ProcessPoolExecutor(
-        min(processes, len(units)), multiprocessing.get_context("spawn"), initializer=_start_worker
-    )
+    # Workers are forked from a server that has imported all this once, not from this process,
+    # whose threads would not survive it.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    pool = ProcessPoolExecutor(min(processes, len(units)), context, initializer=_start_worker)
     try:
         for unit in queue:
             waiting.append(pool.submit(_draw, unit))

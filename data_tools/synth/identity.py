@@ -116,7 +116,7 @@ def draw_identity(seed: int, number: int) -> Identity:
         seed=seed,
         shape=shape.astype(np.float32),
         male=male,
-        age=draws.uniform(19, 66),
+        age=19 + 47 * draws.uniform() ** 1.4,
         melanin=melanin,
         blood=draws.uniform(0.22, 0.5),
         hair=(eumelanin, pheomelanin),
@@ -147,7 +147,7 @@ def draw_identity(seed: int, number: int) -> Identity:
         ),
         ears=(1 + draws.normal(0.09), 1 + draws.normal(0.1), draws.uniform(0.25, 0.75)),
         freckles=draws.uniform(0.3, 1) * (not dark and draws.chance(0.15)),
-        greying=draws.uniform(42, 75),
+        greying=draws.uniform(45, 80),
     )
 
 

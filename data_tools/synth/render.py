@@ -622,7 +622,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice] | None:
 
 
 def _openness(points: Field, normal: Field) -> Field:
-    """Ambient occlusion of each vertex: less light where the surface lies below its surroundings."""
+    """Ambient occlusion of each vertex: less light where it lies below its surroundings."""
     hollow = np.zeros(points.shape[:2], np.float32)
     for reach, weight in ((1.3, 0.9), (3.5, 0.35)):
         around = cv2.GaussianBlur(points, (0, 0), reach)
