@@ -475,11 +475,11 @@ class _Canvas:
             soft = 1.2 / self.camera.scale
             inside = smoothstep(np.minimum(top - v, v - bottom), -0.3 * soft, 0.7 * soft)
             inside = inside * (np.abs(u) < length) * part
-            edge = self.person.identity.male
-            lash = np.exp(-(((v - top - 0.03) / (0.085 - 0.02 * edge)) ** 2)) * smoothstep(
+            man = self.person.identity.male  # with shorter lashes
+            lash = np.exp(-(((v - top - 0.03) / (0.085 - 0.02 * man)) ** 2)) * smoothstep(
                 np.abs(u), length + 0.15, length - 0.15
             )
-            lash = lash * (0.9 - 0.2 * edge) + 0.25 * np.exp(-(((v - bottom) / 0.06) ** 2)) * (
+            lash = lash * (0.9 - 0.2 * man) + 0.25 * np.exp(-(((v - bottom) / 0.06) ** 2)) * (
                 np.abs(u) < length
             )
             fold = (
