@@ -31,6 +31,8 @@ from data_tools.importing.rfw import import_rfw
 from data_tools.importing.table import import_table
 from data_tools.inspecting import draw_contact_sheet, inspect_dataset
 from data_tools.splitting import split_dataset
+from data_tools.synth.dataset import SynthResult, synthesise
+from data_tools.synth.domains import DOMAINS
 
 app = typer.Typer(
     name="data",
@@ -282,6 +284,49 @@ def split_command(
     _console().print(table)
 
 
+@app.command("synth")
+def synth_command(
+    out: Out,
+    identities: Annotated[int, typer.Option(help="Synthetic people.")] = 100,
+    images: Annotated[int, typer.Option(help="Images of each person in each domain.")] = 10,
+    domains: Annotated[
+        str, typer.Option(metavar="NAMES", help=f"Separated by commas: {', '.join(DOMAINS)}.")
+    ] = "daylight,nir,surveillance,mask_surgical",
+    seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 0,
+    photo_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PIXELS",
+            help="Draw photos of this size instead of aligned crops, to be aligned afterwards.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Processes that draw. Default: one a processor.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw synthetic faces: 3D heads of nobody, under many imaging conditions.
+
+    It can be stopped and started again at any time. The exact landmarks, pose, light and age of
+    every image are in DATASET/synth.parquet.
+    """
+    with _progress("drawing") as report:
+        result = synthesise(
+            out,
+            identities=identities,
+            images=images,
+            domains=[name.strip() for name in domains.split(",") if name.strip()],
+            seed=seed,
+            photo_size=photo_size,
+            processes=processes,
+            on_progress=report,
+        )
+    if as_json:
+        _print_json(result)
+    else:
+        _print_synthesis(result)
+
+
 @app.command("inspect")
 def inspect_command(
     dataset: Dataset,
@@ -352,6 +397,13 @@ def _print_import(result: ImportResult, as_json: bool) -> None:
         _say(f"{result.ignored} other files were ignored.")
     if result.guessed:
         _say(f"{result.guessed} identities are not in the people file: their names were taken.")
+
+
+def _print_synthesis(result: SynthResult) -> None:
+    _say(
+        f"{result.images} images of {result.identities} synthetic people in "
+        f"{', '.join(result.domains)}; {result.drawn} drawn now."
+    )
 
 
 def _print_alignment(result: AlignResult) -> None:

@@ -36,3 +36,20 @@ def aligning_alone(root: Path) -> Iterator[None]:
         raise DataError(
             f"Another 'mfr data align' is at work on {root}: wait for it to end, or stop it."
         ) from error
+
+
+@contextlib.contextmanager
+def synthesising_alone(root: Path) -> Iterator[None]:
+    """Be the only one to draw synthetic faces into the dataset.
+
+    Raises:
+        DataError: another one is under way.
+        WriteError: the dataset's directory cannot be made or written.
+    """
+    try:
+        with locking.refusing_others(root / ".synth.lock"):
+            yield
+    except BlockingIOError as error:
+        raise DataError(
+            f"Another 'mfr data synth' is at work on {root}: wait for it to end, or stop it."
+        ) from error

@@ -33,6 +33,14 @@ class RandomBits:
         """A uniformly random integer in [0, limit). The bias is below limit / 2^64."""
         return int(self._bits.random_raw()) * limit >> 64
 
+    def uniform(self, count: int) -> NDArray[np.float64]:
+        """(count,) uniform on the multiples of 2^-53 in [0, 1)."""
+        return np.asarray((self.words(count) >> np.uint64(11)) * 2.0**-53)
+
+    def words(self, count: int) -> NDArray[np.uint64]:
+        """(count,) raw words of 64 bits."""
+        return np.atleast_1d(self._bits.random_raw(count))
+
     def seed(self) -> int:
         """A seed in [0, 2^32) for someone else's generator."""
         return self.below(2**32)

@@ -32,3 +32,10 @@ def test_orders_and_numbers_are_uniform():
     for drawn in (first, numbers):
         # 1000 expected of each; 4.5 standard deviations are 127.
         assert np.abs(np.bincount(drawn, minlength=5) - 1000).max() < 127
+
+
+def test_uniform_numbers_are_made_of_the_words_alone():
+    words = RandomBits(3, 1, 2).words(5)
+    uniform = RandomBits(3, 1, 2).uniform(5)
+    assert np.array_equal(uniform, [int(word) // 2**11 / 2**53 for word in words])
+    assert (uniform >= 0).all() and (uniform < 1).all() and len(set(uniform)) == 5

@@ -1,0 +1,369 @@
+"""A synthetic world on disk: parallel, in bounded memory, resumable after any kill.
+
+The work is cut into units, a block of identities in one domain each. A unit's images are written
+first and its rows of truth last, in ``synth.parts/``; a unit with rows is done. When all are done,
+the rows go into the manifest and into ``synth.parquet``. An image depends on nothing but (seed,
+identity, domain, number), so that what is drawn again after a kill has the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from PIL import Image
+
+from data_tools.locking import changing_manifest, synthesising_alone
+from data_tools.synth import truth
+from data_tools.synth.domains import DOMAINS, Domain
+from data_tools.synth.photograph import person, photograph
+from mfr import atomic
+from mfr.allocator import keep_freed_memory
+from mfr.data.manifest import FILE_NAME as MANIFEST
+from mfr.data.manifest import SCHEMA as MANIFEST_SCHEMA
+from mfr.data.manifest import Manifest
+from mfr.errors import ConfigError, DataError
+
+BLOCK: Final = 16
+"""Identities in a unit of work and in a directory."""
+VERSION: Final = 1
+"""Of the world: raised when the same seed would give other images."""
+_PARTS: Final = "synth.parts"
+_NOTE: Final = "Synthetic faces drawn by 'mfr data synth'; they show nobody."
+
+
+@dataclass(frozen=True)
+class SynthResult:
+    """What stands in the dataset now.
+
+    Attributes:
+        drawn: images drawn in this run.
+        images: synthetic images in the dataset.
+        identities: synthetic people.
+        domains: their domains.
+    """
+
+    drawn: int
+    images: int
+    identities: int
+    domains: list[str]
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """One block of identities in one domain."""
+
+    root: Path
+    domain: Domain
+    block: int
+    seed: int
+    numbers: range
+    images: int
+    photo_size: int | None
+
+    @property
+    def part(self) -> Path:
+        return self.root / _PARTS / self.domain.name / f"{self.block:06d}.parquet"
+
+    @property
+    def size(self) -> int:
+        return len(self.numbers) * self.images
+
+
+def synthesise(
+    root: str | Path,
+    *,
+    identities: int,
+    images: int,
+    domains: Sequence[str | Domain],
+    seed: int = 0,
+    photo_size: int | None = None,
+    processes: int | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> SynthResult:
+    """Draw ``images`` images of each of ``identities`` people in each domain into a dataset.
+
+    The same arguments give the same bytes, and go on where a stopped run was; other domains may
+    be added to a world later. Crops are 112 x 112, alignment 'given'; photos await
+    'mfr data align'. The truth of every image is in ``root/synth.parquet``.
+
+    Args:
+        root: the dataset's directory, made where there is none.
+        identities: people, at least 1.
+        images: of each person in each domain, at least 1.
+        domains: names of `domains.DOMAINS`, or domains of your own.
+        seed: of the world, 0 to 2^63 - 1.
+        photo_size: draw photos of that many pixels a side, 96 to 1024, instead of crops.
+        processes: that draw; as many as there are processors by default; 1 draws in this one.
+        on_progress: called with the images done and to do.
+
+    Raises:
+        ConfigError: an argument out of its range, or an unknown domain.
+        DataError: the directory holds another world, photos under one of these domains' names, or
+            another synthesis at work.
+        WriteError: the disk is full or not writable; what was done is kept.
+    """
+    root = Path(root)
+    chosen = _check(identities, images, domains, seed, photo_size, processes)
+    world = {
+        "version": VERSION,
+        "seed": seed,
+        "identities": identities,
+        "images": images,
+        "photo_size": photo_size,
+    }
+    with synthesising_alone(root):
+        present = _present(root, world, chosen)
+        missing = [domain for domain in chosen if domain.name not in present]
+        if missing:
+            settings = root / _PARTS / "world.json"
+            atomic.write_text(settings, json.dumps(world))
+        units = [
+            _Unit(root, domain, block, seed, numbers, images, photo_size)
+            for domain in missing
+            for block, start in enumerate(range(0, identities, BLOCK))
+            for numbers in [range(start, min(start + BLOCK, identities))]
+        ]
+        todo = [unit for unit in units if not unit.part.exists()]
+        total = sum(unit.size for unit in todo)
+        done = 0
+        on_progress(done, total)
+        for drawn in _work(todo, processes or os.cpu_count() or 1):
+            done += drawn
+            on_progress(done, total)
+        if missing:
+            _publish(root, world, [unit.part for unit in units])
+            shutil.rmtree(root / _PARTS)
+        names = sorted({*present, *(domain.name for domain in missing)})
+    return SynthResult(done, identities * images * len(names), identities, names)
+
+
+def identity_name(seed: int, number: int) -> str:
+    """The name of a synthetic person, as identity and as person: the same in every domain."""
+    return f"synth{seed}-{number:06d}"
+
+
+def _work(units: Sequence[_Unit], processes: int) -> Iterator[int]:
+    """Do all units; the number of images of each as it is done."""
+    if processes == 1 or len(units) < 2:
+        for unit in units:
+            yield _draw(unit)
+        return
+    waiting: deque[Future[int]] = deque()
+    queue = iter(units)
+    # Workers are forked from a server that has imported all this once, not from this process,
+    # whose threads would not survive it.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    pool = ProcessPoolExecutor(min(processes, len(units)), context, initializer=_start_worker)
+    try:
+        for unit in queue:
+            waiting.append(pool.submit(_draw, unit))
+            if len(waiting) >= 3 * processes:  # a hundred thousand people are many units
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            "A process that drew faces was ended from outside, perhaps for want of memory: run "
+            "the same command again, with fewer --processes."
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """A worker uses one thread, leaves Ctrl-C to its parent, and does not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    keep_freed_memory()
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _draw(unit: _Unit) -> int:
+    """Draw and write one unit; its rows come last."""
+    kind = "crops" if unit.photo_size is None else "photos"
+    rows = []
+    for number in unit.numbers:
+        who, name = person(unit.seed, number), identity_name(unit.seed, number)
+        folder = Path(kind, unit.domain.name, f"{unit.block:05d}", name)
+        for image in range(unit.images):
+            taken = photograph(who, unit.domain, image, photo_size=unit.photo_size)
+            path = str(folder / f"{image:04d}.png")
+            _write(unit.root / path, _png(taken.image))
+            crop = unit.photo_size is None
+            rows.append(truth.truth_row(path, name, unit.domain.name, number, image, taken, crop))
+    # One flush for all images of the unit, as each alone would take longer than drawing it. Only
+    # then do the rows say that they are there; until then a torn image is drawn again.
+    os.sync()
+    with atomic.replacing(unit.part) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=truth.SCHEMA), temporary)
+    return len(rows)
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise atomic.write_error(path, error) from error
+
+
+def _png(image: np.ndarray) -> bytes:
+    data = BytesIO()
+    Image.fromarray(image).save(data, format="PNG", compress_level=2)
+    return data.getvalue()
+
+
+def _present(root: Path, world: dict[str, Any], chosen: Sequence[Domain]) -> set[str]:
+    """The domains of this world that are complete already.
+
+    Raises:
+        DataError: another world is there, or other people's photos.
+    """
+    complete: set[str] = set()
+    if (root / truth.FILE_NAME).exists():
+        table = _read(root / truth.FILE_NAME, ["domain"])
+        _check_world(root, world, json.loads((table.schema.metadata or {})[b"synth"]))
+        complete = set(table["domain"].unique().to_pylist())
+    settings = root / _PARTS / "world.json"
+    if settings.exists():
+        _check_world(root, world, json.loads(settings.read_text()))
+    if (root / MANIFEST).exists():
+        manifest = Manifest.read(root)
+        strange = manifest.table.filter(
+            pc.and_(
+                pc.is_in(manifest.table["domain"], value_set=pa.array([d.name for d in chosen])),
+                pc.invert(pc.fill_null(pc.starts_with(manifest.table["source"], "synth "), False)),
+            )
+        )
+        if len(strange):
+            raise DataError(
+                f"{root} has other photos in the domain '{strange['domain'][0].as_py()}': choose "
+                "another --out."
+            )
+    return complete
+
+
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} is damaged: remove it and run the same command again.") from error
+
+
+def _check_world(root: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    for name, value in found.items():
+        if wanted.get(name) != value:
+            raise DataError(
+                f"{root} holds a synthetic world with {name} {value}, not {wanted.get(name)}: give "
+                "the same values to go on with it, or choose another --out."
+            )
+
+
+def _publish(root: Path, world: dict[str, Any], parts: Sequence[Path]) -> None:
+    """The rows of all parts into the manifest and, after those there are, into synth.parquet."""
+    with changing_manifest(root):
+        exists = (root / MANIFEST).exists()
+        manifest = Manifest.read(root) if exists else Manifest.empty(root)
+        tables = [_manifest_rows(_read(part, truth.SCHEMA.names), world) for part in parts]
+        added = pa.concat_tables(tables)
+        known = pc.is_in(added["path"], value_set=manifest.table["path"].combine_chunks())
+        table = pa.concat_tables([manifest.table, added.filter(pc.invert(known))]).combine_chunks()
+        licences = dict(manifest.notes.get("licences", {}))
+        licences.update(dict.fromkeys(added["domain"].unique().to_pylist(), _NOTE))
+        Manifest(root, table, manifest.notes).with_notes(licences=licences, synth=world).write()
+    path = root / truth.FILE_NAME
+    sources = [path, *parts] if path.exists() else list(parts)
+    schema = truth.SCHEMA.with_metadata({"synth": json.dumps(world)})
+    with (
+        atomic.replacing(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for source in sources:
+            for batch in pq.ParquetFile(source).iter_batches():
+                writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+
+
+def _manifest_rows(rows: pa.Table, world: dict[str, Any]) -> pa.Table:
+    count = len(rows)
+    crops = world["photo_size"] is None
+    places = np.array(rows["landmarks"].to_pylist(), np.float32).reshape(count, 5, 2)
+    given = {
+        "path": rows["path"],
+        "identity": rows["identity"],
+        "domain": rows["domain"],
+        "person": rows["identity"],
+        "alignment": pa.array(["given" if crops else "pending"] * count),
+        "source": pa.array([f"synth {world['seed']}"] * count),
+    }
+    if crops:
+        given["crop"] = rows["path"]
+        given["landmarks"] = rows["landmarks"]
+        given["inter_ocular"] = pa.array(np.linalg.norm(places[:, 1] - places[:, 0], axis=1))
+        given["blur"], given["brightness"] = rows["blur"], rows["brightness"]
+    columns = [
+        given[field.name].cast(field.type) if field.name in given else pa.nulls(count, field.type)
+        for field in MANIFEST_SCHEMA
+    ]
+    return pa.Table.from_arrays(
+        [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns],
+        schema=MANIFEST_SCHEMA,
+    )
+
+
+def _check(
+    identities: int,
+    images: int,
+    domains: Sequence[str | Domain],
+    seed: int,
+    photo_size: int | None,
+    processes: int | None,
+) -> list[Domain]:
+    _require(1 <= identities <= 10_000_000, f"--identities {identities}: from 1 to 10 million.")
+    _require(1 <= images <= 10_000, f"--images {images}: from 1 to 10 000 a person and domain.")
+    _require(0 <= seed < 2**63, f"--seed {seed}: from 0 to 2^63 - 1.")
+    _require(
+        photo_size is None or 96 <= photo_size <= 1024,
+        f"--photo-size {photo_size}: from 96 to 1024 pixels; leave it out for crops.",
+    )
+    _require(processes is None or processes >= 1, f"--processes {processes}: at least 1.")
+    names = [one if isinstance(one, str) else one.name for one in domains]
+    _require(bool(names), "No domain was named: name at least one with --domains.")
+    _require(len(set(names)) == len(names), "A domain is named twice: name it once.")
+    unknown = [one for one in domains if isinstance(one, str) and one not in DOMAINS]
+    _require(
+        not unknown,
+        f"There is no synthetic domain '{', '.join(map(str, unknown))}': choose among "
+        f"{', '.join(DOMAINS)}.",
+    )
+    return [DOMAINS[one] if isinstance(one, str) else one for one in domains]
+
+
+def _require(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise ConfigError(sentence)
