@@ -43,11 +43,11 @@ class Batching:
     def __call__(self, batch: TaskBatch) -> Iterator[AttackableTask]:
         """The batch's tasks."""
         tasks = len(batch.support_inputs)
-        largest = max(batch.support_inputs[0], batch.query_inputs[0], key=len)
-        if largest.shape not in self._sizes:
-            kept = _kept(self._network, largest)
-            self._sizes[largest.shape] = self._at_once // max(kept, 1)
-        size = min(tasks, self._sizes[largest.shape])
+        largest = max(batch.support_inputs, batch.query_inputs, key=lambda side: side.shape[1])
+        shape = largest.shape[1:]
+        if shape not in self._sizes:
+            self._sizes[shape] = self._at_once // max(_kept(self._network, largest[0]), 1)
+        size = min(tasks, self._sizes[shape])
         if size < 2:
             yield from one_by_one(self._network, self._loss, batch)
             return
@@ -62,7 +62,8 @@ def _kept(network: nn.Module, inputs: Tensor) -> int:
 
     def pack(tensor: Tensor) -> Tensor:
         sizes.append(tensor.numel())
-        return tensor
+        # Not the tensor: a layer's output would hold the layer that holds it, and never be freed.
+        return tensor.new_empty(0)
 
     # Dropout draws numbers; a look at the sizes should not change what is drawn afterwards.
     with torch.random.fork_rng(), torch.enable_grad(), saved_tensors_hooks(pack, lambda kept: kept):

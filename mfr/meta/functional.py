@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +71,7 @@ def forward_isolated(network: nn.Module, params: Params, inputs: Tensor) -> Tens
 
 def total(losses: Losses) -> Tensor:
     """The sum of the losses, and over tasks where they are stacked."""
-    return torch.stack(list(losses.values())).sum()
+    return reduce(torch.add, losses.values()).sum()
 
 
 def gradient(objective: Objective, params: Params) -> tuple[Params, Losses]:

@@ -39,6 +39,31 @@ class Update(Protocol):
         """The new values of what this step changes."""
         ...
 
+    def pull_back(self, state: State, gradients: Params, cotangent: State) -> tuple[State, Params]:
+        """Derivatives by the state before a step and by its gradients, of what is not constant.
+
+        Args:
+            state: as the step found it.
+            gradients: as the step found them.
+            cotangent: derivatives by the state after it, changed by the step or not; what is
+                missing is 0. It is not changed.
+        """
+        state = {name: value.detach().requires_grad_() for name, value in state.items()}
+        gradients = {name: g.detach().requires_grad_() for name, g in gradients.items()}
+        with torch.enable_grad():
+            changed = self(state, gradients)
+        reached = [name for name in changed if name in cotangent]
+        found = torch.autograd.grad(
+            [changed[name] for name in reached],
+            [*state.values(), *gradients.values()],
+            [cotangent[name] for name in reached],
+            allow_unused=True,
+        )
+        before = {name: value for name, value in cotangent.items() if name not in changed}
+        _add(before, dict(zip(state, found, strict=False)))
+        by_gradient = zip(gradients, found[len(state) :], strict=True)
+        return before, {name: v for name, v in by_gradient if v is not None}
+
 
 def everything(name: str) -> bool:
     """Every parameter is adapted."""
@@ -46,7 +71,7 @@ def everything(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGD(Update):
     """theta <- theta - rate * g."""
 
     rate: float
@@ -59,9 +84,15 @@ class SGD:
         """One step."""
         return {name: state[name] - self.rate * g for name, g in gradients.items()}
 
+    def pull_back(self, state: State, gradients: Params, cotangent: State) -> tuple[State, Params]:
+        """v and -rate v; short enough to be worth more than autograd's detour."""
+        return dict(cotangent), {
+            name: -self.rate * cotangent[name] for name in gradients if name in cotangent
+        }
+
 
 @dataclass(frozen=True)
-class Momentum:
+class Momentum(Update):
     """m <- momentum * m + g, theta <- theta - rate * m, as torch.optim.SGD does."""
 
     rate: float
@@ -155,24 +186,9 @@ def ascend(trajectory: Trajectory, update: Update, cotangent: State) -> State:
         dL/d(start state) by name.
     """
     for step in reversed(trajectory.steps):
-        state = {name: value.detach().requires_grad_() for name, value in step.state.items()}
-        gradients = {name: g.detach().requires_grad_() for name, g in step.gradients.items()}
-        with torch.enable_grad():
-            changed = update(state, gradients)
-        reached = [name for name in changed if name in cotangent]
-        found = torch.autograd.grad(
-            [changed[name] for name in reached],
-            [*state.values(), *gradients.values()],
-            [cotangent[name] for name in reached],
-            allow_unused=True,
-        )
-        before = {name: value for name, value in cotangent.items() if name not in changed}
-        by_state = dict(zip(state, found, strict=False))
-        by_gradient = dict(zip(gradients, found[len(state) :], strict=True))
-        _add(before, by_state)
+        cotangent, by_gradient = update.pull_back(step.state, step.gradients, cotangent)
         if step.hessian is not None:
-            _add(before, step.hessian({n: v for n, v in by_gradient.items() if v is not None}))
-        cotangent = before
+            _add(cotangent, step.hessian(by_gradient))
     return cotangent
 
 
@@ -209,8 +225,10 @@ def look_ahead(
     """
     assert task.query is not None, "a task to look ahead on has a query"
     trajectory = descend(task.at, state, names, update, steps, adapts=adapts, curvature=curvature)
-    end = {name: trajectory.end[name].requires_grad_() for name in names}
-    query, query_losses = gradient(task.query, end)
+    # Handed over, not lent: on the way back nobody needs the end any more.
+    query, query_losses = gradient(
+        task.query, {name: trajectory.end.pop(name).requires_grad_() for name in names}
+    )
     back = ascend(trajectory, update, dict(query))
     return LookAhead(
         support={name: g.detach() for name, g in trajectory.steps[0].gradients.items()},

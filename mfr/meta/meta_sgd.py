@@ -10,7 +10,7 @@ from torch import nn
 
 from mfr.meta.curvature import Curvature, stored_graph
 from mfr.meta.functional import Losses, Params, Task, parameters_of
-from mfr.meta.inner_loop import Adapts, State, everything, look_ahead
+from mfr.meta.inner_loop import Adapts, State, Update, everything, look_ahead
 from mfr.meta.rule import Rule, named
 
 INITIAL_RATES: Final = (0.005, 0.1)
@@ -18,7 +18,7 @@ _RATE: Final = "rate:"
 
 
 @dataclass(frozen=True)
-class LearnedSGD:
+class LearnedSGD(Update):
     """theta <- theta - alpha o g, with a rate alpha of its own for every weight."""
 
     rates: Params

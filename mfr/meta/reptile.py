@@ -12,7 +12,7 @@ from mfr.meta.rule import Rule, named
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Update):
     """Adam (Kingma & Ba 2015) as a pure update; Reptile's inner loop sets beta1 = 0.
 
     Moments start at 0 in every inner loop, bias-corrected. The authors' code keeps them from task

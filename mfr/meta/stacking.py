@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from mfr.meta.closed_layers import closed_layers
 from mfr.meta.functional import Params
 
+OfTask = Callable[..., Tensor]
+"""A network's outputs for one task, and tensors of that task -> what is wanted of it."""
 
-def forward_stacked(network: nn.Module, params: Params, inputs: Tensor) -> Tensor:
+
+def forward_stacked(
+    network: nn.Module,
+    params: Params,
+    inputs: Tensor,
+    *others: Tensor,
+    then: OfTask = lambda outputs: outputs,
+) -> Tensor:
     """`forward_isolated` for T tasks: (T, n, ...) inputs at (T, ...) parameters -> (T, n, ...).
+
+    With ``then``, such as a loss, it is ``then(outputs, *others)`` of each task, ``others`` being
+    tensors with a first axis of T: a pass of its own through vmap would cost as much as a layer.
 
     Only the forward pass is vectorised by `torch.func.vmap`. Gradients, of any order, are taken
     outside it by autograd, which then sees the batched operations alone; differentiating inside
@@ -22,7 +36,11 @@ def forward_stacked(network: nn.Module, params: Params, inputs: Tensor) -> Tenso
         name: buffer.expand(stack, *buffer.shape).clone()
         for name, buffer in network.named_buffers()
     }
-    with closed_layers():
-        return vmap(
-            lambda values, x: functional_call(network, values, (x,)), randomness="different"
-        )({**buffers, **params}, inputs)
+
+    def of_task(values: Params, x: Tensor, *others: Tensor) -> Tensor:
+        # Entered inside vmap, not around it, so as not to look at vmap's own operations too.
+        with closed_layers():
+            outputs = functional_call(network, values, (x,))
+        return then(outputs, *others)
+
+    return vmap(of_task, randomness="different")({**buffers, **params}, inputs, *others)

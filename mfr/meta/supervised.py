@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
 
 from mfr.meta.adml import AttackableTask, ObjectiveOn
 from mfr.meta.functional import Params, forward_isolated
@@ -33,16 +32,18 @@ def one_by_one(
 
 def stacked(network: nn.Module, loss: Loss, batch: TaskBatch) -> AttackableTask:
     """All the batch's tasks as one stack, by the same rules as `one_by_one`."""
-    losses = vmap(loss)
 
-    def on(params: Params, inputs: Tensor, targets: Tensor) -> Tensor:
-        outputs = forward_stacked(network, params, inputs)
+    def loss_of_task(outputs: Tensor, targets: Tensor) -> Tensor:
         # Inside vmap autocast does not raise what a loss needs in float32.
         if outputs.dtype in (torch.bfloat16, torch.float16):
             outputs = outputs.float()
-        return losses(outputs, targets)
+        return loss(outputs, targets)
 
-    return _task(on, batch, len(batch.support_inputs))
+    return _task(
+        lambda p, x, y: forward_stacked(network, p, x, y, then=loss_of_task),
+        batch,
+        len(batch.support_inputs),
+    )
 
 
 def _task(

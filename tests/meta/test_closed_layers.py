@@ -1,6 +1,8 @@
 """The closed layers against PyTorch's own and against finite differences, in float64."""
 
 import copy
+import gc
+import weakref
 
 import pytest
 import torch
@@ -293,6 +295,29 @@ def test_batching_stacks_what_fits_and_leaves_no_trace():
     assert 1 < len(several) < 8 and sum(several) == 8 and max(several) - min(several) <= 1
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+class Watched(nn.Module):
+    """A ReLU that remembers, weakly, what it gave: a tensor that autograd saves."""
+
+    def forward(self, x):
+        y = x.relu()
+        self.given = weakref.ref(y)
+        return y
+
+
+def test_the_look_at_a_task_frees_what_it_saw():
+    """At once, not when the cycle collector comes by: it is as large as a whole pass."""
+    watched = Watched()
+    network = nn.Sequential(nn.Conv2d(2, 4, 3), watched, nn.Flatten(), nn.Linear(64, 3)).double()
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        tasks = list(Batching(network, F.cross_entropy)(small_batch()))
+        assert tasks and watched.given() is None
+    finally:
+        if collects:
+            gc.enable()
 
 
 def test_isolated_forward_is_pytorchs_and_keeps_buffers():
