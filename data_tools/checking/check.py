@@ -14,7 +14,7 @@ from data_tools.checking.duplicates import find_duplicates
 from data_tools.checking.embeddings import EmbeddingCache
 from data_tools.checking.finding import Finding
 from data_tools.checking.fixing import Fix, apply_fix, plan_fix
-from data_tools.checking.lookalikes import find_lookalikes
+from data_tools.checking.lookalikes import find_lookalikes, match_identities
 from data_tools.checking.measuring import measure
 from data_tools.checking.merged import find_merged
 from data_tools.checking.mislabelled import find_mislabelled
@@ -96,7 +96,12 @@ def check_dataset(
     ]
     if len(measured.embedded):
         people = People.of(manifest, measured.embedded, measured.embeddings)
-        findings += [*find_lookalikes(people), find_merged(people), *find_mislabelled(people)]
+        matches = match_identities(people)
+        findings += [
+            *find_lookalikes(people, matches),
+            find_merged(people),
+            *find_mislabelled(people, matches),
+        ]
     findings += [
         find_quality_outliers(manifest, measured),
         find_class_sizes(manifest),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
-"""Wrong for certain; worth a look, or a suspicion; good to know."""
+"""Spoils training or its figures, if it is so; worth a look; good to know."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -23,17 +25,26 @@ _METHOD: Final = (
 )
 
 
-def find_lookalikes(people: People) -> list[Finding]:
-    """Identities of different persons that look like one: by where the two stand."""
+@dataclass(frozen=True)
+class Match:
+    """Two identities of different persons that look like one: a < b, and their centres' cosine."""
+
+    a: int
+    b: int
+    cosine: float
+
+
+def find_lookalikes(people: People, matches: Iterable[Match]) -> list[Finding]:
+    """The matches by where the two identities stand, as findings."""
     same_domain, two_domains, two_sides = [], [], []
-    for case, a, b in sorted(_matches(people), key=lambda match: -(match[0].score or 0)):
-        sides = {people.split[a], people.split[b]} - {None}
+    for match in sorted(matches, key=lambda match: -match.cosine):
+        sides = {people.split[match.a], people.split[match.b]} - {None}
         if len(sides) > 1:
-            two_sides.append(case)
-        elif people.domain[a] == people.domain[b]:
-            same_domain.append(case)
+            two_sides.append(_case(people, match))
+        elif people.domain[match.a] == people.domain[match.b]:
+            same_domain.append(_case(people, match))
         else:
-            two_domains.append(case)
+            two_domains.append(_case(people, match))
     kinds: list[tuple[str, str, Severity, list[Case]]] = [
         ("split-identities", "One person as two identities?", "warning", same_domain),
         ("shared-people", "One person in two domains, unjoined?", "warning", two_domains),
@@ -45,35 +56,32 @@ def find_lookalikes(people: People) -> list[Finding]:
     ]
 
 
-def _matches(people: People) -> list[tuple[Case, int, int]]:
+def match_identities(people: People) -> list[Match]:
+    """Identities of different persons that look like one, each pair once."""
     # Neighbours are sought by pair of domains: another domain's people must not crowd out.
-    matches = []
+    matches: dict[tuple[int, int], Match] = {}
     by_domain = [np.flatnonzero(people.domain == d) for d in range(len(people.domains))]
     for first, left in enumerate(by_domain):
         for second, right in enumerate(by_domain[first:], first):
             if not (people.judged(first) and people.judged(second)):
                 continue
-            cosines, found = nearest(people.centres[left], people.centres[right], _NEIGHBOURS)
-            strangers = people.strangers(first, second)
+            limit = people.different_people(first, second)[0].limit
             mated = _mated_linkage(people, first, second)
-            known = set()
-            for a, row in enumerate(found):
-                for b, cosine in zip(right[row], cosines[a], strict=True):
-                    pair = (min(int(left[a]), int(b)), max(int(left[a]), int(b)))
-                    if people.person[pair[0]] == people.person[pair[1]] or pair in known:
-                        continue
-                    known.add(pair)
-                    linkage = people.linkage(*pair)
-                    if strangers.z(float(cosine)) > strangers.limit and linkage > mated:
-                        matches.append((_case(people, *pair, float(cosine)), *pair))
-    return matches
+            cosines, found = nearest(people.centres[left], people.centres[right], _NEIGHBOURS)
+            rows, columns = np.nonzero(cosines > limit)
+            for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+                a, b = sorted((int(left[row]), int(right[found[row, column]])))
+                if people.person[a] != people.person[b] and people.linkage(a, b) > mated:
+                    matches[a, b] = Match(a, b, float(cosines[row, column]))
+    return list(matches.values())
 
 
 def _mated_linkage(people: People, first: int, second: int) -> float:
     """What one person's photos reach with their photos in the other domain, at the low end.
 
-    Measured on persons known to stand in both domains, where there are enough; otherwise taken
-    from how alike a person's photos are within each domain.
+    Measured on persons known to stand in both domains, where there are enough; otherwise the
+    geometric mean of how alike a person's photos are within each domain, as noise of one side and
+    of the other attenuate a cosine (Spearman 1904).
     """
     if first != second:
         a = {int(people.person[i]): int(i) for i in np.flatnonzero(people.domain == first)}
@@ -82,13 +90,15 @@ def _mated_linkage(people: People, first: int, second: int) -> float:
         if len(joined) >= FEWEST:
             return usual_low(np.array(joined), 2)
     inner = people.inner()
-    return min(usual_low(inner[people.domain == domain], 2) for domain in (first, second))
+    low = [usual_low(inner[people.domain == domain], 2) for domain in (first, second)]
+    return float(np.sqrt(np.maximum(low, 0).prod()))
 
 
-def _case(people: People, a: int, b: int, cosine: float) -> Case:
-    labels = [f"{people.names[i]} ({people.domains[people.domain[i]]})" for i in (a, b)]
+def _case(people: People, match: Match) -> Case:
+    pair = match.a, match.b
+    labels = [f"{people.names[i]} ({people.domains[people.domain[i]]})" for i in pair]
     strips = [
         Strip(label, people.rows[people.members[i]].tolist())
-        for label, i in zip(labels, (a, b), strict=True)
+        for label, i in zip(labels, pair, strict=True)
     ]
-    return Case(" and ".join(labels), strips, cosine)
+    return Case(" and ".join(labels), strips, match.cosine)

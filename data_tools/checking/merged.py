@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from data_tools.checking.finding import Case, Finding, Strip
 from data_tools.checking.people import People, mean_cosine_within, unit, usual_low
-from data_tools.checking.robust import robust_z
 
 _ROUNDS: Final = 20
-_UNUSUAL: Final = -3.0
+_SPREADS: Final = 3
 
 
 def find_merged(people: People) -> Finding:
@@ -25,11 +24,12 @@ def find_merged(people: People) -> Finding:
         here = np.flatnonzero((people.domain == domain) & (people.sizes >= 4))
         cuts = [(identity, *_cut(people, identity)) for identity in here.tolist()]
         cuts = [cut for cut in cuts if np.isfinite(cut[2])]
-        z = robust_z(np.array([linkage for _, _, linkage, _ in cuts]))
-        apart = people.strangers(domain, domain).usual_linkage
+        # One spread for both sides: merged identities themselves would widen that of the low one.
+        deep = usual_low(np.array([linkage for _, _, linkage, _ in cuts]), _SPREADS)
+        apart = people.different_people(domain, domain)[1].usual_high
         alike = usual_low(inner[people.domain == domain], 2)
-        for (identity, part, linkage, within), unusual in zip(cuts, z, strict=True):
-            if linkage < apart and within > alike and unusual < _UNUSUAL:
+        for identity, part, linkage, within in cuts:
+            if linkage < min(apart, deep) and within > alike:
                 cases.append(_case(people, identity, part, linkage))
     return Finding(
         "merged-identities",
@@ -38,7 +38,7 @@ def find_merged(people: People) -> Finding:
         "Each identity's embeddings were cut in two (2-means). Between the parts, images are on "
         "average no more alike than those of different people (score: their mean cosine), inside "
         "each they are as alike as one person's, and the cut is deeper than in the domain's other "
-        "identities (robust z below -3).",
+        "identities (three robust spreads below their median).",
         "Look at both parts; if they are two people, give each a folder of its own and import "
         "again. Never fixed automatically.",
         sorted(cases, key=lambda case: case.score or 0),

@@ -106,67 +106,76 @@ class People:
         """
         return float(self.sums[a] @ self.sums[b] / (self.sizes[a] * self.sizes[b]))
 
-    def strangers(self, first: int, second: int, seed: int = 0) -> Strangers:
-        """How alike different people of two domains (or one, twice) are."""
+    def different_people(
+        self, first: int, second: int, seed: int = 0
+    ) -> tuple[Distribution, Distribution]:
+        """Cosines of centres, and linkages, of different people of two domains (or one, twice)."""
         a, b = np.flatnonzero(self.domain == first), np.flatnonzero(self.domain == second)
-        if len(a) * len(b) <= _SAMPLED_PAIRS:
-            left, right = (side.ravel() for side in np.meshgrid(a, b, indexing="ij"))
-        else:
-            bits = RandomBits(seed, first, second)
-            left = a[bits.order(_SAMPLED_PAIRS) % len(a)]
-            right = b[bits.order(_SAMPLED_PAIRS) % len(b)]
+        left, right = _pairs(a, b, RandomBits(seed, first, second))
         different = self.person[left] != self.person[right]
         left, right = left[different], right[different]
         cosines = np.einsum("nd,nd->n", self.centres[left], self.centres[right])
         sizes = self.sizes[left] * self.sizes[right]
         linkages = np.einsum("nd,nd->n", self.sums[left], self.sums[right]) / sizes
-        pairs = len(a) * (len(a) - 1) // 2 if first == second else len(a) * len(b)
-        return Strangers(cosines, linkages, pairs)
+        count = len(a) * (len(a) - 1) // 2 if first == second else len(a) * len(b)
+        return Distribution(cosines, count), Distribution(linkages, count)
+
+    def foreign_images(self, domain: int, seed: int = 0) -> Distribution:
+        """Cosines of images of a domain with the centres of its other people."""
+        images = np.flatnonzero(self.domain[self.identity] == domain)
+        centres = np.flatnonzero(self.domain == domain)
+        left, right = _pairs(images, centres, RandomBits(seed, domain))
+        different = self.person[self.identity[left]] != self.person[right]
+        left, right = left[different], right[different]
+        cosines = np.einsum("nd,nd->n", self.embeddings[left], self.centres[right])
+        return Distribution(cosines, len(images) * len(centres))
 
     def judged(self, domain: int) -> bool:
         """Whether ``domain`` has enough identities of several images to know what is usual."""
         return int(np.sum((self.domain == domain) & (self.sizes > 1))) >= FEWEST
 
 
-class Strangers:
-    """How alike different people are, from a sample of their pairs.
+class Distribution:
+    """Likenesses of different people, from a sample, as a median and a robust spread.
 
     Args:
-        cosines: of the centres, (n,).
-        linkages: mean cosines of their images, (n,).
-        pairs: how many pairs there are in all.
+        values: the sample, (n,).
+        pairs: how many pairs it stands for.
     """
 
-    def __init__(
-        self, cosines: NDArray[np.floating], linkages: NDArray[np.floating], pairs: int
-    ) -> None:
-        self._cosines = location_and_spread(cosines) if len(cosines) else (np.inf, np.inf)
-        self._linkages = location_and_spread(linkages) if len(linkages) else (np.inf, np.inf)
+    def __init__(self, values: NDArray[np.floating], pairs: int) -> None:
+        # Without a sample nothing is beyond it.
+        self.median, self.spread = location_and_spread(values) if len(values) else (np.inf, 0.0)
         self._pairs = max(pairs, 1)
-
-    def z(self, cosine: float) -> float:
-        """Where a cosine of centres stands among those of different people, in spreads."""
-        return (cosine - self._cosines[0]) / self._cosines[1]
 
     @property
     def limit(self) -> float:
-        """The z that the most alike of all pairs would pass by chance once in 20 data sets."""
-        return float(norm.isf(_FALSE_ALARMS / self._pairs))
+        """What the largest of all pairs would pass by chance in one data set of 20."""
+        return self.median + self.spread * float(norm.isf(_FALSE_ALARMS / self._pairs))
 
     @property
-    def usual_cosine(self) -> float:
-        """Cosines of centres up to this are usual: the median and three spreads."""
-        return self._cosines[0] + 3 * self._cosines[1]
+    def usual_high(self) -> float:
+        """The median and three spreads."""
+        return self.median + 3 * self.spread
 
-    @property
-    def usual_linkage(self) -> float:
-        """The same of linkages."""
-        return self._linkages[0] + 3 * self._linkages[1]
+
+def _pairs(
+    left: NDArray[np.int64], right: NDArray[np.int64], bits: RandomBits
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of one of each: all, or a sample with repetition where they are many."""
+    count = len(left) * len(right)
+    chosen = np.arange(count)
+    if count > _SAMPLED_PAIRS:
+        chosen = np.array([bits.below(count) for _ in range(_SAMPLED_PAIRS)])
+    return left[chosen // len(right)], right[chosen % len(right)]
 
 
 def usual_low(values: NDArray[np.floating], spreads: float) -> float:
-    """The median of the finite values less so many spreads."""
-    middle, spread = location_and_spread(values[np.isfinite(values)])
+    """The median of the finite values less so many spreads; -inf where there is none."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return -np.inf
+    middle, spread = location_and_spread(finite)
     return middle - spreads * spread
 
 

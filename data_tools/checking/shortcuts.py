@@ -54,7 +54,7 @@ def find_shortcuts(manifest: Manifest, measured: Measured, seed: int = 0) -> Fin
     return Finding(
         "shortcuts",
         "Domains told apart without faces",
-        "note",
+        "warning",
         "Logistic regression on size, aspect, compression, blockiness of the photo and colour, "
         "saturation, contrast, sharpness, brightness of the crop; balanced accuracy on people held "
         f"out in {_FOLDS} folds, at most {_SAMPLE} images a domain (score: that accuracy; chance "
