@@ -63,7 +63,7 @@ def check_dataset(
 ) -> CheckResult:
     """Check the dataset ``root`` and write ``check/report.json`` and ``check/report.html`` in it.
 
-    Memory grows with the number of images by some 3 kB each, time a little faster than that
+    Memory grows with the number of images by some 6 kB each, time a little faster than that
     (nearest neighbours are exact). Stopped at any moment, the embeddings made so far are kept,
     unless the process was killed.
 

@@ -67,8 +67,8 @@ def find_duplicates(manifest: Manifest, measured: Measured) -> list[Finding]:
             "Nearly the same picture, one person",
             "warning",
             how,
-            "Keep the best of each: copies make a person look easier than they are. Never fixed "
-            "automatically.",
+            "Keep the best of each: copies make a person look easier than they are. Shots of one "
+            "sitting, a moment apart, are found too. Never fixed automatically.",
             [_case(manifest, group) for group in near_within],
         ),
         Finding(

@@ -48,7 +48,7 @@ MEASURES: Final = (
 
 @dataclass(frozen=True)
 class Measured:
-    """What was seen, a row of the manifest each; some 3 kB with embeddings of 128 numbers.
+    """What was seen, a row of the manifest each; 1.6 kB with embeddings of 128 numbers.
 
     A row's *picture* is its crop, or where it has none the photo resized whole.
 

@@ -164,8 +164,9 @@ def _pairs(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of one of each: all, or a sample with repetition where they are many."""
     count = len(left) * len(right)
-    chosen = np.arange(count)
-    if count > _SAMPLED_PAIRS:
+    if count <= _SAMPLED_PAIRS:
+        chosen = np.arange(count)
+    else:
         chosen = np.array([bits.below(count) for _ in range(_SAMPLED_PAIRS)])
     return left[chosen // len(right)], right[chosen % len(right)]
 

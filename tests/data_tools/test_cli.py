@@ -49,7 +49,7 @@ def test_the_whole_tour_in_words(tmp_path, make_photos, fake_detector):
 
 
 @pytest.mark.parametrize(
-    "command", ["import", "import folder", "import lfw", "align", "split", "inspect"]
+    "command", ["import", "import folder", "import lfw", "align", "split", "inspect", "check"]
 )
 def test_every_command_explains_itself(command):
     result = runner.invoke(app, [*command.split(), "--help"])
