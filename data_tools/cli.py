@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -33,6 +33,10 @@ from data_tools.inspecting import draw_contact_sheet, inspect_dataset
 from data_tools.splitting import split_dataset
 from data_tools.synth.dataset import SynthResult, synthesise
 from data_tools.synth.domains import DOMAINS
+from mfr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from data_tools.checking.fixing import Fix
 
 app = typer.Typer(
     name="data",
@@ -327,6 +331,67 @@ def synth_command(
         _print_synthesis(result)
 
 
+@app.command("check")
+def check_command(
+    dataset: Dataset,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Model file or checkpoint that sees who looks like whom; without it people are "
+            "not checked.",
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Network of a MODEL that is a checkpoint of another program."),
+    ] = None,
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix",
+            help="Write a manifest without unreadable rows, copies within an identity, and "
+            "pictures that bear several people's names; the old one is kept beside it. No image "
+            "file is touched, no suspicion acted on. Importing again brings dropped rows back.",
+        ),
+    ] = False,
+    device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1.")] = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Look for what is wrong: broken files, duplicates, wrong names, shared people, shortcuts.
+
+    The report with pictures is DATASET/check/report.html, everything found is in report.json
+    beside it.
+
+    Example: mfr data check DATASET --model MODEL
+    """
+    from data_tools.checking.check import check_dataset
+    from mfr.encoder import Encoder
+
+    if backbone is not None and model is None:
+        raise ConfigError("A backbone belongs to a model: give --model too, or leave it out.")
+    encoder = None if model is None else Encoder.load(model, backbone=backbone, device=device)
+    with _progress("checking") as report:
+        result = check_dataset(dataset, encoder=encoder, fix=fix, on_progress=report)
+    if as_json:
+        found = [
+            {"kind": f.kind, "count": f.count, "severity": f.severity, "advice": f.advice}
+            for f in result.findings
+        ]
+        _print_json({**vars(result), "findings": found, "fix": result.fix and vars(result.fix)})
+        return
+    table = Table("finding", "cases", "severity", "what to do", box=box.SIMPLE_HEAD)
+    for finding in result.findings:
+        done = ("–", "nothing") if not finding.count else (finding.severity, finding.advice)
+        table.add_row(finding.title, str(finding.count), *done)
+    _console().print(table)
+    if model is None:
+        _say("No model was given, so people were not compared: pass --model MODEL.")
+    if result.fix is not None:
+        _say(_fix_sentence(result.fix))
+    _say(f"The report is {result.report_html}.")
+
+
 @app.command("inspect")
 def inspect_command(
     dataset: Dataset,
@@ -403,6 +468,17 @@ def _print_synthesis(result: SynthResult) -> None:
     _say(
         f"{result.images} images of {result.identities} synthetic people in "
         f"{', '.join(result.domains)}; {result.drawn} drawn now."
+    )
+
+
+def _fix_sentence(fix: Fix) -> str:
+    if fix.backup is None:
+        return "Nothing was certainly wrong: the manifest stays as it is."
+    return (
+        f"Dropped {len(fix.unreadable)} unreadable rows, {len(fix.duplicates)} copies and "
+        f"{len(fix.cross_person)} rows of pictures with several people's names; "
+        f"{len(fix.realign)} rows lost their crop (run 'mfr data align'). "
+        f"The manifest before is {fix.backup}."
     )
 
 

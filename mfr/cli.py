@@ -83,7 +83,7 @@ gallery_app = typer.Typer(
 app.add_typer(
     typer.Typer(cls=_DataCommands, no_args_is_help=True),
     name="data",
-    help="Make datasets: import or draw faces, align, split, inspect.",
+    help="Make datasets: import or draw faces, align, split, inspect, check.",
 )
 app.add_typer(gallery_app, name="gallery")
 

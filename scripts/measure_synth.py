@@ -31,7 +31,7 @@ from mfr.allocator import keep_freed_memory
 from mfr.benchmark.metrics import Scores, auc, fold_accuracy, operating_points
 from mfr.data.loading import load_crop
 from mfr.data.manifest import Manifest
-from mfr.data.pair_list import read_pairs
+from mfr.data.pair_list import read_pair_list
 from mfr.losses.margin import cosface
 
 SIDE = 56
@@ -179,7 +179,7 @@ def show_effects(
 
 def show_lfw(network: nn.Module, root: Path, pairs_file: Path) -> None:
     """LFW View 2 accuracy; pairs without a crop count as scored 0."""
-    pairs = read_pairs(pairs_file)
+    pairs = read_pair_list(pairs_file)
     manifest = Manifest.read(root).where(cropped=True)
     where = {Path(path).stem: row for row, path in enumerate(manifest.column("path"))}
     features = embed(network, small_crops(manifest))
@@ -188,7 +188,7 @@ def show_lfw(network: nn.Module, root: Path, pairs_file: Path) -> None:
         names = [f"{name}_{number:04d}" for name, number in (pair.first, pair.second)]
         if all(name in where for name in names):
             scores[k] = float(features[where[names[0]]] @ features[where[names[1]]])
-    result = fold_accuracy(scores, [p.same for p in pairs], [p.fold for p in pairs])
+    result = fold_accuracy(scores, [p.mated for p in pairs], [p.fold for p in pairs])
     print(f"\nLFW View 2: {100 * result.mean:.2f}% +- {100 * result.standard_error:.2f}")
 
 

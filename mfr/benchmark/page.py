@@ -15,9 +15,7 @@ _TEMPLATE = "report.html.j2"
 
 def render(report: Report) -> str:
     """The page; everything that comes from data is escaped."""
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = make_environment()
     environment.filters["amount"] = amount
     environment.filters["bounds"] = bounds
     source = resources.files("mfr.benchmark").joinpath(_TEMPLATE).read_text(encoding="utf-8")
@@ -36,6 +34,16 @@ def render(report: Report) -> str:
             histogram_figure(report.histogram, threshold=marked.threshold if marked else None)
         ),
     )
+
+
+def make_environment() -> Environment:
+    """What all our pages are made with: everything is escaped, and ``style`` is their CSS."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    style = resources.files("mfr.benchmark").joinpath("style.css").read_text(encoding="utf-8")
+    environment.globals["style"] = Markup(style.strip())
+    return environment
 
 
 def amount(figure: Figure) -> str:

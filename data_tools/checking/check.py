@@ -1,0 +1,152 @@
+"""A whole dataset is checked: files, duplicates, names, people, quality, shortcuts."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from data_tools.checking.class_sizes import find_class_sizes
+from data_tools.checking.duplicates import find_duplicates
+from data_tools.checking.embeddings import EmbeddingCache
+from data_tools.checking.finding import Finding
+from data_tools.checking.fixing import Fix, apply_fix, plan_fix
+from data_tools.checking.lookalikes import find_lookalikes, match_identities
+from data_tools.checking.measuring import measure
+from data_tools.checking.merged import find_merged
+from data_tools.checking.mislabelled import find_mislabelled
+from data_tools.checking.page import render
+from data_tools.checking.people import People
+from data_tools.checking.quality import find_quality_outliers
+from data_tools.checking.shortcuts import find_shortcuts
+from data_tools.checking.unreadable import find_unreadable
+from mfr import atomic
+from mfr.data.manifest import Manifest
+from mfr.encoder import Encoder
+from mfr.errors import DataError
+
+FOLDER: Final = "check"
+"""Beside the manifest: the report, and the embeddings that a second check uses again."""
+
+VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check found and where it is written.
+
+    Attributes:
+        images: rows checked.
+        embedded: images the model saw; 0 without one.
+        findings: everything that was looked for.
+        fix: what was changed; None where that was not asked for.
+        report_json, report_html: the report's files.
+    """
+
+    images: int
+    embedded: int
+    findings: list[Finding]
+    fix: Fix | None
+    report_json: Path
+    report_html: Path
+
+
+def check_dataset(
+    root: str | Path,
+    *,
+    encoder: Encoder | None = None,
+    fix: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> CheckResult:
+    """Check the dataset ``root`` and write ``check/report.json`` and ``check/report.html`` in it.
+
+    Memory grows with the number of images by some 6 kB each, time a little faster than that
+    (nearest neighbours are exact). Stopped at any moment, the embeddings made so far are kept,
+    unless the process was killed.
+
+    Args:
+        root: the dataset's directory.
+        encoder: sees who looks like whom; without it only files, duplicates, sizes, quality and
+            shortcuts are checked.
+        fix: write a new manifest without what is certainly wrong: see `plan_fix`.
+        on_progress: called with the images read and to read.
+
+    Raises:
+        DataError: no dataset, or no images in it, or what `plan_fix` and `apply_fix` refuse.
+        ModelError: an embedding is not finite.
+        WriteError: the disk is full or not writable.
+    """
+    root = Path(root)
+    manifest = Manifest.read(root)
+    if not len(manifest):
+        raise DataError(f"{root} has no images: import some first.")
+    folder = root / FOLDER
+    cache = None if encoder is None else EmbeddingCache(folder, encoder)
+    try:
+        measured = measure(manifest, cache, on_progress)
+    finally:
+        if cache is not None:
+            cache.save()
+    findings = [
+        find_unreadable(manifest, measured),
+        *find_duplicates(manifest, measured),
+    ]
+    if len(measured.embedded):
+        people = People.of(manifest, measured.embedded, measured.embeddings)
+        matches = match_identities(people)
+        findings += [
+            *find_lookalikes(people, matches),
+            find_merged(people),
+            *find_mislabelled(people, matches),
+        ]
+    findings += [
+        find_quality_outliers(manifest, measured),
+        find_class_sizes(manifest),
+        find_shortcuts(manifest, measured),
+    ]
+    fixed = plan_fix(manifest, measured) if fix else None
+    result = CheckResult(
+        len(manifest),
+        len(measured.embedded),
+        findings,
+        fixed,
+        folder / "report.json",
+        folder / "report.html",
+    )
+    created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    page = render(manifest, measured, findings, created)
+    if fixed is not None:
+        result = replace(result, fix=apply_fix(root, fixed))
+    record = {
+        "format": "mfr-check",
+        "version": VERSION,
+        "created": created,
+        "images": result.images,
+        "embedded": result.embedded,
+        "model_hash": None if encoder is None else encoder.model_hash,
+        "findings": [_record(manifest, finding) for finding in findings],
+        "fix": None if result.fix is None else asdict(result.fix),
+    }
+    atomic.write_text(
+        result.report_json, json.dumps(record, indent=1, allow_nan=False, default=str) + "\n"
+    )
+    atomic.write_text(result.report_html, page)
+    return result
+
+
+def _record(manifest: Manifest, finding: Finding) -> dict[str, Any]:
+    """A finding with paths for rows, which a fix renumbers."""
+    paths = manifest.column("path")
+    record = {**asdict(finding), "count": finding.count}
+    record["cases"] = [
+        {
+            "text": case.text,
+            "score": case.score,
+            "images": {strip.label: [paths[row] for row in strip.rows] for strip in case.strips},
+        }
+        for case in finding.cases
+    ]
+    return record
