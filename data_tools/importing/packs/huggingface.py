@@ -54,6 +54,7 @@ class HuggingFaceDataset(Pack):
             )
         _check_complete(self.files)
         self._columns = {file: _columns(file, label) for file in self.files}
+        self.reading = json.dumps([*self._columns.values()])
         self.total = sum(_count(file) for file in self.files)
 
     def images(self) -> Iterator[PackedImage]:
@@ -70,7 +71,7 @@ class HuggingFaceDataset(Pack):
                     yield PackedImage(
                         _bytes(held, place),
                         check_identity(_identity(value, names, place), place),
-                        f"{self.importer} {file.name}",
+                        self.source(file),
                     )
 
 

@@ -49,7 +49,7 @@ class InsightFaceRec(Pack):
         """
         header: ImageRecord | None = None
         images = records = 0
-        source = f"{self.importer} {self.path.name}"
+        source = self.source(self.path)
         for record in read_records(self.path):
             place = f"Record {records} of {self.path}"
             image = read_image_record(record, place)

@@ -44,6 +44,7 @@ class Pack(abc.ABC):
         whole: whether one damaged image makes the pack useless.
         path: what the user named.
         files: what it consists of, in the order they are read.
+        reading: what else decides how the files are read, such as the column of the identity.
         total: how many images it holds, where that is known before they are read.
     """
 
@@ -51,6 +52,7 @@ class Pack(abc.ABC):
     whole: ClassVar[bool] = False
     path: Path
     files: Sequence[Path]
+    reading: str = ""
     total: int | None = None
 
     @abc.abstractmethod
@@ -78,13 +80,20 @@ class Pack(abc.ABC):
         """
         return ()
 
+    def source(self, file: Path) -> str:
+        """What the manifest's ``source`` says of the images of one of the files."""
+        return f"{self.importer} {os.fsencode(file.name).decode(errors='replace')}"
+
     def fingerprint(self) -> str:
-        """16 letters that tell this pack from another: its files' names, sizes and edges.
+        """16 letters that tell this pack, read this way, from another.
+
+        They come from the files' names, sizes, first and last 64 KiB: packs are too large to be
+        read for that.
 
         Raises:
             DataError: a file cannot be read.
         """
-        digest = hashlib.sha256(self.importer.encode())
+        digest = hashlib.sha256(f"{self.importer} {self.reading}".encode())
         for path in self.files:
             with open_file(path) as file:
                 size = file.seek(0, os.SEEK_END)

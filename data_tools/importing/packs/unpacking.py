@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -110,7 +111,8 @@ def import_pack(
     check_domain(domain)
     root = Path(root)
     known = None if people is None else read_people(people)
-    folder = f"{DIRECTORY}/{domain}/{pack.path.stem}-{pack.fingerprint()}"
+    name = re.sub(r"[^\w.-]", "_", pack.path.resolve().stem)[:40]
+    folder = f"{DIRECTORY}/{domain}/{name}-{pack.fingerprint()}"
     _refuse_mixing(root, domain, folder)
     with _alone(root / folder):
         unpacking = _Unpacking(pack, root, domain, folder, on_progress)

@@ -65,7 +65,7 @@ class VerificationBin(Pack):
 
     def images(self) -> Iterator[PackedImage]:
         """Both images of the first pair, of the second, and so on."""
-        source = f"{self.importer} {self.path.name}"
+        source = self.source(self.path)
         digits = len(str(len(self._mated) - 1))
         for number, data in enumerate(self._images):
             pair, side = divmod(number, 2)
@@ -85,7 +85,7 @@ class VerificationBin(Pack):
             for fold, pairs in enumerate(folds)
             for pair in pairs
         ]
-        source = f"{self.importer} {self.path.name}"
+        source = self.source(self.path)
         return [PairProtocol.of(domain.replace(" ", "_"), rows, domain=domain, source=source)]
 
 

@@ -56,7 +56,7 @@ class WebDatasetShards(Pack):
     def __init__(self, path: str | Path, *, label: str = "identity") -> None:
         self.path = Path(path)
         self.files = list_files(self.path, "*.tar")
-        self._label = label
+        self._label = self.reading = label
         if not self.files:
             raise DataError(f"{self.path} holds no .tar file: name the folder of the shards.")
         for shard in self.files:
@@ -69,7 +69,7 @@ class WebDatasetShards(Pack):
             for key, sample in itertools.groupby(_members(shard), lambda member: member.key):
                 place = f"Sample '{key}' of {shard}"
                 image, identity = self._read(sample, place)
-                source = f"{self.importer} {shard.name} {key}"
+                source = f"{self.source(shard)} {key}"
                 yield PackedImage(image, check_identity(identity, place), source)
 
     def _read(self, sample: Iterable[_Member], place: str) -> tuple[bytes, str]:

@@ -129,6 +129,14 @@ def test_offsets_that_lead_out_of_the_file(tmp_path):
         read(path)
 
 
+def test_another_column_is_another_import(tmp_path):
+    table = TABLE.append_column("name", pa.array(["a", "b", "c", "d", "e"]))
+    write_arrow(tmp_path / "in/a.arrow", table)
+    import_pack(HuggingFaceDataset(tmp_path / "in"), tmp_path / "ds", domain="d")
+    with pytest.raises(DataError, match="has images from elsewhere"):
+        import_pack(HuggingFaceDataset(tmp_path / "in", label="name"), tmp_path / "ds", domain="d")
+
+
 def test_a_missing_shard(tmp_path):
     for number in (0, 2, 3):
         write_arrow(tmp_path / f"data-{number:05d}-of-00004.arrow", TABLE)

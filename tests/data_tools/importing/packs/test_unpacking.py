@@ -122,6 +122,15 @@ def test_a_domain_takes_one_pack(tmp_path, folder):
     assert len(set(manifest.column("person"))) == 7 + 2
 
 
+def test_names_that_no_path_could_hold(tmp_path, folder):
+    odd = folder / f"{'é' * 60} \udcff.rec"
+    (folder / "train.rec").rename(odd)
+    import_pack(InsightFaceRec(odd), tmp_path / "ds", domain="d")
+    (place,) = (tmp_path / "ds/packs/d").iterdir()
+    assert place.name.startswith("é" * 40 + "-")
+    assert len(Manifest.read(tmp_path / "ds")) == 25
+
+
 def test_a_people_file_names_the_numbers(tmp_path, folder):
     people = tmp_path / "people.csv"
     people.write_text("domain,identity,person\nd,0,ada\nd,2,ada\n")
