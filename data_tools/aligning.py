@@ -19,7 +19,7 @@ from data_tools.locking import aligning_alone
 from mfr import atomic
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, FaceError, ImageError
-from mfr.faces import FaceCrop, FaceCropper, FaceDetector
+from mfr.faces import FaceCrop, FaceCropper, FaceDetector, align_face
 from mfr.faces.quality import measure_crop
 from mfr.geometry import CROP_SIZE
 from mfr.images import image_size, read_image
@@ -71,11 +71,13 @@ class AlignResult:
 
 @dataclass(frozen=True)
 class _Task:
-    """One photo to do: its row's path, where that is, and where its crop goes."""
+    """One photo to do: its row's path, where that is, where its crop goes, and the landmarks
+    (x0 y0 ... x4 y4, pixels) that it was imported with."""
 
     path: str
     photo: Path
     crop: str
+    landmarks: list[float] | None
 
 
 def align_dataset(
@@ -92,8 +94,9 @@ def align_dataset(
 ) -> AlignResult:
     """Detect and align the photos of a dataset that have not been looked at yet.
 
-    Crops go to ``crops/<domain>/<identity>/<stem>.png`` beside the manifest. Stopped at any
-    moment, Ctrl-C and kill -9 included, the next call goes on where this one was.
+    Photos imported with landmarks are aligned by those; in the others the detector looks for faces.
+    Crops go to ``crops/<domain>/<identity>/<stem>.png`` beside the manifest. Stopped at any moment,
+    Ctrl-C and kill -9 included, the next call goes on where this one was.
 
     Args:
         root: the dataset's directory.
@@ -175,14 +178,21 @@ class _Aligner:
         self, pool: ThreadPoolExecutor, part: Sequence[tuple[_Task, np.ndarray | ImageError]]
     ) -> Iterator[Future[dict[str, Any]]]:
         """Search the photos of ``part`` and start writing what came of each, a row a photo."""
-        readable = [image for _, image in part if not isinstance(image, ImageError)]
+        readable = [
+            image
+            for task, image in part
+            if not isinstance(image, ImageError) and task.landmarks is None
+        ]
         crops = iter(self.cropper.crop(readable, self.face))
         for task, image in part:
             if isinstance(image, ImageError):
                 if self.on_miss == "fail":
                     raise image
                 problem = str(image).replace(str(task.photo), task.path)
-                yield pool.submit(_row, task, "missed", problem=problem)
+                yield pool.submit(_row, task, "missed", problem=problem, landmarks=task.landmarks)
+                continue
+            if task.landmarks is not None:
+                yield pool.submit(_write_known, self.root, task, image)
                 continue
             found = next(crops)
             if found:
@@ -281,6 +291,25 @@ def _write_detected(root: Path, task: _Task, found: FaceCrop) -> dict[str, Any]:
     )
 
 
+def _write_known(root: Path, task: _Task, image: np.ndarray) -> dict[str, Any]:
+    landmarks = np.array(task.landmarks, np.float32).reshape(5, 2)
+    try:
+        crop = align_face(image, landmarks)
+    except FaceError as error:
+        return _row(task, "missed", problem=str(error))
+    _write_png(root / task.crop, crop)
+    blur, brightness = measure_crop(crop)
+    return _row(
+        task,
+        "detected",
+        crop=task.crop,
+        landmarks=task.landmarks,
+        inter_ocular=float(np.linalg.norm(landmarks[1] - landmarks[0])),
+        blur=blur,
+        brightness=brightness,
+    )
+
+
 def _write_resized(root: Path, task: _Task, image: np.ndarray) -> dict[str, Any]:
     crop = resize_whole(image)
     _write_png(root / task.crop, crop)
@@ -308,7 +337,7 @@ def _plan(manifest: Manifest, domains: Sequence[str] | None, retry_missed: bool)
         crop = _free_place(row, taken)
         taken.add(crop)
         if row["domain"] in wanted and row["alignment"] in states:
-            tasks.append(_Task(row["path"], photo, crop))
+            tasks.append(_Task(row["path"], photo, crop, row["landmarks"]))
     return tasks
 
 

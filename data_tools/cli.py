@@ -22,13 +22,19 @@ from rich.table import Column, Table
 from data_tools.aligning import MIN_FACE_FRACTION, AlignResult, align_dataset
 from data_tools.importing.adding import ImportResult
 from data_tools.importing.folder import import_folder
+from data_tools.importing.ivs import import_ivs
 from data_tools.importing.lfw import import_lfw
+from data_tools.importing.meglass import import_meglass
+from data_tools.importing.mfr2 import import_mfr2
+from data_tools.importing.nir_vis import import_nir_vis
 from data_tools.importing.packs.huggingface import HuggingFaceDataset
 from data_tools.importing.packs.insightface_rec import InsightFaceRec
 from data_tools.importing.packs.pack import Pack
 from data_tools.importing.packs.unpacking import PackResult, import_pack
 from data_tools.importing.packs.verification_bin import VerificationBin
 from data_tools.importing.packs.webdataset import WebDatasetShards
+from data_tools.importing.rfw import import_rfw
+from data_tools.importing.table import import_table
 from data_tools.inspecting import draw_contact_sheet, inspect_dataset
 from data_tools.splitting import split_dataset
 
@@ -104,17 +110,113 @@ def import_folder_command(
     )
 
 
+@import_app.command("table")
+def import_table_command(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="File .csv or .parquet.")],
+    out: Out,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="What the paths are relative to; by default TABLE's folder."
+        ),
+    ] = None,
+    licence: Licence = None,
+    as_json: Json = False,
+) -> None:
+    """Add the images a table lists: columns path, identity, domain; person, split, landmarks too.
+
+    Nothing is decoded, moved or copied: the photos must stay where they are.
+    """
+    _print_import(import_table(table, out, photos=photos, licence=licence), as_json)
+
+
 @import_app.command("lfw")
 def import_lfw_command(
     photos: Photos,
     out: Out,
-    domain: Annotated[str, typer.Option(help="Name of the domain.")] = "lfw",
+    pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="PAIRS.TXT", help="LFW's list of pairs, kept as its protocol."),
+    ] = None,
+    domain: Annotated[str, typer.Option(help="Name of the domain and the protocol.")] = "lfw",
     people: People = None,
     licence: Licence = None,
     as_json: Json = False,
 ) -> None:
     """Add Labeled Faces in the Wild, checking that its files are named as its pairs need."""
-    _print_import(import_lfw(photos, out, domain=domain, people=people, licence=licence), as_json)
+    result = import_lfw(photos, out, domain=domain, pairs=pairs, people=people, licence=licence)
+    _print_import(result, as_json)
+
+
+@import_app.command("mfr2")
+def import_mfr2_command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="MFR2", help="Folder of its identity folders and pairs.txt.")
+    ],
+    out: Out,
+    as_json: Json = False,
+) -> None:
+    """Add MFR2, real masks: domains mfr2_masked and mfr2_plain, and its pairs."""
+    _print_import(import_mfr2(folder, out), as_json)
+
+
+@import_app.command("rfw")
+def import_rfw_command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="TEST", help="RFW's folder 'test', with data and txts.")
+    ],
+    out: Out,
+    as_json: Json = False,
+) -> None:
+    """Add Racial Faces in the Wild: four domains with their pairs and landmarks."""
+    _print_import(import_rfw(folder, out), as_json)
+
+
+@import_app.command("nir-vis")
+def import_nir_vis_command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="NIR-VIS-2.0", help="Folder that holds 'protocols'.")
+    ],
+    out: Out,
+    as_json: Json = False,
+) -> None:
+    """Add CASIA NIR-VIS 2.0: domains nir and vis of the same people, and its folds of searches."""
+    _print_import(import_nir_vis(folder, out), as_json)
+
+
+@import_app.command("ivs")
+def import_ivs_command(
+    photos: Photos,
+    gallery: Annotated[
+        Path, typer.Option(metavar="LIST", help="Photos from documents, a path a line.")
+    ],
+    probes: Annotated[
+        Path, typer.Option(metavar="LIST", help="Photos taken on the spot, a path a line.")
+    ],
+    out: Out,
+    domain: Annotated[str, typer.Option(help="What the names begin with.")] = "ivs",
+    licence: Licence = None,
+    as_json: Json = False,
+) -> None:
+    """Add photos of identity documents and on-the-spot photos of the same people."""
+    result = import_ivs(photos, out, gallery=gallery, probes=probes, domain=domain, licence=licence)
+    _print_import(result, as_json)
+
+
+@import_app.command("meglass")
+def import_meglass_command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="MEGLASS", help="Folder that holds meta.txt and test.")
+    ],
+    out: Out,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The images; by default MEGLASS/MeGlass_120x120."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Add MeGlass: domains with and without glasses, and its four protocols."""
+    _print_import(import_meglass(folder, out, images=images), as_json)
 
 
 @import_app.command("bin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,25 @@ class IdentityFolders:
                 f"{self.photos} has no images in identity folders: they must lie as "
                 f"{self.photos.name}/<identity>/<image>.jpg."
             )
+
+    def named(self, suffix: str, dataset: str) -> Iterator[Photo]:
+        """The images, each checked to be named ``<identity>_0001`` and ``suffix``.
+
+        Lists of pairs refer to images of such datasets by person and number.
+
+        Raises:
+            DataError: the first that is named in another way.
+        """
+        for photo in self:
+            identity = photo.identity
+            form = rf"{re.escape(identity)}_\d{{4}}{re.escape(suffix)}"
+            if not re.fullmatch(form, photo.path.name):
+                raise DataError(
+                    f"{photo.path} is not named as {dataset} names its images "
+                    f"({identity}_0001{suffix}): unpack {dataset} again, or use "
+                    "'mfr data import folder'."
+                )
+            yield photo
 
 
 def import_folder(

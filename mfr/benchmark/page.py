@@ -46,7 +46,8 @@ def amount(figure: Figure) -> str:
 def bounds(figure: Figure) -> str:
     """The interval in the same form, the spread over folds, or a dash."""
     if figure.folds is not None and figure.deviation is not None:
-        return f"± {_number(figure.deviation, figure.unit)} over {len(figure.folds)} folds"
+        spread = _number(figure.deviation, figure.unit)
+        return f"standard deviation {spread} over {len(figure.folds)} folds"
     if figure.interval is None:
         return "–"
     low, high = figure.interval

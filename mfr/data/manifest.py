@@ -26,9 +26,9 @@ FILE_NAME: Final = "manifest.parquet"
 VERSION: Final = 1
 SPLITS: Final = ("train", "val", "test")
 ALIGNMENTS: Final = ("pending", "detected", "resized", "given", "missed")
-"""How a row's crop came about: not tried yet; detected and aligned; resized whole because no face
-was found and the user asked for that; a crop by its origin, since whoever made it aligned or drew
-it; no crop (``problem`` says why)."""
+"""How a row's crop came about: not tried yet; aligned by landmarks, detected or imported; resized
+whole because no face was found and the user asked for that; a crop by its origin, since whoever
+made it aligned or drew it; no crop (``problem`` says why)."""
 
 _BATCH: Final = 65_536  # rows held as Python objects: about 50 MB
 

@@ -61,16 +61,9 @@ def test_the_whole_tour_in_words(tmp_path, make_photos, fake_detector):
 @pytest.mark.parametrize(
     "command",
     [
-        "import",
-        "import folder",
-        "import lfw",
-        "import bin",
-        "import rec",
-        "import webdataset",
-        "import huggingface",
-        "align",
-        "split",
-        "inspect",
+        *("import", "import folder", "import table", "import lfw", "import mfr2", "import rfw"),
+        *("import bin", "import rec", "import webdataset", "import huggingface"),
+        *("import nir-vis", "import ivs", "import meglass", "align", "split", "inspect"),
     ],
 )
 def test_every_command_explains_itself(command):
@@ -89,6 +82,15 @@ def test_every_command_explains_itself(command):
         *(
             (["import", kind, "typo", "--domain", "d", "--out", "ds"], "There is no file typo")
             for kind in ("bin", "rec", "webdataset", "huggingface")
+        ),
+        (["import", "table", "typo.csv", "--out", "ds"], "cannot be read"),
+        (["import", "mfr2", "typo", "--out", "ds"], "is not a folder"),
+        (["import", "rfw", "typo", "--out", "ds"], "no 'data' and 'txts'"),
+        (["import", "nir-vis", "typo", "--out", "ds"], "has no lists"),
+        (["import", "meglass", "typo", "--out", "ds"], "cannot be read"),
+        (
+            ["import", "ivs", "typo", "--gallery", "g", "--probes", "p", "--out", "ds"],
+            "cannot be read",
         ),
     ],
 )

@@ -1,0 +1,75 @@
+"""Lists of a gallery and of probes, and the images they name, become a protocol by folds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+from data_tools.importing.text_list import read_list
+from mfr.data.protocol import GalleryProbeProtocol
+from mfr.errors import DataError
+
+
+@dataclass(frozen=True)
+class Search:
+    """One fold: the files of the gallery and those of the probes."""
+
+    gallery: Sequence[Path]
+    probes: Sequence[Path]
+
+
+def read_files(
+    path: str | Path,
+    folder: Path,
+    candidates: Callable[[Path], Iterable[Path]] = lambda file: [file],
+) -> list[Path]:
+    """The files that the first words of a list's lines name, each once, below ``folder``.
+
+    Slashes may lean either way.
+
+    Args:
+        path: the list.
+        folder: what its lines are relative to.
+        candidates: the files that may stand for the one named, the first that exists is taken.
+
+    Raises:
+        DataError: the list cannot be read or is empty, or a file is missing or outside the folder.
+    """
+    files: dict[Path, None] = {}
+    for number, line in read_list(path):
+        named = Path(*PureWindowsPath(line.split()[0]).parts)
+        if named.is_absolute() or ".." in named.parts:
+            raise DataError(f"{path}, line {number}: '{named}' is not below {folder}: correct it.")
+        found = next((file for file in candidates(folder / named) if file.is_file()), None)
+        if found is None:
+            raise DataError(
+                f"{path}, line {number}: {folder / named} is missing: unpack the dataset again."
+            )
+        files[found] = None
+    if not files:
+        raise DataError(f"{path} names no images: download it again.")
+    return list(files)
+
+
+def search_protocol(
+    searches: Sequence[Search],
+    place: Callable[[Path], str],
+    *,
+    name: str,
+    domain: str,
+    source: str,
+) -> GalleryProbeProtocol:
+    """The protocol of these folds; ``place`` says how the manifest writes a file's path.
+
+    Raises:
+        DataError: as `GalleryProbeProtocol.check`.
+    """
+
+    def rows() -> Iterator[tuple[int, str, str]]:
+        for fold, search in enumerate(searches):
+            for role, files in (("gallery", search.gallery), ("probe", search.probes)):
+                for file in files:
+                    yield fold, role, place(file)
+
+    return GalleryProbeProtocol.of(name, rows(), domain=domain, source=source)

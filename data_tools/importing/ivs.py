@@ -1,0 +1,68 @@
+"""Photos of identity documents against photos taken on the spot.
+
+Public-IvS (Zhu et al., Large-scale Bisample Learning on ID Versus Spot Face Recognition, IJCV
+2019) and sets like it come as identity folders with no fixed lists, so the importer takes a list
+of the documents (the gallery) and one of the spot photos (the probes): a path below the photos a
+line, whose folder is the identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.gallery_probe import Search, read_files, search_protocol
+from mfr.data.manifest import Manifest
+from mfr.data.protocol import GalleryProbeProtocol
+from mfr.errors import DataError
+
+
+def import_ivs(
+    photos: str | Path,
+    root: str | Path,
+    *,
+    gallery: str | Path,
+    probes: str | Path,
+    domain: str = "ivs",
+    licence: str | None = None,
+) -> ImportResult:
+    """Add documents and spot photos: domains ``ivs_id`` and ``ivs_spot``, protocol ``ivs``.
+
+    Args:
+        photos: the folder of identity folders.
+        root: the dataset's directory, made where it does not exist.
+        gallery: list of the photos from documents.
+        probes: list of those taken on the spot.
+        domain: what the domains' names begin with; the protocol's name.
+        licence: a note kept in the manifest.
+
+    Raises:
+        DataError: a list cannot be read, a file is missing or in both lists.
+        WriteError: the dataset cannot be written.
+    """
+    check_domain(domain)
+    photos = Path(photos).resolve()
+    search = Search(gallery=read_files(gallery, photos), probes=read_files(probes, photos))
+    both = set(search.gallery) & set(search.probes)
+    if both:
+        raise DataError(f"{min(both)} is in {gallery} and in {probes}: an image is of one of them.")
+    place = place_below(root)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for kind, files in (("id", search.gallery), ("spot", search.probes)):
+            for file in files:
+                yield {
+                    "path": place(file),
+                    "identity": file.parent.name,
+                    "domain": f"{domain}_{kind}",
+                    "person": f"{domain} {file.parent.name}",
+                    "source": f"ivs {photos.name}",
+                }
+
+    def protocols(manifest: Manifest) -> list[GalleryProbeProtocol]:
+        source = f"ivs {Path(gallery).name}, {Path(probes).name}"
+        return [search_protocol([search], place, name=domain, domain=domain, source=source)]
+
+    return add_rows(root, rows(), licence=licence, protocols=protocols)

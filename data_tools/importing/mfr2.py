@@ -1,0 +1,90 @@
+"""MFR2, Masked Faces in Real World for Face Recognition (Anwar and Raychowdhury, arXiv:2008.11104).
+
+What MaskTheFace hands out, as the importer takes it: identity folders ``<Name>/<Name>_0001.png``
+and beside them ``pairs.txt`` (848 lines 'name i j' or 'name i other j', no header) and
+``mfr2_labels.txt`` (lines 'Name, 1, surgical': the image's mask, or 'no-mask').
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.folder import IdentityFolders
+from data_tools.importing.text_list import read_list, wrong_line
+from mfr.data.manifest import Manifest
+from mfr.data.pair_list import pair_protocol, read_pair_list
+from mfr.data.protocol import PairProtocol
+
+LICENCE: Final = "MFR2: pictures of public figures from the web, for research (arXiv:2008.11104)"
+_PLAIN: Final = "no-mask"
+
+
+def import_mfr2(
+    folder: str | Path,
+    root: str | Path,
+    *,
+    domain: str = "mfr2",
+    licence: str = LICENCE,
+) -> ImportResult:
+    """Add MFR2: domains ``mfr2_masked`` and ``mfr2_plain`` of the same people, protocol ``mfr2``.
+
+    Without ``mfr2_labels.txt`` all images, and with it those it leaves out, are of domain ``mfr2``.
+    Its pairs are one fold, mated and non-mated: TAR at FARs can be had from it, accuracy cannot.
+
+    Args:
+        folder: holds the identity folders, ``pairs.txt`` and perhaps ``mfr2_labels.txt``.
+        root: the dataset's directory, made where it does not exist.
+        domain: what the domains' names begin with; the protocol's name.
+        licence: a note kept in the manifest.
+
+    Raises:
+        DataError: no such folder, a file that is not named as MFR2 names it, or wrong lists.
+        WriteError: the dataset cannot be written.
+    """
+    check_domain(domain)
+    listed = IdentityFolders(folder)
+    place = place_below(root)
+    pairs = [
+        dataclasses.replace(pair, fold=0) for pair in read_pair_list(listed.photos / "pairs.txt")
+    ]
+    labels_path = listed.photos / "mfr2_labels.txt"
+    masks = read_masks(labels_path) if labels_path.exists() else {}
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for identity, path in listed.named(".png", "MFR2"):
+            mask = masks.get((identity, int(path.stem[-4:])))
+            kind = "" if mask is None else "_plain" if mask == _PLAIN else "_masked"
+            yield {
+                "path": place(path),
+                "identity": identity,
+                "domain": f"{domain}{kind}",
+                "source": f"mfr2 {listed.photos.name}",
+            }
+
+    def protocols(manifest: Manifest) -> list[PairProtocol]:
+        names = {domain, f"{domain}_plain", f"{domain}_masked"} & set(manifest.domains)
+        photos = manifest.where(domains=names)
+        return [pair_protocol(pairs, photos, name=domain, domain=domain, source="mfr2 pairs.txt")]
+
+    result = add_rows(root, rows(), licence=licence, protocols=protocols)
+    lists = 1 + labels_path.exists()
+    return dataclasses.replace(result, ignored=listed.ignored - lists)
+
+
+def read_masks(path: str | Path) -> dict[tuple[str, int], str]:
+    """Read ``mfr2_labels.txt``: (name, number) -> mask.
+
+    Raises:
+        DataError: missing, unreadable or malformed; the sentence names the line.
+    """
+    masks = {}
+    for number, line in read_list(path):
+        fields = [field.strip() for field in line.split(",")]
+        if len(fields) != 3 or not fields[1].isdigit() or not fields[2]:
+            raise wrong_line(path, number, line, "Name, 1, mask")
+        masks[fields[0], int(fields[1])] = fields[2]
+    return masks

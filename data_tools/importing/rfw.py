@@ -1,0 +1,104 @@
+"""RFW, Racial Faces in the Wild (Wang et al., ICCV 2019).
+
+As its test set is handed out: ``data/<Race>/<mid>/<mid>_0001.jpg``, loosely cropped, and for every
+race ``txts/<Race>/<Race>_pairs.txt`` (ten folds of 300 mated and 300 non-mated lines, no header)
+and ``txts/<Race>/<Race>_lmk.txt`` (path, label, then x y of left eye, right eye, nose and mouth's
+corners; tabs between). Identities are Freebase names, shared with MS-Celeb-1M; a dozen of them
+stand under two races, as the same people.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.folder import IdentityFolders
+from data_tools.importing.text_list import read_list, wrong_line
+from mfr.data.manifest import Manifest
+from mfr.data.pair_list import pair_protocol, read_pair_list
+from mfr.data.protocol import PairProtocol
+from mfr.errors import DataError
+
+RACES: Final = ("African", "Asian", "Caucasian", "Indian")
+LICENCE: Final = "RFW: for non-commercial research, by its agreement (Wang et al., ICCV 2019)"
+
+
+def import_rfw(
+    folder: str | Path,
+    root: str | Path,
+    *,
+    domain: str = "rfw",
+    licence: str = LICENCE,
+) -> ImportResult:
+    """Add RFW's test set: each race a domain, ``rfw_african`` and so on, with its own protocol.
+
+    The landmarks that come with it are kept, and 'mfr data align' makes the crops by them.
+
+    Args:
+        folder: RFW's ``test`` folder, which holds ``data`` and ``txts``.
+        root: the dataset's directory, made where it does not exist.
+        domain: what the domains' names begin with; the protocols have the domains' names.
+        licence: a note kept in the manifest.
+
+    Raises:
+        DataError: a race, list or image is missing, or a list is malformed.
+        WriteError: the dataset cannot be written.
+    """
+    check_domain(domain)
+    folder = Path(folder)
+    if not (folder / "data").is_dir() or not (folder / "txts").is_dir():
+        raise DataError(f"{folder} has no 'data' and 'txts': give the path of RFW's 'test' folder.")
+    names = {race: f"{domain}_{race.lower()}" for race in RACES}
+    listed = {race: IdentityFolders(folder / "data" / race) for race in RACES}
+    pairs = {race: read_pair_list(folder / "txts" / race / f"{race}_pairs.txt") for race in RACES}
+    place = place_below(root)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for race in RACES:
+            landmarks = read_landmarks(folder / "txts" / race / f"{race}_lmk.txt")
+            for identity, path in listed[race].named(".jpg", "RFW"):
+                yield {
+                    "path": place(path),
+                    "identity": identity,
+                    "domain": names[race],
+                    "landmarks": landmarks.get(path.name),
+                    "source": f"rfw {race}",
+                }
+
+    def protocols(manifest: Manifest) -> list[PairProtocol]:
+        return [
+            pair_protocol(
+                pairs[race],
+                manifest.where(domains=[name]),
+                name=name,
+                domain=name,
+                source=f"rfw {race}_pairs.txt",
+            )
+            for race, name in names.items()
+        ]
+
+    result = add_rows(root, rows(), licence=licence, protocols=protocols)
+    return dataclasses.replace(result, ignored=sum(part.ignored for part in listed.values()))
+
+
+def read_landmarks(path: str | Path) -> dict[str, list[float]]:
+    """Read ``<Race>_lmk.txt``: file name -> x0 y0 ... x4 y4 in pixels of the photo.
+
+    Raises:
+        DataError: missing, unreadable or malformed; the sentence names the line.
+    """
+    landmarks = {}
+    for number, line in read_list(path):
+        fields = line.split()
+        try:
+            points = [float(field) for field in fields[2:]]
+        except ValueError:
+            points = []
+        if len(points) != 10 or not all(map(math.isfinite, points)):
+            raise wrong_line(path, number, line, "path label x1 y1 ... x5 y5")
+        landmarks[PurePosixPath(fields[0]).name] = points
+    return landmarks
