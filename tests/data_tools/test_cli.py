@@ -150,5 +150,6 @@ def test_packs_of_every_kind_from_the_command_line(tmp_path):
             app, ["import", "bin", str(lfw), "--domain", "bin", "--out", str(tmp_path / "ds")]
         ).stdout
     )
+    assert Path(answer("inspect", tmp_path / "ds")["picture"]).is_file()
     answered = answer("import", "rec", rec, "--domain", "rec", "--out", tmp_path / "ds")
     assert (answered["crops"], answered["domains"][0]["added"]) == (20, 0)
