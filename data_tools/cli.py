@@ -27,6 +27,12 @@ from data_tools.importing.lfw import import_lfw
 from data_tools.importing.meglass import import_meglass
 from data_tools.importing.mfr2 import import_mfr2
 from data_tools.importing.nir_vis import import_nir_vis
+from data_tools.importing.packs.huggingface import HuggingFaceDataset
+from data_tools.importing.packs.insightface_rec import InsightFaceRec
+from data_tools.importing.packs.pack import Pack
+from data_tools.importing.packs.unpacking import PackResult, import_pack
+from data_tools.importing.packs.verification_bin import VerificationBin
+from data_tools.importing.packs.webdataset import WebDatasetShards
 from data_tools.importing.rfw import import_rfw
 from data_tools.importing.table import import_table
 from data_tools.inspecting import draw_contact_sheet, inspect_dataset
@@ -69,6 +75,11 @@ People = Annotated[
 Licence = Annotated[
     str | None,
     typer.Option(metavar="NOTE", help="The photos' licence or source, kept in the manifest."),
+]
+
+
+PackDomain = Annotated[
+    str, typer.Option(help="Name of the domain; a domain takes one pack and nothing else.")
 ]
 
 
@@ -212,6 +223,87 @@ def import_meglass_command(
 ) -> None:
     """Add MeGlass: domains with and without glasses, and its four protocols."""
     _print_import(import_meglass(folder, out, images=images), as_json)
+
+
+@import_app.command("bin")
+def import_bin_command(
+    pack: Annotated[Path, typer.Argument(metavar="PACK", help="The file, such as lfw.bin.")],
+    domain: PackDomain,
+    out: Out,
+    licence: Licence = None,
+    as_json: Json = False,
+) -> None:
+    """Add a verification pack of the ArcFace world, with its pairs as a protocol of ten folds.
+
+    The pickle is never run: all but plain lists of images and booleans is refused.
+    """
+    _import_pack(VerificationBin(pack), out, domain, None, licence, as_json)
+
+
+@import_app.command("rec")
+def import_rec_command(
+    pack: Annotated[
+        Path, typer.Argument(metavar="PACK", help="A .rec file, or the folder with train.rec.")
+    ],
+    domain: PackDomain,
+    out: Out,
+    people: People = None,
+    licence: Licence = None,
+    as_json: Json = False,
+) -> None:
+    """Add a training pack of InsightFace (MXNet RecordIO); MXNet is not needed.
+
+    It can be stopped and started again at any time. Labels are kept as the identities.
+    """
+    _import_pack(InsightFaceRec(pack), out, domain, people, licence, as_json)
+
+
+@import_app.command("webdataset")
+def import_webdataset_command(
+    shards: Annotated[
+        Path, typer.Argument(metavar="SHARDS", help="A .tar file, or the folder with them.")
+    ],
+    domain: PackDomain,
+    out: Out,
+    label: Annotated[
+        str, typer.Option(help="Field of the .json files with the identity.")
+    ] = "identity",
+    people: People = None,
+    licence: Licence = None,
+    as_json: Json = False,
+) -> None:
+    """Add WebDataset shards: KEY.jpg (or .png, ...) with the identity in KEY.cls or KEY.json.
+
+    It can be stopped and started again at any time. Nothing is extracted by its name in the tar.
+    """
+    pack = WebDatasetShards(shards, label=label)
+    _import_pack(pack, out, domain, people, licence, as_json)
+
+
+@import_app.command("huggingface")
+def import_huggingface_command(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="Folder of save_to_disk or of Parquet files."),
+    ],
+    domain: PackDomain,
+    out: Out,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="Column with the identity. Default: identity, label, or the only ClassLabel."
+        ),
+    ] = None,
+    people: People = None,
+    licence: Licence = None,
+    as_json: Json = False,
+) -> None:
+    """Add a Hugging Face dataset on the disk, all its splits; the datasets library is not needed.
+
+    It can be stopped and started again at any time.
+    """
+    pack = HuggingFaceDataset(folder, label=label)
+    _import_pack(pack, out, domain, people, licence, as_json)
 
 
 @app.command("align")
@@ -445,6 +537,31 @@ def inspect_command(
         _say(f"Contact sheet: {picture}")
 
 
+def _import_pack(
+    pack: Pack,
+    out: Path,
+    domain: str,
+    people: Path | None,
+    licence: str | None,
+    as_json: bool,
+) -> None:
+    with _progress("importing") as report:
+        result = import_pack(
+            pack, out, domain=domain, people=people, licence=licence, on_progress=report
+        )
+    _print_import(result, as_json)
+    if not as_json:
+        _print_pack(result)
+
+
+def _print_pack(result: PackResult) -> None:
+    _say(f"{result.crops} are aligned crops already.")
+    if result.photos:
+        _say(f"{result.photos} are photos: run 'mfr data align' next.")
+    if result.damaged:
+        _say(f"{result.damaged} are damaged; the manifest says which and why.")
+
+
 def _print_import(result: ImportResult, as_json: bool) -> None:
     if as_json:
         _print_json(result)
@@ -520,7 +637,7 @@ def _console() -> Console:
 
 
 @contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+def _progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
     """Report progress on standard error: a bar on a terminal, a line now and then elsewhere."""
     if sys.stderr.isatty():
         columns = (
@@ -536,13 +653,12 @@ def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
     started = time.monotonic()
     last = [started]
 
-    def log(done: int, total: int) -> None:
+    def log(done: int, total: int | None) -> None:
         now = time.monotonic()
         if now - last[0] >= _LOG_SECONDS or done == total:
             last[0] = now
-            typer.echo(
-                f"{what}: {done} of {total} ({done / max(now - started, 1e-9):.1f} a second)",
-                err=True,
-            )
+            rate = done / max(now - started, 1e-9)
+            of = f" of {total}" if total is not None else ""
+            typer.echo(f"{what}: {done}{of} ({rate:.1f} a second)", err=True)
 
     yield log

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, ImageDraw
 
 from mfr import atomic
+from mfr.data.loading import load_crop
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError
 from mfr.geometry import CROP_SIZE
@@ -117,7 +118,7 @@ def draw_contact_sheet(
         chosen = generator.choice(len(rows), size=min(columns, len(rows)), replace=False)
         for column, position in enumerate(sorted(chosen.tolist())):
             left = _LABEL_WIDTH + column * CROP_SIZE
-            sheet.paste(_read_crop(paths[position]), (left, top))
+            sheet.paste(Image.fromarray(load_crop(paths[position])), (left, top))
             # Whole photos resized for want of a face are marked, so that they are not mistaken.
             mark = "*" if alignments[position] == "resized" else ""
             label = f"{mark}{identities[position]}"[:18]
@@ -129,13 +130,3 @@ def draw_contact_sheet(
 def _ascii(text: str) -> str:
     """``text`` in the letters that Pillow's built-in font has."""
     return text.encode("ascii", "replace").decode()
-
-
-def _read_crop(path: Path) -> Image.Image:
-    try:
-        with Image.open(path, formats=["PNG"]) as crop:
-            return crop.convert("RGB")
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-        raise DataError(
-            f"The crop {path} is missing or damaged: restore it, or import and align again."
-        ) from error

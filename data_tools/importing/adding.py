@@ -106,8 +106,8 @@ def add_rows(
         exists = (root / FILE_NAME).exists()
         manifest = Manifest.read(root) if exists else Manifest.empty(root)
         new = ~_known(found, manifest)
-        table = pa.concat_tables([manifest.table, found.table.filter(pa.array(new))])
-        manifest = replace(manifest, table=table.combine_chunks())
+        added = found.table if new.all() else found.table.filter(pa.array(new))
+        manifest = replace(manifest, table=pa.concat_tables([manifest.table, added]))
         if licence is not None:
             licences = {
                 **manifest.notes.get("licences", {}),

@@ -232,7 +232,7 @@ class Manifest:
         tables = [self.table]
         while batch := list(itertools.islice(filled, _BATCH)):
             tables.append(pa.Table.from_pylist(batch, schema=SCHEMA))
-        return replace(self, table=pa.concat_tables(tables).combine_chunks())
+        return replace(self, table=pa.concat_tables(tables))
 
     def with_columns(self, columns: Mapping[str, Sequence[Any]]) -> Manifest:
         """This manifest with whole columns replaced by the given values, one a row."""

@@ -10,6 +10,15 @@ from typer.testing import CliRunner
 
 from data_tools.cli import app
 from mfr.errors import DataError
+from tests.data_tools.importing.packs.writers import (
+    encoded,
+    image_table,
+    python2_pickle,
+    tar_member,
+    tar_of,
+    write_arrow,
+    write_rec,
+)
 
 runner = CliRunner()
 
@@ -53,6 +62,7 @@ def test_the_whole_tour_in_words(tmp_path, make_photos, fake_detector):
     "command",
     [
         *("import", "import folder", "import table", "import lfw", "import mfr2", "import rfw"),
+        *("import bin", "import rec", "import webdataset", "import huggingface"),
         *("import nir-vis", "import ivs", "import meglass", "align", "split"),
         *("check", "synth", "inspect"),
     ],
@@ -70,6 +80,10 @@ def test_every_command_explains_itself(command):
         (["inspect", "typo"], "is not a dataset"),
         (["import", "folder", "typo", "--domain", "d", "--out", "ds"], "is not a folder"),
         (["import", "lfw", "typo", "--out", "ds"], "is not a folder"),
+        *(
+            (["import", kind, "typo", "--domain", "d", "--out", "ds"], "There is no file typo")
+            for kind in ("bin", "rec", "webdataset", "huggingface")
+        ),
         (["import", "table", "typo.csv", "--out", "ds"], "cannot be read"),
         (["import", "mfr2", "typo", "--out", "ds"], "is not a folder"),
         (["import", "rfw", "typo", "--out", "ds"], "no 'data' and 'txts'"),
@@ -111,3 +125,32 @@ def test_a_mistake_through_the_real_command_line(tmp_path):
     )
     assert run.returncode == 2 and run.stdout == ""
     assert "is not a dataset" in run.stderr and run.stderr.count("\n") == 1
+
+
+def test_packs_of_every_kind_from_the_command_line(tmp_path):
+    images = [(number // 2, encoded(number)) for number in range(20)]
+    rec = write_rec(tmp_path / "casia", images)
+    same = [pair % 2 == 0 for pair in range(10)]
+    lfw, tar = tmp_path / "lfw.bin", tmp_path / "0.tar"
+    lfw.write_bytes(python2_pickle([image for _, image in images], same))
+    tar.write_bytes(tar_of(tar_member("0.jpg", b"no image"), tar_member("0.cls", b"x")))
+    arrow = write_arrow(tmp_path / "0.arrow", image_table([encoded(0, size=(99, 99))], [0]))
+    for kind, pack, words in [
+        ("bin", lfw, "20 are aligned crops already."),
+        ("bin", lfw, "0 added, 20 there already"),
+        ("rec", rec, "20 images of 10 identities (10 people); 20 added"),
+        ("webdataset", tar, "1 are damaged; the manifest says which and why."),
+        ("huggingface", arrow, "1 are photos: run 'mfr data align' next."),
+    ]:
+        arguments = ["import", kind, pack, "--domain", kind, "--out", tmp_path / "ds"]
+        result = runner.invoke(app, list(map(str, arguments)), catch_exceptions=False)
+        assert result.exit_code == 0 and words in result.stdout, result.output
+    assert (
+        "Protocol bin"
+        in runner.invoke(
+            app, ["import", "bin", str(lfw), "--domain", "bin", "--out", str(tmp_path / "ds")]
+        ).stdout
+    )
+    assert Path(answer("inspect", tmp_path / "ds")["picture"]).is_file()
+    answered = answer("import", "rec", rec, "--domain", "rec", "--out", tmp_path / "ds")
+    assert (answered["crops"], answered["domains"][0]["added"]) == (20, 0)

@@ -1,0 +1,288 @@
+"""A pack becomes rows: its images are checked and written as they are, resumably.
+
+``DATASET/packs/<domain>/<name>-<fingerprint>/`` holds folders of `IMAGES_A_FOLDER` images, numbered
+in the pack's order, and for each the file ``<folder>.rows.parquet``, written once all its images
+are on the disk. So a folder with its rows is done, whatever happened; the first one without is done
+again. The rows stay there, so that importing again is quick.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data_tools.importing.adding import ImportResult, add_rows, check_domain
+from data_tools.importing.packs.pack import Pack, PackedImage
+from data_tools.importing.people import read_people
+from mfr import atomic, locking
+from mfr.data.manifest import FILE_NAME, SCHEMA, Manifest
+from mfr.errors import DataError, ImageError
+from mfr.faces.quality import measure_crop
+from mfr.geometry import CROP_SIZE
+from mfr.images import read_image
+
+DIRECTORY: Final = "packs"
+
+IMAGES_A_FOLDER: Final = 5000
+"""Images in one folder, and the most that is done again after a kill."""
+
+_THREADS: Final = 4
+_BYTES_AHEAD: Final = 256 * 2**20
+_IMAGES_AHEAD: Final = 256
+"""Images read but not yet written: at most so many, and so many bytes or one image."""
+
+_IMAGES_A_REPORT: Final = 100
+
+_SUFFIXES: Final = {
+    b"\xff\xd8\xff": ".jpg",
+    b"\x89PNG": ".png",
+    b"RIFF": ".webp",
+    b"BM": ".bmp",
+    b"GIF8": ".gif",
+    b"II*\0": ".tif",
+    b"MM\0*": ".tif",
+}
+"""How the formats begin; files of the rarer ones get '.image', which readers do not mind."""
+
+_COLUMNS: Final = (
+    *("path", "identity", "domain", "alignment", "crop"),
+    *("problem", "blur", "brightness", "source"),
+)
+_ROWS: Final = pa.schema([SCHEMA.field(name) for name in _COLUMNS])
+
+
+@dataclass(frozen=True)
+class PackResult(ImportResult):
+    """What the import of a pack found and did.
+
+    Attributes:
+        crops: images of 112 x 112 pixels, taken as aligned crops.
+        photos: images of other sizes, still to be aligned.
+        damaged: images that do not decode; their rows say why.
+    """
+
+    crops: int = 0
+    photos: int = 0
+    damaged: int = 0
+
+
+def import_pack(
+    pack: Pack,
+    root: str | Path,
+    *,
+    domain: str,
+    people: str | Path | None = None,
+    licence: str | None = None,
+    on_progress: Callable[[int, int | None], None] = lambda done, total: None,
+) -> PackResult:
+    """Unpack ``pack`` into the dataset ``root`` as one domain, images as they are encoded.
+
+    Every image is decoded once to see that it can be, and its bytes are written unchanged. Those of
+    112 x 112 pixels are taken for aligned crops (alignment 'given', the crop being the image
+    itself), others are photos to align; what does not decode is kept, its row saying why. Stopped
+    at any moment, kill -9 included, the dataset is as before, and the next call goes on where this
+    one was. Importing again adds nothing.
+
+    Args:
+        root: the dataset's directory, made where it does not exist.
+        domain: the domain's name; a domain takes one pack, since labels mean nothing beyond theirs.
+        people: CSV that joins one human's identities (`read_people`).
+        licence: a note kept in the manifest under ``notes['licences'][domain]``.
+        on_progress: called with the images done and, where it is known, to do.
+
+    Raises:
+        DataError: the pack is damaged, the domain has images from elsewhere, or the same import
+            is under way.
+        WriteError: the disk is full or not writable; what was done is kept.
+    """
+    check_domain(domain)
+    root = Path(root)
+    known = None if people is None else read_people(people)
+    name = re.sub(r"[^\w.-]", "_", pack.path.resolve().stem)[:40]
+    folder = f"{DIRECTORY}/{domain}/{name}-{pack.fingerprint()}"
+    _refuse_mixing(root, domain, folder)
+    with _alone(root / folder):
+        unpacking = _Unpacking(pack, root, domain, folder, on_progress)
+        result = add_rows(
+            root,
+            (
+                {**row, "person": (known or {}).get(key) or pack.person(row["identity"], domain)}
+                for row in unpacking.rows()
+                for key in [(domain, row["identity"])]
+            ),
+            people=known,
+            licence=licence,
+            protocols=lambda manifest: pack.protocols(manifest, domain),
+        )
+    fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    return PackResult(
+        **fields,
+        crops=unpacking.states["given"],
+        photos=unpacking.states["pending"],
+        damaged=unpacking.states["missed"],
+    )
+
+
+class _Unpacking:
+    """One import under way, and how many images of each alignment there were so far."""
+
+    def __init__(
+        self,
+        pack: Pack,
+        root: Path,
+        domain: str,
+        folder: str,
+        on_progress: Callable[[int, int | None], None],
+    ) -> None:
+        self.pack, self.root, self.domain, self.folder = pack, root, domain, folder
+        self.on_progress = on_progress
+        self.states = dict.fromkeys(("given", "pending", "missed"), 0)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows of all images, those done before first; a short folder is the last one."""
+        images: Iterator[PackedImage] | None = None
+        done = 0
+        for number in itertools.count():
+            listed = self.root / self.folder / f"{number:05d}.rows.parquet"
+            if images is None and listed.exists():
+                rows = _read_rows(listed)
+            else:
+                images = images or itertools.islice(self.pack.images(), done, None)
+                rows = self._write_folder(itertools.islice(images, IMAGES_A_FOLDER), number, done)
+                if not done and not rows:
+                    raise DataError(f"{self.pack.path} holds no image: name another pack.")
+                _write_rows(listed, rows)
+            done += len(rows)
+            for row in rows:
+                self.states[row["alignment"]] += 1
+                yield row
+            if len(rows) < IMAGES_A_FOLDER:
+                self.on_progress(done, done)
+                return
+
+    def _write_folder(
+        self, images: Iterator[PackedImage], number: int, first: int
+    ) -> list[dict[str, Any]]:
+        """Write one folder's images; their rows."""
+        folder = f"{self.folder}/{number:05d}"
+        try:
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise atomic.write_error(self.root / folder, error) from error
+        names = (f"{folder}/{position:09d}" for position in itertools.count(first))
+        rows = []
+        for row in _in_order(self._write, zip(images, names, strict=False)):
+            rows.append(row)
+            if len(rows) % _IMAGES_A_REPORT == 0:
+                self.on_progress(first + len(rows), self.pack.total)
+        return rows
+
+    def _write(self, image: PackedImage, name: str) -> dict[str, Any]:
+        """Check and write one image; its row. The flush is left to `_write_rows`."""
+        row: dict[str, Any] = {
+            "identity": image.identity,
+            "domain": self.domain,
+            "source": image.source,
+        }
+        try:
+            pixels = read_image(image.data)
+        except ImageError as error:
+            row |= {"path": f"{name}.damaged", "alignment": "missed"}
+            row["problem"] = str(error).replace("The given image", row["path"])
+            if self.pack.whole:
+                raise DataError(
+                    f"{self.pack.path} has a damaged image, number {int(Path(name).name)}: copy "
+                    "the pack again from its source."
+                ) from error
+        else:
+            row |= {"path": name + _suffix(image.data), "alignment": "pending"}
+            if pixels.shape == (CROP_SIZE, CROP_SIZE, 3):
+                blur, brightness = measure_crop(pixels)
+                row |= {"alignment": "given", "crop": row["path"]}
+                row |= {"blur": blur, "brightness": brightness}
+        path = self.root / row["path"]
+        try:
+            path.write_bytes(image.data)
+        except OSError as error:
+            raise atomic.write_error(path, error) from error
+        return row
+
+
+def _in_order(
+    write: Callable[[PackedImage, str], dict[str, Any]],
+    images: Iterable[tuple[PackedImage, str]],
+) -> Iterator[dict[str, Any]]:
+    """What ``write`` makes of each image, in order; threads run ahead, but not too far."""
+    waiting: deque[tuple[int, Future[dict[str, Any]]]] = deque()
+    ahead = 0
+    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="unpack")
+    try:
+        for image, name in images:
+            waiting.append((len(image.data), pool.submit(write, image, name)))
+            ahead += len(image.data)
+            while len(waiting) > _IMAGES_AHEAD or ahead > _BYTES_AHEAD:
+                size, row = waiting.popleft()
+                yield row.result()
+                ahead -= size
+        while waiting:
+            yield waiting.popleft()[1].result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _suffix(data: bytes) -> str:
+    return next((name for head, name in _SUFFIXES.items() if data.startswith(head)), ".image")
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    # One flush for a folder of images: one for each of them would take longer than all the rest.
+    os.sync()
+    with atomic.replacing(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, _ROWS), temporary, compression="zstd")
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(path, schema=_ROWS).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} is damaged: delete it and import the pack again.") from error
+    return rows
+
+
+def _refuse_mixing(root: Path, domain: str, folder: str) -> None:
+    if not (root / FILE_NAME).exists():
+        return
+    manifest = Manifest.read(root)
+    if domain not in manifest.domains:
+        return
+    paths = manifest.where(domains=[domain]).table["path"]
+    if not pc.all(pc.starts_with(paths, f"{folder}/")).as_py():
+        raise DataError(
+            f"Domain {domain} of {root} has images from elsewhere, and identities of two packs "
+            "must not be mixed up: give this pack another --domain."
+        )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    try:
+        with locking.refusing_others(folder / ".lock"):
+            yield
+    except BlockingIOError as error:
+        raise DataError(
+            f"Another import of the same pack is at work on {folder}: wait for it to end, or stop "
+            "it."
+        ) from error
