@@ -165,7 +165,9 @@ def test_train_is_told_what_was_given(
 
     started: list[RunConfig] = []
 
-    def start(config: RunConfig, out: Path, *, watch: object) -> trainer.TrainingResult:
+    def start(
+        config: RunConfig, out: Path, *, watch: object, group: object
+    ) -> trainer.TrainingResult:
         started.append(config)
         done = config.steps == 7
         model = out / "model.safetensors" if done else None

@@ -1,8 +1,6 @@
 """Two processes against one: the same gradients, each task and episode seen once."""
 
-import multiprocessing
 import os
-import socket
 import subprocess
 import sys
 import textwrap
@@ -14,70 +12,18 @@ from safetensors.torch import load_file, save_file
 from mfr.errors import DataError, TrainingError
 from mfr.training.distributed import Processes, processes
 from tests.training.shared_steps import CASES, STEPS, TASKS, run
+from tests.training.two_processes import environment_of, in_two_processes
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def environment_of(rank, size, port):
-    return {
-        "RANK": str(rank),
-        "WORLD_SIZE": str(size),
-        "LOCAL_RANK": str(rank),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "GLOO_SOCKET_IFNAME": "lo",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
-
-
-def in_two_processes(work):
-    """What ``work(group)`` returns in each of two processes, or the name of its error."""
-    context = multiprocessing.get_context("fork")
-    port = free_port()
-
-    def one(rank, end):
-        os.environ.update(environment_of(rank, 2, port))
-        torch.set_num_threads(1)
-        try:
-            with processes() as group:
-                found = work(group)
-        except Exception as error:
-            found = type(error).__name__
-        end.send(found)
-
-    children, ends = [], []
-    for rank in range(2):
-        here, there = context.Pipe(duplex=False)
-        child = context.Process(target=one, args=(rank, there))
-        child.start()
-        there.close()
-        children.append(child)
-        ends.append(here)
-    found = []
-    for end in ends:
-        try:
-            found.append(end.recv() if end.poll(120) else "silence")
-        except EOFError:
-            found.append("death")
-    for child in children:
-        child.kill()
-        child.join()
-    return found
+def share_steps(group, out):
+    for case in CASES:
+        save_file(run(case, group), out / f"{case}-{group.rank}.safetensors")
 
 
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory):
     out = tmp_path_factory.mktemp("processes")
-
-    def work(group):
-        for case in CASES:
-            save_file(run(case, group), out / f"{case}-{group.rank}.safetensors")
-
-    assert in_two_processes(work) == [None, None]
+    assert in_two_processes(share_steps, out) == [None, None]
     return {
         case: [load_file(out / f"{case}-{rank}.safetensors") for rank in (0, 1)] for case in CASES
     }
@@ -114,42 +60,41 @@ def test_each_task_is_seen_once(two_processes, case):
         assert len(found.unique()) == len(found) == expected
 
 
+def talk(group):
+    tensors = [torch.full((2,), 1.0 + group.rank), torch.tensor(5 + group.rank)]
+    group.average(tensors)
+    shared = torch.tensor([7 + group.rank])
+    group.share([shared])
+    values = [one.tolist() for one in (*tensors, shared)]
+    return values, [group.any(False), group.any(group.rank == 1)]
+
+
 def test_processes_talk():
-    def work(group):
-        tensors = [torch.full((2,), 1.0 + group.rank), torch.tensor(5 + group.rank)]
-        group.average(tensors)
-        shared = torch.tensor([7 + group.rank])
-        group.share([shared])
-        return (
-            [one.tolist() for one in (*tensors, shared)],
-            [group.any(False), group.any(group.rank == 1)],
-        )
-
-    assert in_two_processes(work) == [([[1.5, 1.5], 5, [7]], [False, True])] * 2
+    assert in_two_processes(talk) == [([[1.5, 1.5], 5, [7]], [False, True])] * 2
 
 
-def fail(ranks, how):
-    def work(group):
-        group.any(False)
-        if group.rank in ranks:
-            how()
-        group.reduce(torch.ones(3))
-
-    return in_two_processes(work)
+def fail(group, ranks):
+    group.any(False)
+    if group.rank in ranks:
+        raise DataError("a crop is gone")
+    group.reduce(torch.ones(3))
 
 
-def raise_error():
-    raise DataError("a crop is gone")
+def die(group):
+    group.any(False)
+    if group.rank == 1:
+        os._exit(9)
+    group.reduce(torch.ones(3))
 
 
 def test_processes_fail_together_and_one_says_why():
-    assert fail([0], raise_error) == ["DataError", "ProcessFailedError"]
-    assert fail([1], raise_error) == ["ProcessFailedError", "DataError"]
-    assert fail([0, 1], raise_error) == ["DataError", "ProcessFailedError"]
+    assert in_two_processes(fail, [0]) == ["DataError", "ProcessFailedError"]
+    assert in_two_processes(fail, [1]) == ["ProcessFailedError", "DataError"]
+    assert in_two_processes(fail, [0, 1]) == ["DataError", "ProcessFailedError"]
 
 
 def test_a_process_that_dies_is_missed():
-    assert fail([1], lambda: os._exit(9)) == ["ProcessLostError", "death"]
+    assert in_two_processes(die) == ["ProcessLostError", "death"]
 
 
 def test_a_group_that_is_left_leaves_no_threads():
@@ -170,7 +115,7 @@ def test_a_group_that_is_left_leaves_no_threads():
     """)
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, **environment_of(0, 1, free_port())},
+        env={**os.environ, **environment_of(0, 1)},
         capture_output=True,
         text=True,
     )
@@ -212,7 +157,7 @@ def test_half_an_environment_is_refused(monkeypatch):
 
 
 def test_the_group_is_left_whatever_happens(monkeypatch):
-    for name, value in environment_of(0, 1, free_port()).items():
+    for name, value in environment_of(0, 1).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(KeyError), processes() as group:

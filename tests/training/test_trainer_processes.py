@@ -1,4 +1,4 @@
-"""``torchrun -m mfr train``: what two processes make is what one makes, and they end together."""
+"""``mfr train`` in two processes: they make what one makes, and end together."""
 
 import json
 import os
@@ -20,6 +20,7 @@ from mfr.training.distributed import Processes
 from mfr.training.run_log import read_log
 from mfr.training.trainer import CHECKPOINTS_NAME, MODEL_NAME, resume, start
 from tests.datasets import write_dataset
+from tests.training.two_processes import mfr_in_two_processes
 
 ROOT = Path(__file__).parents[2]
 STEPS = 2
@@ -70,42 +71,41 @@ def torchrun(*arguments):
 
 
 def train(data, out, **values):
+    """The command's arguments for a new run."""
     run_file = out.with_suffix(".toml")
     lines = {"data": str(data), **VALUES, **values}
     run_file.write_text("".join(f"{name} = {json.dumps(one)}\n" for name, one in lines.items()))
-    return torchrun("mfr", "train", "--config", run_file, "--out", out)
+    return "train", "--config", run_file, "--out", out
 
 
-def sentences(process):
-    """The exit code, and what the processes said themselves, beside torchrun."""
-    said, complained = process.communicate(timeout=240)
-    assert "[rank" not in complained, complained  # how torch marks tracebacks
-    own = [line for line in complained.splitlines() if line.startswith("mfr: ")]
-    return process.returncode, said, own
+def sentences(complaints):
+    return [line for line in complaints.splitlines() if line.startswith("mfr: ")]
 
 
 @pytest.fixture(scope="module")
 def together(dataset, tmp_path_factory):
     """A run of two processes."""
     out = tmp_path_factory.mktemp("together") / "run"
-    code, said, own = sentences(train(dataset, out))
-    assert (code, own) == (0, [])
-    assert said.count(f"Trained {STEPS} steps") == 1
+    main, other = mfr_in_two_processes(*train(dataset, out))
+    assert main[0] == 0 and f"Trained {STEPS} steps" in main[1], main
+    assert other == (0, "", "")
     return out
 
 
 @pytest.fixture(scope="module")
 def stopped(dataset, tmp_path_factory):
-    """A run of two processes that Ctrl-C stopped in its first step."""
+    """A run of two processes of torchrun that Ctrl-C stopped in its first step."""
     out = tmp_path_factory.mktemp("stopped") / "run"
-    process = train(dataset, out)
+    process = torchrun("mfr", *train(dataset, out))
     deadline = time.monotonic() + 240
     while not read_log(out):
         assert time.monotonic() < deadline and process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    code, _, own = sentences(process)
-    assert code != 0
+    _, complaints = process.communicate(timeout=240)
+    assert process.returncode != 0
+    assert "[rank" not in complaints, complaints  # how torch marks tracebacks
+    own = sentences(complaints)
     assert len(own) == 1 and "and saved: continue with" in own[0]
     assert not (out / MODEL_NAME).exists()
     assert checkpoint.latest(out / CHECKPOINTS_NAME) == checkpoint_of(out, 1)
@@ -154,8 +154,8 @@ def test_one_process_writes(together):
 def test_a_stopped_run_is_resumed_to_the_bit_and_by_one_process_too(stopped, together, tmp_path):
     alone = tmp_path / "alone"
     shutil.copytree(stopped, alone)
-    code, _, own = sentences(torchrun("mfr", "train", "--resume", "--out", stopped))
-    assert (code, own) == (0, [])
+    resumed = mfr_in_two_processes("train", "--resume", "--out", stopped)
+    assert [one[0] for one in resumed] == [0, 0], resumed
     one, other = state(stopped, STEPS), state(together, STEPS)
     for mine, theirs in ((one.network, other.network), (one.momentum, other.momentum)):
         assert mine.keys() == theirs.keys()
@@ -165,16 +165,22 @@ def test_a_stopped_run_is_resumed_to_the_bit_and_by_one_process_too(stopped, tog
     assert_close(state(alone, STEPS), other)
 
 
-def test_what_fails_in_one_process_ends_all_and_is_told_once(tmp_path):
+def test_a_crop_that_is_gone_ends_all_processes_and_is_told_once(tmp_path):
     data = tmp_path / "data"
     manifest = write_dataset(data, {"a": 10, "b": 10, "c": 9}, images=2)
-    # Of meta-test domain b, so that process 1 comes upon it.
-    gone = manifest.where(domains=["b"], splits=["train"]).crop_paths()
-    for path in gone[4:]:
+    for path in manifest.where(domains=["b"], splits=["train"]).crop_paths()[4:]:
         path.unlink()
-    code, _, own = sentences(train(data, tmp_path / "run", steps=50, crop_memory=0))
-    assert code != 0
-    assert len(own) == 1 and "is missing or damaged" in own[0]
+    found = mfr_in_two_processes(*train(data, tmp_path / "run", steps=50, crop_memory=0))
+    assert [code for code, _, _ in found] == [2, 2]
+    (own,) = sentences("".join(complaints for _, _, complaints in found))
+    assert "is missing or damaged" in own
+
+
+def test_what_fails_in_all_processes_is_told_once(dataset, tmp_path):
+    main, other = mfr_in_two_processes(*train(dataset, tmp_path / "run", method="mldg"))
+    assert main[0] == 2 and "2 processes cannot share" in main[2]
+    assert other == (2, "", "")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("method", "most"), [("mfr", 3), ("mldg", 1), ("agg", 1), ("triplet", 1)])
