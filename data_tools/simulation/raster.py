@@ -1,0 +1,99 @@
+"""A posed sheet (a grid of points) to pixels: which point of the sheet each pixel shows."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mfr.geometry import CROP_SIZE
+
+Floats = NDArray[np.float64]
+
+FINE: Final = 2
+"""Things are drawn in crops of this many times the size and averaged down, against jagged edges."""
+
+_SHIFT: Final = 6
+"""Fractional bits of OpenCV's coordinates."""
+
+
+def rasterise(sheet: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Draw the front of a sheet, nearer parts over farther ones.
+
+    Args:
+        sheet: (rows, columns, 3) x, y in pixels of the crop and depth (growing towards the
+            viewer); rows run down and columns to the right on the side that is its front.
+
+    Returns:
+        Two (224, 224) maps in pixels of the fine crop: column and row of the sheet shown there
+        (fractional), -1 where it is not shown.
+    """
+    corners = sheet[:-1, :-1], sheet[:-1, 1:], sheet[1:, 1:], sheet[1:, :-1]
+    quads = np.stack(corners, axis=2).reshape(-1, 4, 3)
+    flat = quads[..., :2] * FINE + (FINE - 1) / 2
+    across = (flat[:, 1] - flat[:, 0] + flat[:, 2] - flat[:, 3]) / 2
+    down = (flat[:, 3] - flat[:, 0] + flat[:, 2] - flat[:, 1]) / 2
+    area = across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]
+    order = np.argsort(quads[..., 2].sum(axis=1), kind="stable")
+    order = order[area[order] > 1e-3]
+    shown = np.full((CROP_SIZE * FINE, CROP_SIZE * FINE), -1, np.int32)
+    polygons = np.round(flat * 2**_SHIFT).clip(-(2**20), 2**20).astype(np.int32)
+    for quad in order.tolist():
+        cv2.fillConvexPoly(shown, polygons[quad], quad, cv2.LINE_8, _SHIFT)
+    y, x = np.nonzero(shown >= 0)
+    quad = shown[y, x]
+    # Within a quad the sheet is taken for a parallelogram: its place follows by a 2 x 2 inverse.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inverse = np.stack([down[:, 1], -down[:, 0], -across[:, 1], across[:, 0]], axis=1)
+        inverse /= area[:, None]
+    table = np.concatenate([inverse, flat.mean(axis=1)], axis=1).astype(np.float32)[quad]
+    dx, dy = x - table[:, 4], y - table[:, 5]
+    columns = sheet.shape[1] - 1
+    maps = np.full((2, *shown.shape), -1, np.float32)
+    s = (table[:, 0] * dx + table[:, 1] * dy).clip(-0.5, 0.5) + 0.5
+    t = (table[:, 2] * dx + table[:, 3] * dy).clip(-0.5, 0.5) + 0.5
+    maps[0, y, x] = quad % columns + s
+    maps[1, y, x] = quad // columns + t
+    return maps[0], maps[1]
+
+
+def ribbon(path: Floats, width: float) -> NDArray[np.uint8]:
+    """How much of each pixel a band along ``path`` covers.
+
+    Args:
+        path: (n, 2) x, y in pixels of the crop.
+        width: of the band in pixels of the crop.
+
+    Returns:
+        (224, 224) 0-255, in pixels of the fine crop.
+    """
+    canvas = np.zeros((CROP_SIZE * FINE, CROP_SIZE * FINE), np.uint8)
+    along = np.gradient(path, axis=0)
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)
+    side = along[:, ::-1] * (-width / 2, width / 2)
+    outline = np.concatenate([path + side, (path - side)[::-1]]) * FINE + (FINE - 1) / 2
+    polygon = np.round(outline * 2**_SHIFT).clip(-(2**20), 2**20).astype(np.int32)
+    cv2.fillPoly(canvas, [polygon], 255, cv2.LINE_AA, _SHIFT)
+    return canvas
+
+
+def normals(sheet: Floats) -> tuple[Floats, Floats, Floats]:
+    """Unit normals towards the viewer's side and unit tangents across and down, (rows, columns, 3).
+
+    They follow the axes of the crop: x to the right, y down, z towards the viewer.
+    """
+    down, across = np.gradient(sheet, axis=0), np.gradient(sheet, axis=1)
+    outward = np.cross(across, down)
+    return _unit(outward), _unit(across), _unit(down)
+
+
+def shrink(fine: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A fine crop averaged down to a crop."""
+    size = (CROP_SIZE, CROP_SIZE)
+    return np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA))
+
+
+def _unit(vectors: Floats) -> Floats:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
