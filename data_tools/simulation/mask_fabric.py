@@ -48,7 +48,7 @@ _COLOURS: Final[dict[str, dict[str, tuple[int, int, int]]]] = {
         "mustard": (198, 152, 58),
         "pink": (222, 158, 168),
     },
-    "black": {"black": (34, 34, 37), "charcoal": (58, 58, 62)},
+    "black": {"black": (40, 40, 42), "charcoal": (62, 62, 65)},
 }
 _WEIGHTS: Final[dict[str, float]] = {
     "light blue": 5,
@@ -103,14 +103,15 @@ def weave(kind: Kind, draws: Draws) -> Fabric:
         strap = (colour, _linear((236, 236, 234)), _linear((40, 40, 42)))[strap]
     elif kind == "black" or name == "black":
         strap = colour
-    speckle = 1 + {"n95": 0.03, "surgical": 0.015}.get(kind, 0.02) * draws.normal(HEIGHT, WIDTH)
+    speckle = 1 + {"n95": 0.015, "surgical": 0.006}.get(kind, 0.01) * draws.normal(HEIGHT, WIDTH)
     return Fabric(name, reflectance * speckle[:, :, None], relief, crease, strap)
 
 
 def _pick(family: str, draws: Draws) -> tuple[str, Floats]:
     colours = _COLOURS[family]
     name = draws.choice({name: _WEIGHTS.get(name, 1.0) for name in colours})
-    varied = [np.clip(level + draws.uniform(-10, 10), 18, 246) for level in colours[name]]
+    tone = draws.uniform(0.93, 1.07)
+    varied = [min(level * tone * draws.uniform(0.98, 1.02), 248) for level in colours[name]]
     return name, _linear(varied)
 
 
@@ -126,7 +127,7 @@ def _smooth(draws: Draws, rows: int, columns: int) -> Floats:
 
 def _wrinkles(kind: Kind, draws: Draws) -> tuple[Floats, Floats]:
     """Soft unevenness everywhere and folds that run out from the corners, where straps pull."""
-    stiff = {"n95": 0.15, "kn95": 0.35, "black": 0.6}.get(kind, 1.0)
+    stiff = {"n95": 0.15, "kn95": 0.4}.get(kind, 1.0)
     relief = stiff * (0.5 * _smooth(draws, 4, 7) + 0.25 * _smooth(draws, 8, 16))
     if kind != "n95":
         for corner, (angle, distance) in enumerate(_from_corners()):

@@ -170,10 +170,9 @@ def _straps(
         if kind == "n95":  # two bands around the head: over the ears, and below them
             middle = (high + low) / 2
             ends = ((middle - 5, 100.0, -22.0, -4.0), (middle + 5, 104.0, 62.0, 3.0))
-        else:
-            low_end = 46.0 if kind != "black" else 38.0
+        else:  # a loop: over the root of the ear, and out from behind its lobe
             inner = 4.0 if kind == "black" else 2.0
-            ends = ((high + inner, 93.0, 8.0, -sag), (low - inner, 95.0, low_end, sag + 3))
+            ends = ((high + inner, 86.0, 5.0, -sag), (low - inner, 88.0, 44.0, sag + 3))
         for start, azimuth, end, bend in ends:
             t = np.linspace(0, 1, 12)
             path = np.column_stack(

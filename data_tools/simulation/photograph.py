@@ -180,7 +180,7 @@ def _light(
     usual = max(float(np.median(luma)), 1e-3)
     design = np.column_stack([np.ones(len(luma)), outward[seen]])
     # Where a face shows no direction, light falls from above and in front, as it mostly does.
-    prior = np.array([0.75, 0.0, -0.15, 0.25])
+    prior = np.array([0.7, 0.0, -0.2, 0.35])
     precision = np.diag([1 / 0.5, 1 / 0.35, 1 / 0.35, 1 / 0.35]) ** 2
     relative = luma / usual
     weight = np.ones(len(luma))
@@ -194,7 +194,7 @@ def _light(
     if saturation > 0:
         skin = np.average(linear, axis=0, weights=weight).astype(float)
         cast = skin / max(skin @ LUMA, 1e-6) / _SKIN_COLOUR
-        colour = np.clip(cast, 0.5, 1.6) ** (0.45 * saturation)
+        colour = np.clip(cast, 0.5, 1.6) ** (0.3 * saturation)
         colour /= colour @ LUMA
     return Light(gain * fit[0], gain * fit[1:], colour)
 
@@ -228,4 +228,4 @@ def _noise(grey: Image, shown: NDArray[np.float32]) -> float:
     usable &= level > 15
     if usable.sum() < 20:
         return 1.0
-    return float(np.clip(1.1 * np.sqrt(np.percentile(local[usable], 15)), 0.3, 8))
+    return float(np.clip(0.8 * np.sqrt(np.percentile(local[usable], 10)), 0.3, 8))

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 FINE: Final = 2
 """Things are drawn in crops of this many times the size and averaged down, against jagged edges."""
 
-_SHIFT: Final = 6
+SHIFT: Final = 6
 """Fractional bits of OpenCV's coordinates."""
 
 
@@ -32,16 +32,16 @@ def rasterise(sheet: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """
     corners = sheet[:-1, :-1], sheet[:-1, 1:], sheet[1:, 1:], sheet[1:, :-1]
     quads = np.stack(corners, axis=2).reshape(-1, 4, 3)
-    flat = quads[..., :2] * FINE + (FINE - 1) / 2
+    flat = _fine(quads[..., :2])
     across = (flat[:, 1] - flat[:, 0] + flat[:, 2] - flat[:, 3]) / 2
     down = (flat[:, 3] - flat[:, 0] + flat[:, 2] - flat[:, 1]) / 2
     area = across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]
     order = np.argsort(quads[..., 2].sum(axis=1), kind="stable")
     order = order[area[order] > 1e-3]
     shown = np.full((CROP_SIZE * FINE, CROP_SIZE * FINE), -1, np.int32)
-    polygons = np.round(flat * 2**_SHIFT).clip(-(2**20), 2**20).astype(np.int32)
+    polygons = _fixed(flat)
     for quad in order.tolist():
-        cv2.fillConvexPoly(shown, polygons[quad], quad, cv2.LINE_8, _SHIFT)
+        cv2.fillConvexPoly(shown, polygons[quad], quad, cv2.LINE_8, SHIFT)
     y, x = np.nonzero(shown >= 0)
     quad = shown[y, x]
     # Within a quad the sheet is taken for a parallelogram: its place follows by a 2 x 2 inverse.
@@ -59,24 +59,29 @@ def rasterise(sheet: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return maps[0], maps[1]
 
 
-def ribbon(path: Floats, width: float) -> NDArray[np.uint8]:
-    """How much of each pixel a band along ``path`` covers.
+def ribbon(path: Floats, width: float) -> NDArray[np.int32]:
+    """The outline of a band along ``path``, for OpenCV to fill in a fine crop (`SHIFT`).
 
     Args:
-        path: (n, 2) x, y in pixels of the crop.
+        path: (n, 2) x, y in pixels of the crop, n at least 2.
         width: of the band in pixels of the crop.
 
     Returns:
-        (224, 224) 0-255, in pixels of the fine crop.
+        (2 n, 2)
     """
-    canvas = np.zeros((CROP_SIZE * FINE, CROP_SIZE * FINE), np.uint8)
     along = np.gradient(path, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)
     side = along[:, ::-1] * (-width / 2, width / 2)
-    outline = np.concatenate([path + side, (path - side)[::-1]]) * FINE + (FINE - 1) / 2
-    polygon = np.round(outline * 2**_SHIFT).clip(-(2**20), 2**20).astype(np.int32)
-    cv2.fillPoly(canvas, [polygon], 255, cv2.LINE_AA, _SHIFT)
-    return canvas
+    return _fixed(_fine(np.concatenate([path + side, (path - side)[::-1]])))
+
+
+def _fine(places: Floats) -> Floats:
+    """Places in the crop as places in the fine crop, whose pixel centres lie elsewhere."""
+    return places * FINE + (FINE - 1) / 2
+
+
+def _fixed(places: Floats) -> NDArray[np.int32]:
+    return np.round(places * 2**SHIFT).clip(-(2**20), 2**20).astype(np.int32)
 
 
 def normals(sheet: Floats) -> tuple[Floats, Floats, Floats]:
