@@ -18,20 +18,20 @@ from data_tools.simulation.mask_shape import (
     PLACEMENTS,
     ROWS,
     Kind,
-    MaskShape,
     Placement,
     Strap,
     shape_mask,
 )
 from data_tools.simulation.photograph import (
-    LUMA,
     Photograph,
+    as_photographed,
     grain,
     study,
+    tinted,
     to_levels,
 )
 from data_tools.simulation.pose import Pose
-from data_tools.simulation.raster import FINE, SHIFT, normals, rasterise, ribbon, shrink
+from data_tools.simulation.raster import FINE, SHIFT, band, normals, rasterise, unit
 from mfr.geometry import CROP_SIZE
 
 KINDS: Final[dict[Kind, float]] = {
@@ -43,6 +43,9 @@ KINDS: Final[dict[Kind, float]] = {
     "black": 0.14,
 }
 """How often each kind is drawn."""
+
+_MARGIN: Final = 8
+"""Rows of the crop over which blur may spread what was drawn."""
 
 _WHITE: Final = 0.86
 """Linear brightness of a white sheet that faces the light in a well-exposed photo."""
@@ -56,27 +59,40 @@ _SHEEN: Final = 0.06
 
 
 @dataclass(frozen=True)
+class MaskRecord:
+    """What was drawn.
+
+    Attributes:
+        kind: of mask.
+        colour: its name.
+        placement: how it is worn.
+        coverage: the share of the face's visible area, from the brows to the chin, that the mask
+            covers, straps left out, 0-1.
+    """
+
+    kind: Kind
+    colour: str
+    placement: Placement
+    coverage: float
+
+
+@dataclass(frozen=True)
 class MaskedFace:
     """A crop with a mask drawn in.
 
     Attributes:
         crop: (112, 112, 3) uint8 RGB.
-        mask: (112, 112) 0-1, how much of each pixel mask and straps cover.
-        touched: (112, 112) bool, the pixels that may have changed: these and their soft shadow.
-        kind: of mask.
-        colour: its name.
-        placement: how it is worn.
-        coverage: of the face's visible area (from the brows to the chin), the share that the mask
-            itself, without straps, covers.
+        mask: (112, 112) 0-1, how much of each pixel the mask covers, straps left out.
+        touched: (112, 112) bool, the pixels that may have changed: under mask, straps and shadow.
+        face: (112, 112) 0 or 1, the visible face that the record's coverage is a share of.
+        record: what was drawn.
     """
 
     crop: NDArray[np.uint8]
-    mask: NDArray[np.float32]
+    mask: NDArray[np.floating]
     touched: NDArray[np.bool_]
-    kind: Kind
-    colour: str
-    placement: Placement
-    coverage: float
+    face: NDArray[np.floating]
+    record: MaskRecord
 
 
 def draw_mask(crop: NDArray[np.uint8], pose: Pose, draws: Draws) -> MaskedFace:
@@ -93,39 +109,39 @@ def draw_mask(crop: NDArray[np.uint8], pose: Pose, draws: Draws) -> MaskedFace:
     sheet = pose.to_camera(shape.sheet)
     texture = _lit(fabric, sheet[COLLAR:], photograph)
     column, row = rasterise(sheet)
-    worn = (row >= COLLAR).astype(np.float32)
-    u = column * ((WIDTH - 1) / (COLUMNS - 1))
-    v = (row - COLLAR) * ((HEIGHT - 1) / (ROWS - 1))
+    light, straps = _straps(crop, shape.straps, fabric, pose, photograph)
+
+    # Above the first row with anything in it nothing is to be done.
+    drawn = np.flatnonzero((row >= COLLAR).any(axis=1) | straps.any(axis=1))
+    first = max(int(drawn[0]) // FINE - _MARGIN, 0) if len(drawn) else 0
+    rows = slice(first * FINE, None)
+    row, column = row[rows] - COLLAR, column[rows]
+    worn = (row >= 0).astype(np.float32)
+    u, v = column * ((WIDTH - 1) / (COLUMNS - 1)), row * ((HEIGHT - 1) / (ROWS - 1))
     colours = cv2.remap(texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    canvas, straps = _straps(shape.straps, fabric, pose, photograph)
-    canvas += worn[:, :, None] * (colours - canvas)
-
-    face = _face_area(pose)
-    cover = np.dstack([np.maximum(worn, straps), worn])
-    blur = max(np.sqrt(max(photograph.blur**2 - 0.3**2, 0)), 0.3) * FINE
-    alpha = cv2.GaussianBlur(cover, (0, 0), blur)
-    soft = cv2.GaussianBlur(canvas * cover[:, :, :1], (0, 0), blur)
-    alpha, soft = shrink(alpha), shrink(soft)
-    soft /= np.maximum(alpha[:, :, :1], 1e-4)
-
+    strap = light[rows][:, :, None] * (_WHITE * tinted(fabric.strap, photograph))
+    # Blurred together with its coverage, colour does not darken towards the edge.
+    beside = (1 - worn) * straps[rows] / np.float32(255)
+    layers = [worn[:, :, None] * colours + beside[:, :, None] * strap, worn + beside, worn]
+    soft = np.zeros((CROP_SIZE, CROP_SIZE, 5), np.float32)
+    soft[first:] = as_photographed(np.dstack(layers), photograph)
     shown = photograph.shown
-    mask, coverage = alpha[:, :, 0] * shown, alpha[:, :, 1] * shown
-    mask = np.where(mask < 0.01, 0, mask)
-    shadow = _shadow(mask, face, photograph, pose.scale)
+    share, mask = soft[:, :, 3] * shown, soft[:, :, 4] * shown
+    share = np.where(share < 0.01, 0, share)
+    face = _face_area(pose) * shown
+    shadow = _shadow(share, face, photograph, pose.scale)
     levels = crop * (1 - shadow)[:, :, None]
-    painted = to_levels(soft) + grain(photograph, draws, CROP_SIZE)
-    levels += mask[:, :, None] * (painted - levels)
-    touched = (mask > 0) | (shadow > 0)
-    drawn = np.where(touched[:, :, None], np.round(levels).clip(0, 255), crop).astype(np.uint8)
-    area = face * shown
+    painted = to_levels(soft[:, :, :3] / np.maximum(soft[:, :, 3:4], 1e-4))
+    painted += grain(photograph, draws, CROP_SIZE)
+    levels += share[:, :, None] * (painted - levels)
+    touched = (share > 0) | (shadow > 0)
+    coverage = float((mask * face).sum() / max(face.sum(), 1.0))
     return MaskedFace(
-        crop=drawn,
+        crop=np.where(touched[:, :, None], np.round(levels).clip(0, 255), crop).astype(np.uint8),
         mask=mask,
         touched=touched,
-        kind=kind,
-        colour=fabric.colour,
-        placement=placement,
-        coverage=float((coverage * area).sum() / max(area.sum(), 1.0)),
+        face=face,
+        record=MaskRecord(kind, fabric.colour, placement, coverage),
     )
 
 
@@ -138,51 +154,64 @@ def _lit(fabric: Fabric, sheet: NDArray[np.float64], photograph: Photograph) -> 
     right = slope * cv2.Sobel(fabric.relief, cv2.CV_32F, 1, 0)
     below = slope * cv2.Sobel(fabric.relief, cv2.CV_32F, 0, 1)
     outward = outward - right[:, :, None] * across - below[:, :, None] * down
-    outward /= np.linalg.norm(outward, axis=2, keepdims=True)
+    outward = unit(outward)
     light = photograph.light.on(outward) * (1 - np.minimum(fabric.crease, 0.8))
     facing = np.maximum(outward[:, :, 2], 0)
     light *= 0.7 + 0.3 * facing  # less of the room's light reaches the sides and below the chin
     sheen = _SHEEN * light * (1 - facing) ** 2
-    colours = _tinted(fabric.reflectance, photograph) * (_WHITE * light[:, :, None])
+    colours = tinted(fabric.reflectance, photograph) * (_WHITE * light[:, :, None])
     return np.asarray(colours + sheen[:, :, None])
 
 
-def _tinted(reflectance: np.ndarray, photograph: Photograph) -> np.ndarray:
-    """A reflectance as this camera and this light's colour show it; grey in a grey photo."""
-    luma = (reflectance @ LUMA)[..., None]
-    coloured = luma + photograph.saturation * (reflectance - luma)
-    return np.asarray(coloured * photograph.light.colour.astype(np.float32))
-
-
 def _straps(
-    straps: tuple[Strap, ...], fabric: Fabric, pose: Pose, photograph: Photograph
-) -> tuple[np.ndarray, np.ndarray]:
-    """A fine canvas with the bands' colours, linear, and how much of each pixel they cover.
-
-    They fade where they pass behind an ear or into the hair.
-    """
+    crop: NDArray[np.uint8],
+    straps: tuple[Strap, ...],
+    fabric: Fabric,
+    pose: Pose,
+    photograph: Photograph,
+) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
+    """A fine canvas of the light on the bands, and how much of each pixel they cover, 0-255."""
     size = CROP_SIZE * FINE
     light, cover = np.zeros((size, size), np.float32), np.zeros((size, size), np.uint8)
-    for strap in straps:
-        azimuth, y = strap.path.T
-        heights = y + np.array([[-3.0], [0.0], [3.0]])
-        around = np.broadcast_to(azimuth, heights.shape)
-        radius = head.face_radius(around, heights) + 1.5
-        sheet = pose.to_camera(head.points_at(around, heights, radius))
-        outward = normals(sheet)[0][1] * np.sign(azimuth[-1] - azimuth[0])
-        visible = outward[:, 2] > 0.05
-        if visible.sum() < 2:
+    azimuth, y = np.stack([strap.path for strap in straps]).transpose(2, 0, 1)
+    heights = y + np.array([-3.0, 0.0, 3.0])[:, None, None]
+    around = np.broadcast_to(azimuth, heights.shape)
+    sheets = pose.to_camera(
+        head.points_at(around, heights, head.face_radius(around, heights) + 1.5)
+    )
+    along = np.gradient(sheets[1], axis=1) * np.sign(azimuth)[..., None]
+    outward = unit(np.cross(along, sheets[2] - sheets[0]))
+    levels = photograph.light.on(outward)
+    shown = (outward[..., 2] > 0.05) & ~_in_hair(crop, sheets[1], levels, azimuth, photograph)
+    for strap, path, level, visible in zip(straps, sheets[1], levels, shown, strict=True):
+        # From the mask to where it first disappears behind head, ear or hair.
+        count = int(np.argmin(visible)) if not visible.all() else len(visible)
+        if count < 2:
             continue
-        outline = ribbon(sheet[1, visible, :2], strap.width * pose.scale)
-        level = float(photograph.light.on(outward[visible]).mean())
-        cv2.fillPoly(light, [outline], level, cv2.LINE_8, SHIFT)
-        cv2.polylines(light, [outline], True, level, 3, cv2.LINE_8, SHIFT)
-        cv2.fillPoly(cover, [outline], 255, cv2.LINE_AA, SHIFT)
-    colour = _WHITE * _tinted(fabric.strap, photograph)
-    return light[:, :, None] * colour, cover.astype(np.float32) / 255
+        polygon = band(path[:count, :2], strap.width * pose.scale)
+        usual = float(level[:count].mean())
+        cv2.fillPoly(light, [polygon], usual, cv2.LINE_8, SHIFT)
+        cv2.polylines(light, [polygon], True, usual, 3, cv2.LINE_8, SHIFT)
+        cv2.fillPoly(cover, [polygon], 255, cv2.LINE_AA, SHIFT)
+    return light, cover
 
 
-def _face_area(pose: Pose) -> NDArray[np.float32]:
+def _in_hair(
+    crop: NDArray[np.uint8],
+    places: NDArray[np.float64],
+    levels: NDArray[np.floating],
+    azimuth: NDArray[np.float64],
+    photograph: Photograph,
+) -> NDArray[np.bool_]:
+    """Whether places on the side of the head are far darker or brighter than skin is there."""
+    smooth = cv2.blur(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (3, 3))
+    column, row = np.round(places[..., :2]).astype(int).clip(0, CROP_SIZE - 1).transpose(2, 0, 1)
+    seen = np.square(smooth[row, column] / np.float32(255))
+    expected = np.maximum(photograph.skin * levels, 0.005)
+    return (np.abs(azimuth) > 60) & ((seen < 0.3 * expected) | (seen > 2.5 * expected))
+
+
+def _face_area(pose: Pose) -> NDArray[np.floating]:
     """1 where the generic head shows its face, from the brows to the chin, in this pose."""
     azimuth, y = np.meshgrid(np.linspace(-88, 88, 23), np.linspace(-28, 122, 13))
     places = pose.to_camera(head.points_at(azimuth, y, head.face_radius(azimuth, y)))[..., :2]
@@ -193,13 +222,13 @@ def _face_area(pose: Pose) -> NDArray[np.float32]:
 
 
 def _shadow(
-    mask: NDArray[np.float32], face: NDArray[np.float32], photograph: Photograph, scale: float
-) -> NDArray[np.float32]:
+    mask: NDArray[np.floating], face: NDArray[np.floating], photograph: Photograph, scale: float
+) -> NDArray[np.floating]:
     """How much darker the skin around the mask is: close to it, and away from the light."""
     light = photograph.light
     away = -2.5 * light.direction[:2] / (light.ambient + np.linalg.norm(light.direction))
     move = np.array([[1, 0, away[0]], [0, 1, away[1]]], np.float32)
     near = cv2.warpAffine(mask, move, mask.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
     near = cv2.GaussianBlur(near, (0, 0), max(2.2 * scale, photograph.blur))
-    shadow = 0.38 * near * face * photograph.shown * (1 - mask)
+    shadow = 0.38 * near * face * (1 - mask)
     return np.where(shadow < 0.01, 0, shadow).astype(np.float32)

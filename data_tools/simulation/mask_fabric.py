@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data_tools.simulation.draws import Draws
 from data_tools.simulation.mask_shape import Kind
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 HEIGHT: Final = 80
 WIDTH: Final = 144
@@ -99,8 +99,8 @@ def weave(kind: Kind, draws: Draws) -> Fabric:
         name = f"{pattern} of {name} and {other_name}"
     if kind in ("cloth", "patterned"):
         relief, crease = _sewn(relief, crease, draws)
-        strap = draws.choice({0: 0.5, 1: 0.25, 2: 0.25})
-        strap = (colour, _linear((236, 236, 234)), _linear((40, 40, 42)))[strap]
+        dye = draws.choice({"same": 0.5, "white": 0.25, "black": 0.25})
+        strap = {"same": colour, "white": strap, "black": _linear((40, 40, 42))}[dye]
     elif kind == "black" or name == "black":
         strap = colour
     speckle = 1 + {"n95": 0.015, "surgical": 0.006}.get(kind, 0.01) * draws.normal(HEIGHT, WIDTH)

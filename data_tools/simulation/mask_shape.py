@@ -175,8 +175,7 @@ def _straps(
             ends = ((high + inner, 86.0, 5.0, -sag), (low - inner, 88.0, 44.0, sag + 3))
         for start, azimuth, end, bend in ends:
             t = np.linspace(0, 1, 12)
-            path = np.column_stack(
-                [inset + (sign * azimuth - inset) * t, start + (end - start) * t + bend * 4 * t * (1 - t)]
-            )
+            height = start + (end - start) * t + bend * 4 * t * (1 - t)
+            path = np.column_stack([inset + (sign * azimuth - inset) * t, height])
             straps.append(Strap(path, width))
     return tuple(straps)

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from data_tools.simulation import head
 from data_tools.simulation.draws import Draws
 from data_tools.simulation.pose import Pose
-from data_tools.simulation.raster import normals
+from data_tools.simulation.raster import FINE, shrink
 
 Floats = NDArray[np.float64]
-Image = NDArray[np.float32]
+Image = NDArray[np.floating]
 
 LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -60,6 +60,7 @@ class Photograph:
 
     Attributes:
         light: on the face.
+        skin: what the skin sends back of it, linear luma by unit light.
         saturation: 0 for a grey photo, 1 for one with usual colours.
         blur: standard deviation of its point spread in pixels.
         noise: standard deviation of its grain in grey levels.
@@ -67,6 +68,7 @@ class Photograph:
     """
 
     light: Light
+    skin: float
     saturation: float
     blur: float
     noise: float
@@ -88,12 +90,15 @@ def to_levels(linear: Image) -> Image:
 def study(crop: NDArray[np.uint8], pose: Pose) -> Photograph:
     """Estimate how ``crop`` (112, 112, 3), which shows a face in this pose, was taken."""
     shown = _shown(crop)
-    chroma = crop.max(axis=2).astype(np.float32) - crop.min(axis=2)
+    red, green, blue = cv2.split(crop)  # numpy's maximum over three channels is slow
+    chroma = cv2.max(cv2.max(red, green), blue) - cv2.min(cv2.min(red, green), blue)
     inside = shown > 0
     saturation = float(np.clip(chroma[inside].mean() / 24, 0, 1)) if inside.any() else 0.0
     grey = crop.astype(np.float32) @ LUMA
+    light, skin = _light(crop, pose, shown, saturation)
     return Photograph(
-        light=_light(crop, pose, shown, saturation),
+        light=light,
+        skin=skin,
         saturation=saturation,
         blur=_blur(grey, shown),
         noise=_noise(grey, shown),
@@ -101,12 +106,26 @@ def study(crop: NDArray[np.uint8], pose: Pose) -> Photograph:
     )
 
 
+def tinted(reflectance: Image, photograph: Photograph) -> Image:
+    """A reflectance (..., 3) as this camera and the light's colour show it; grey if grey."""
+    luma = (reflectance @ LUMA)[..., None]
+    coloured = luma + photograph.saturation * (reflectance - luma)
+    return np.asarray(coloured * photograph.light.colour.astype(np.float32))
+
+
+def as_photographed(fine: Image, photograph: Photograph) -> Image:
+    """What was drawn in a fine crop (224, 224, n), as unsharp as the photo: (112, 112, n)."""
+    # Averaging down and OpenCV's smooth edges are a blur already.
+    blur = max(np.sqrt(max(photograph.blur**2 - 0.3**2, 0)), 0.3)
+    return shrink(np.asarray(cv2.GaussianBlur(fine, (0, 0), blur * FINE)))
+
+
 def grain(photograph: Photograph, draws: Draws, size: int) -> Image:
     """Noise like the photo's, (size, size, 3) in grey levels; the same in all channels if grey."""
-    luma = draws.normal(size, size)
+    luma: Image = draws.normal(size, size)
     spread = min(0.7 * photograph.blur, 1.0)
     if spread > 0.35:  # the grain of an enlarged or filtered photo is coarse
-        luma = cv2.GaussianBlur(luma, (0, 0), spread)
+        luma = np.asarray(cv2.GaussianBlur(luma, (0, 0), spread))
         luma /= max(float(luma.std()), 1e-6)
     noise = np.repeat(photograph.noise * luma[:, :, None], 3, axis=2)
     if photograph.saturation > 0.2:
@@ -117,7 +136,8 @@ def grain(photograph: Photograph, draws: Draws, size: int) -> Image:
 
 def _shown(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     """0 in the black parts at the border of the crop, where the photo had ended; soft edges."""
-    black = (crop.max(axis=2) == 0).astype(np.uint8)
+    red, green, blue = cv2.split(crop)
+    black = ((red | green | blue) == 0).astype(np.uint8)
     if black.sum() < 30:
         return np.ones(black.shape, np.float32)
     _, labels = cv2.connectedComponents(black, connectivity=4)
@@ -168,13 +188,14 @@ def _skin_points(pose: Pose) -> tuple[Floats, Floats]:
 
 def _light(
     crop: NDArray[np.uint8], pose: Pose, shown: NDArray[np.float32], saturation: float
-) -> Light:
+) -> tuple[Light, float]:
+    """The light on the face, and how bright its skin is in unit light."""
     places, outward = _skin_points(pose)
     column, row = np.round(places).astype(int).T
     seen = (np.minimum(row, column) >= 1) & (np.maximum(row, column) <= len(crop) - 2)
     seen[seen] = shown[row[seen], column[seen]] > 0
     if seen.sum() < 12:
-        return Light(1.0, np.array([0.0, -0.25, 0.3]), np.ones(3))
+        return Light(1.0, np.array([0.0, -0.25, 0.3]), np.ones(3)), SKIN
     linear = cv2.GaussianBlur(to_linear(crop), (0, 0), 1.5)[row[seen], column[seen]]
     luma = (linear @ LUMA).astype(float)
     usual = max(float(np.median(luma)), 1e-3)
@@ -186,7 +207,9 @@ def _light(
     weight = np.ones(len(luma))
     for _ in range(4):  # hair, glasses, shine and beards are outliers
         scaled = design * (weight / 0.2**2)[:, None]
-        fit = np.linalg.solve(scaled.T @ design + precision, scaled.T @ relative + precision @ prior)
+        fit = np.linalg.solve(
+            scaled.T @ design + precision, scaled.T @ relative + precision @ prior
+        )
         wrong = np.abs(relative - design @ fit)
         weight = np.minimum(1, 0.15 / np.maximum(wrong, 1e-9))
     gain = (usual / SKIN) ** _SHARE_OF_LIGHT
@@ -196,7 +219,7 @@ def _light(
         cast = skin / max(skin @ LUMA, 1e-6) / _SKIN_COLOUR
         colour = np.clip(cast, 0.5, 1.6) ** (0.3 * saturation)
         colour /= colour @ LUMA
-    return Light(gain * fit[0], gain * fit[1:], colour)
+    return Light(gain * fit[0], gain * fit[1:], colour), usual / gain
 
 
 def _blur(grey: Image, shown: NDArray[np.float32]) -> float:

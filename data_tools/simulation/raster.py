@@ -59,7 +59,7 @@ def rasterise(sheet: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return maps[0], maps[1]
 
 
-def ribbon(path: Floats, width: float) -> NDArray[np.int32]:
+def band(path: Floats, width: float) -> NDArray[np.int32]:
     """The outline of a band along ``path``, for OpenCV to fill in a fine crop (`SHIFT`).
 
     Args:
@@ -72,7 +72,12 @@ def ribbon(path: Floats, width: float) -> NDArray[np.int32]:
     along = np.gradient(path, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)
     side = along[:, ::-1] * (-width / 2, width / 2)
-    return _fixed(_fine(np.concatenate([path + side, (path - side)[::-1]])))
+    return outline(np.concatenate([path + side, (path - side)[::-1]]))
+
+
+def outline(places: Floats) -> NDArray[np.int32]:
+    """A polygon (n, 2) in pixels of the crop, for OpenCV to fill in a fine crop (`SHIFT`)."""
+    return _fixed(_fine(places))
 
 
 def _fine(places: Floats) -> Floats:
@@ -91,14 +96,20 @@ def normals(sheet: Floats) -> tuple[Floats, Floats, Floats]:
     """
     down, across = np.gradient(sheet, axis=0), np.gradient(sheet, axis=1)
     outward = np.cross(across, down)
-    return _unit(outward), _unit(across), _unit(down)
+    return unit(outward), unit(across), unit(down)
 
 
-def shrink(fine: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A fine crop averaged down to a crop."""
-    size = (CROP_SIZE, CROP_SIZE)
+def shrink(fine: NDArray[np.floating]) -> NDArray[np.floating]:
+    """A fine crop, or some rows of it, averaged down."""
+    size = (fine.shape[1] // FINE, fine.shape[0] // FINE)
     return np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA))
 
 
-def _unit(vectors: Floats) -> Floats:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Vectors (..., n) made one long."""
+    return np.asarray(vectors / np.maximum(_lengths(vectors), 1e-9))
+
+
+def _lengths(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    # numpy's norm over a short last axis takes several times as long.
+    return np.sqrt(np.einsum("...i,...i", vectors, vectors))[..., None]
