@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from data_tools.simulation.draws import Draws
 from data_tools.simulation.glasses import draw_glasses
 from data_tools.simulation.mask_drawing import draw_mask
+from data_tools.simulation.photograph import shown_part
 from data_tools.simulation.pose import Pose
 
 # albumentations asks the network for its newest version when imported, unless told not to.
@@ -76,8 +77,8 @@ def sketch(crop: Crop, draws: Draws) -> Crop:
     (Lines: Winnemoeller et al., XDoG, Computers & Graphics 2012.)
     """
     height, width = crop.shape[:2]
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    fine = cv2.resize(grey, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
+    grey = np.where(shown_part(crop) > 0, cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), 255)
+    fine = cv2.resize(grey.astype(np.uint8), (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
     fine = cv2.createCLAHE(2.0, (4, 4)).apply(fine).astype(np.float32)
     blurred = cv2.GaussianBlur(fine, (0, 0), draws.uniform(5, 9))
     dodged = np.minimum(fine / np.maximum(blurred, 1), 1.0) ** draws.uniform(1.0, 1.6)

@@ -31,7 +31,7 @@ from data_tools.simulation.photograph import (
     to_levels,
 )
 from data_tools.simulation.pose import Pose
-from data_tools.simulation.raster import FINE, SHIFT, band, normals, rasterise, unit
+from data_tools.simulation.raster import FINE, SHIFT, band, normals, rasterise, thrice, unit
 from mfr.geometry import CROP_SIZE
 
 KINDS: Final[dict[Kind, float]] = {
@@ -112,32 +112,34 @@ def draw_mask(crop: NDArray[np.uint8], pose: Pose, draws: Draws) -> MaskedFace:
     light, straps = _straps(crop, shape.straps, fabric, pose, photograph)
 
     # Above the first row with anything in it nothing is to be done.
-    drawn = np.flatnonzero((row >= COLLAR).any(axis=1) | straps.any(axis=1))
-    first = max(int(drawn[0]) // FINE - _MARGIN, 0) if len(drawn) else 0
+    filled = np.flatnonzero((row >= COLLAR).any(axis=1) | straps.any(axis=1))
+    first = max(int(filled[0]) // FINE - _MARGIN, 0) if len(filled) else 0
     rows = slice(first * FINE, None)
     row, column = row[rows] - COLLAR, column[rows]
     worn = (row >= 0).astype(np.float32)
     u, v = column * ((WIDTH - 1) / (COLUMNS - 1)), row * ((HEIGHT - 1) / (ROWS - 1))
     colours = cv2.remap(texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    strap = light[rows][:, :, None] * (_WHITE * tinted(fabric.strap, photograph))
-    # Blurred together with its coverage, colour does not darken towards the edge.
     beside = (1 - worn) * straps[rows] / np.float32(255)
-    layers = [worn[:, :, None] * colours + beside[:, :, None] * strap, worn + beside, worn]
+    banded = beside * light[rows]
+    dye = _WHITE * tinted(fabric.strap, photograph)
+    # Blurred together with its coverage, colour does not darken towards the edge.
+    layers = [c * worn + banded * d for c, d in zip(cv2.split(colours), dye, strict=True)]
     soft = np.zeros((CROP_SIZE, CROP_SIZE, 5), np.float32)
-    soft[first:] = as_photographed(np.dstack(layers), photograph)
-    shown = photograph.shown
-    share, mask = soft[:, :, 3] * shown, soft[:, :, 4] * shown
+    fine = np.asarray(cv2.merge([*layers, worn + beside, worn]), np.float32)
+    soft[first:] = as_photographed(fine, photograph)
+    *painted, covered, covered_by_mask = cv2.split(soft)
+    linear = cv2.merge(painted) / thrice(np.maximum(covered, 1e-4))
+    share, mask = covered * photograph.shown, covered_by_mask * photograph.shown
     share = np.where(share < 0.01, 0, share)
-    face = _face_area(pose) * shown
+    face = _face_area(pose) * photograph.shown
     shadow = _shadow(share, face, photograph, pose.scale)
-    levels = crop * (1 - shadow)[:, :, None]
-    painted = to_levels(soft[:, :, :3] / np.maximum(soft[:, :, 3:4], 1e-4))
-    painted += grain(photograph, draws, CROP_SIZE)
-    levels += share[:, :, None] * (painted - levels)
+    levels = crop * thrice(1 - shadow)
+    drawn = to_levels(linear) + grain(photograph, draws, CROP_SIZE)
+    levels += thrice(share) * (drawn - levels)
     touched = (share > 0) | (shadow > 0)
     coverage = float((mask * face).sum() / max(face.sum(), 1.0))
     return MaskedFace(
-        crop=np.where(touched[:, :, None], np.round(levels).clip(0, 255), crop).astype(np.uint8),
+        crop=np.rint(levels).clip(0, 255).astype(np.uint8),
         mask=mask,
         touched=touched,
         face=face,
@@ -153,14 +155,14 @@ def _lit(fabric: Fabric, sheet: NDArray[np.float64], photograph: Photograph) -> 
     slope = _RELIEF / (8 * TEXEL)
     right = slope * cv2.Sobel(fabric.relief, cv2.CV_32F, 1, 0)
     below = slope * cv2.Sobel(fabric.relief, cv2.CV_32F, 0, 1)
-    outward = outward - right[:, :, None] * across - below[:, :, None] * down
+    outward = outward - thrice(right) * across - thrice(below) * down
     outward = unit(outward)
     light = photograph.light.on(outward) * (1 - np.minimum(fabric.crease, 0.8))
     facing = np.maximum(outward[:, :, 2], 0)
     light *= 0.7 + 0.3 * facing  # less of the room's light reaches the sides and below the chin
     sheen = _SHEEN * light * (1 - facing) ** 2
-    colours = tinted(fabric.reflectance, photograph) * (_WHITE * light[:, :, None])
-    return np.asarray(colours + sheen[:, :, None])
+    colours = tinted(fabric.reflectance, photograph) * thrice(_WHITE * light)
+    return np.asarray(colours + thrice(sheen))
 
 
 def _straps(

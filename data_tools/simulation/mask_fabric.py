@@ -104,7 +104,8 @@ def weave(kind: Kind, draws: Draws) -> Fabric:
     elif kind == "black" or name == "black":
         strap = colour
     speckle = 1 + {"n95": 0.015, "surgical": 0.006}.get(kind, 0.01) * draws.normal(HEIGHT, WIDTH)
-    return Fabric(name, reflectance * speckle[:, :, None], relief, crease, strap)
+    dyed = (reflectance * speckle[:, :, None]).astype(np.float32)
+    return Fabric(name, dyed, relief.astype(np.float32), crease.astype(np.float32), strap)
 
 
 def _pick(family: str, draws: Draws) -> tuple[str, Floats]:

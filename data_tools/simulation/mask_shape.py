@@ -23,8 +23,8 @@ PLACEMENTS: Final[dict[Placement, float]] = {"proper": 0.86, "nose out": 0.09, "
 The order of size that street counts report where masks are common; no one source is reproduced.
 """
 
-COLUMNS: Final = 33
-ROWS: Final = 15
+COLUMNS: Final = 27
+ROWS: Final = 13
 COLLAR: Final = 3
 """Rows of skin above the mask's upper edge: the bridge of the nose may hide the far cheek."""
 

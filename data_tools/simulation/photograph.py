@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from data_tools.simulation import head
 from data_tools.simulation.draws import Draws
 from data_tools.simulation.pose import Pose
-from data_tools.simulation.raster import FINE, shrink
+from data_tools.simulation.raster import FINE, shrink, thrice, unit
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.floating]
@@ -89,7 +89,7 @@ def to_levels(linear: Image) -> Image:
 
 def study(crop: NDArray[np.uint8], pose: Pose) -> Photograph:
     """Estimate how ``crop`` (112, 112, 3), which shows a face in this pose, was taken."""
-    shown = _shown(crop)
+    shown = shown_part(crop)
     red, green, blue = cv2.split(crop)  # numpy's maximum over three channels is slow
     chroma = cv2.max(cv2.max(red, green), blue) - cv2.min(cv2.min(red, green), blue)
     inside = shown > 0
@@ -108,9 +108,11 @@ def study(crop: NDArray[np.uint8], pose: Pose) -> Photograph:
 
 def tinted(reflectance: Image, photograph: Photograph) -> Image:
     """A reflectance (..., 3) as this camera and the light's colour show it; grey if grey."""
-    luma = (reflectance @ LUMA)[..., None]
-    coloured = luma + photograph.saturation * (reflectance - luma)
-    return np.asarray(coloured * photograph.light.colour.astype(np.float32))
+    paled = (1 - photograph.saturation) * np.tile(LUMA, (3, 1))
+    matrix = photograph.light.colour[:, None] * (photograph.saturation * np.eye(3) + paled)
+    flat = np.ascontiguousarray(reflectance, np.float32).reshape(-1, 1, 3)
+    changed: Image = np.asarray(cv2.transform(flat, matrix.astype(np.float32)), np.float32)
+    return changed.reshape(reflectance.shape)
 
 
 def as_photographed(fine: Image, photograph: Photograph) -> Image:
@@ -127,17 +129,16 @@ def grain(photograph: Photograph, draws: Draws, size: int) -> Image:
     if spread > 0.35:  # the grain of an enlarged or filtered photo is coarse
         luma = np.asarray(cv2.GaussianBlur(luma, (0, 0), spread))
         luma /= max(float(luma.std()), 1e-6)
-    noise = np.repeat(photograph.noise * luma[:, :, None], 3, axis=2)
+    noise = thrice(photograph.noise * luma)
     if photograph.saturation > 0.2:
         coarse = cv2.resize(draws.normal(size // 2, size // 2, 3), (size, size))
         noise += 0.4 * photograph.noise * coarse
     return noise
 
 
-def _shown(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+def shown_part(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     """0 in the black parts at the border of the crop, where the photo had ended; soft edges."""
-    red, green, blue = cv2.split(crop)
-    black = ((red | green | blue) == 0).astype(np.uint8)
+    black = (cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) == 0).astype(np.uint8)
     if black.sum() < 30:
         return np.ones(black.shape, np.float32)
     _, labels = cv2.connectedComponents(black, connectivity=4)
@@ -172,18 +173,18 @@ _IS_SKIN: Final = (
 )
 
 
-def _skin_points(pose: Pose) -> tuple[Floats, Floats]:
+def _skin_points(pose: Pose) -> tuple[Floats, NDArray[np.floating]]:
     """Points of likely skin that face the viewer: x, y in the crop and unit normals."""
     y, azimuth = _SAMPLES_Y[_IS_SKIN], _SAMPLES_AZIMUTH[_IS_SKIN]
-    sheet = np.empty((3, 3, len(y), 3))
-    for i, dy in enumerate((-4.0, 0.0, 4.0)):
-        for j, da in enumerate((-4.0, 0.0, 4.0)):
-            radius = head.face_radius(azimuth + da, y + dy)
-            sheet[i, j] = pose.to_camera(head.points_at(azimuth + da, y + dy, radius))
-    outward = np.cross(sheet[1, 2] - sheet[1, 0], sheet[2, 1] - sheet[0, 1])
-    outward /= np.linalg.norm(outward, axis=1, keepdims=True)
+    # Each with its neighbours to the left, right, top and bottom.
+    around = azimuth + np.array([0.0, -4, 4, 0, 0])[:, None]
+    heights = y + np.array([0.0, 0, 0, -4, 4])[:, None]
+    here, left, right, top, bottom = pose.to_camera(
+        head.points_at(around, heights, head.face_radius(around, heights))
+    )
+    outward = unit(np.cross(right - left, bottom - top))
     facing = outward[:, 2] > 0.25
-    return sheet[1, 1, facing, :2], outward[facing]
+    return here[facing, :2], outward[facing]
 
 
 def _light(
@@ -196,7 +197,7 @@ def _light(
     seen[seen] = shown[row[seen], column[seen]] > 0
     if seen.sum() < 12:
         return Light(1.0, np.array([0.0, -0.25, 0.3]), np.ones(3)), SKIN
-    linear = cv2.GaussianBlur(to_linear(crop), (0, 0), 1.5)[row[seen], column[seen]]
+    linear = to_linear(cv2.blur(crop, (5, 5))[row[seen], column[seen]])
     luma = (linear @ LUMA).astype(float)
     usual = max(float(np.median(luma)), 1e-3)
     design = np.column_stack([np.ones(len(luma)), outward[seen]])
@@ -219,7 +220,7 @@ def _light(
         cast = skin / max(skin @ LUMA, 1e-6) / _SKIN_COLOUR
         colour = np.clip(cast, 0.5, 1.6) ** (0.3 * saturation)
         colour /= colour @ LUMA
-    return Light(gain * fit[0], gain * fit[1:], colour), usual / gain
+    return Light(float(gain * fit[0]), gain * fit[1:], colour), usual / gain
 
 
 def _blur(grey: Image, shown: NDArray[np.float32]) -> float:
