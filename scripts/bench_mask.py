@@ -26,6 +26,7 @@ from data_tools.simulation.dataset import pose_in_crop
 from data_tools.simulation.draws import Draws
 from data_tools.simulation.mask_drawing import draw_mask
 from data_tools.simulation.pose import Pose
+from mfr.allocator import keep_freed_memory
 from mfr.data.manifest import Manifest
 from mfr.errors import FaceError
 from mfr.images import read_image
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     cv2.setNumThreads(0)
+    keep_freed_memory()  # as mfr's own processes do
     some = faces(options.data, options.domain, options.images)
     crops = [read_image(path) for _, path, _ in some]
     indices = range(len(some))

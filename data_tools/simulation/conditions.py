@@ -122,7 +122,7 @@ CONDITIONS: Final[dict[str, OnFaces | OnCrops]] = {
 """By the names the command line knows."""
 
 
-def _grey(levels: NDArray[np.floating]) -> Crop:
+def _grey(levels: np.ndarray) -> Crop:
     return np.repeat(np.round(levels).clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
@@ -161,4 +161,8 @@ def _pipeline(condition: str) -> Any:
 def _albumented(condition: str, crop: Crop, draws: Draws) -> Crop:
     pipeline = _pipeline(condition)
     pipeline.set_random_seed(int(draws.uniform(0, 2**32)))
-    return np.ascontiguousarray(pipeline(image=crop)["image"])
+    changed = np.ascontiguousarray(pipeline(image=crop)["image"])
+    red, green, blue = cv2.split(crop)
+    if np.array_equal(red, green) and np.array_equal(red, blue):
+        return _grey(cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY))  # colour noise is not for it
+    return changed

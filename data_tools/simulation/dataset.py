@@ -36,6 +36,7 @@ from data_tools.simulation.conditions import CONDITIONS, MASK, OnFaces
 from data_tools.simulation.draws import Draws
 from data_tools.simulation.pose import Pose, fit_pose
 from mfr import atomic, locking
+from mfr.allocator import keep_freed_memory
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, FaceError, ImageError
 from mfr.faces.align import similarity_transform
@@ -245,6 +246,7 @@ def _start_worker() -> None:
     """A worker uses one thread, leaves Ctrl-C to its parent, and does not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
+    keep_freed_memory()
     parent = multiprocessing.parent_process()
 
     def follow() -> None:

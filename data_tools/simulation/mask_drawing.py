@@ -50,7 +50,7 @@ _MARGIN: Final = 8
 _WHITE: Final = 0.86
 """Linear brightness of a white sheet that faces the light in a well-exposed photo."""
 
-_RELIEF: Final = 2.0
+_RELIEF: Final = 1.5
 """Folds are deepened by this: light to first order models them more softly than real light."""
 
 

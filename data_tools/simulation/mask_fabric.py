@@ -54,7 +54,6 @@ _WEIGHTS: Final[dict[str, float]] = {
     "light blue": 5,
     "white": 2.5,
     "blue": 1.5,
-    "black": 1.5,
 }
 """Of colours that are worn more than others (1)."""
 
@@ -163,7 +162,7 @@ def _pleated(relief: Floats, crease: Floats, draws: Draws) -> tuple[Floats, Floa
         line = line + 0.012 * np.sin(_U * draws.uniform(1, 3) + draws.uniform(0, 6.3))
         below = _V - line
         relief += np.where(below < 0, 1.1 * np.exp(np.minimum(below, 0) / 0.05), 0)
-        crease += 0.32 * np.where(below >= 0, np.exp(-np.maximum(below, 0) / 0.022), 0)
+        crease += 0.26 * np.where(below >= 0, np.exp(-np.maximum(below, 0) / 0.022), 0)
     relief += 0.5 * _bump(_V - 0.045, 0.022) * (np.abs(_U) < 0.42)
     crease += 0.14 * _bump(_V - 0.09, 0.012) + 0.12 * _bump(_V - 0.93, 0.012)
     crease += 0.14 * _bump(np.abs(_U) - 0.93, 0.012)

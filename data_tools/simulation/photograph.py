@@ -29,6 +29,9 @@ SKIN: Final = 0.30
 _SKIN_COLOUR: Final = np.array([1.35, 0.88, 0.66])
 """Linear red, green, blue of average skin in white light, over their luma."""
 
+_SOBEL: Final = 0.5
+"""Variance, in pixels squared, of the blur that taking slopes with Sobel's operator adds."""
+
 _SHARE_OF_LIGHT: Final = 0.55
 """How much of a face's deviation from `SKIN` (in logarithms) is put down to light, the rest to the
 skin's own tone: one picture of one face cannot tell them apart."""
@@ -238,9 +241,10 @@ def _blur(grey: Image, shown: NDArray[np.float32]) -> float:
     if len(slope) < 100:
         return 0.6
     steep = ratio[slope >= np.partition(slope, int(0.94 * len(slope)))[int(0.94 * len(slope))]]
-    # Few edges of a face are steps; the sharpest quarter comes nearest.
-    sharp = max(float(np.percentile(steep, 75)), 1.05)
-    return float(np.clip(1 / np.sqrt(sharp**2 - 1), 0.4, 2.5))
+    # Few edges of a face are steps; the sharper ones come nearest.
+    sharp = max(float(np.percentile(steep, 60)), 1.05)
+    variance = 1 / (sharp**2 - 1) - _SOBEL
+    return float(np.sqrt(np.clip(variance, 0.4**2, 2.5**2)))
 
 
 def _noise(grey: Image, shown: NDArray[np.float32]) -> float:

@@ -49,7 +49,8 @@ def test_the_whole_tour_in_words(tmp_path, make_photos, fake_detector):
 
 
 @pytest.mark.parametrize(
-    "command", ["import", "import folder", "import lfw", "align", "split", "inspect"]
+    "command",
+    ["import", "import folder", "import lfw", "align", "mask", "simulate", "split", "inspect"],
 )
 def test_every_command_explains_itself(command):
     result = runner.invoke(app, [*command.split(), "--help"])
