@@ -36,6 +36,8 @@ from data_tools.importing.packs.webdataset import WebDatasetShards
 from data_tools.importing.rfw import import_rfw
 from data_tools.importing.table import import_table
 from data_tools.inspecting import draw_contact_sheet, inspect_dataset
+from data_tools.simulation.conditions import CONDITIONS
+from data_tools.simulation.dataset import SimulationResult, simulate_domain
 from data_tools.splitting import split_dataset
 from data_tools.synth.dataset import SynthResult, synthesise
 from data_tools.synth.domains import DOMAINS
@@ -96,6 +98,16 @@ class FaceOption(str, enum.Enum):
 
     largest = "largest"
     central = "central"
+
+
+Condition = enum.Enum("Condition", {name: name for name in CONDITIONS}, type=str)  # type: ignore[misc]
+
+Source = Annotated[str, typer.Option("--from", metavar="DOMAIN", help="Domain whose crops to use.")]
+Name = Annotated[str, typer.Option("--as", metavar="DOMAIN", help="Name of the new domain.")]
+Seed = Annotated[int, typer.Option(help="Another seed, other drawings.")]
+Processes = Annotated[
+    int | None, typer.Option(help="Processes that draw. Default: one a processor.")
+]
 
 
 @import_app.command("folder")
@@ -356,6 +368,42 @@ def align_command(
         _print_json(result)
     else:
         _print_alignment(result)
+
+
+@app.command("mask")
+def mask_command(
+    dataset: Dataset,
+    source: Source,
+    name: Name,
+    seed: Seed = 0,
+    processes: Processes = None,
+    as_json: Json = False,
+) -> None:
+    """Draw masks on the faces of a domain: a new domain of the same people.
+
+    Surgical masks, respirators, cloth, patterned and black ones, placed on a head posed by each
+    face's landmarks and lit as the face is. Faces without landmarks or turned too far are left
+    out. What was drawn is in DATASET/simulated/NAME.parquet. Can be stopped and started again.
+    """
+    _simulate(dataset, source, name, "mask", seed, processes, as_json)
+
+
+@app.command("simulate")
+def simulate_command(
+    dataset: Dataset,
+    source: Source,
+    name: Name,
+    condition: Annotated[Condition, typer.Option(help="What the new domain shows.")],
+    seed: Seed = 0,
+    processes: Processes = None,
+    as_json: Json = False,
+) -> None:
+    """Make a new domain of the same people from a domain's crops, under another condition.
+
+    These are approximations: nir and sketch are made from the colours of the photo, and glasses
+    do not refract. Can be stopped and started again.
+    """
+    _simulate(dataset, source, name, condition.value, seed, processes, as_json)
 
 
 @app.command("split")
@@ -620,6 +668,45 @@ def _print_alignment(result: AlignResult) -> None:
             _say(f"  {path}: {problem}")
         if len(result.problems) > _SHOWN_PROBLEMS:
             _say(f"  ... and {len(result.problems) - _SHOWN_PROBLEMS} more")
+
+
+def _simulate(
+    dataset: Path,
+    source: str,
+    name: str,
+    condition: str,
+    seed: int,
+    processes: int | None,
+    as_json: bool,
+) -> None:
+    with _progress("drawing") as report:
+        result = simulate_domain(
+            dataset,
+            source=source,
+            name=name,
+            condition=condition,
+            seed=seed,
+            processes=processes,
+            on_progress=report,
+        )
+    if as_json:
+        _print_json(result)
+    else:
+        _print_simulation(result)
+
+
+def _print_simulation(result: SimulationResult) -> None:
+    _say(f"{result.domain}: {result.images} crops, {result.drawn} of them drawn now.")
+    for what, counts in (
+        ("Skipped", result.skipped),
+        ("Kinds", result.kinds),
+        ("Worn", result.placements),
+    ):
+        if counts:
+            _say(f"{what}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+    if result.coverage is not None:
+        mean, low, middle, high = (f"{100 * share:.0f}%" for share in result.coverage.values())
+        _say(f"Of the face covered: {mean} on average, median {middle}, 5 to 95%: {low} to {high}.")
 
 
 def _print_json(result: Any) -> None:

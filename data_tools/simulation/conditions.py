@@ -1,0 +1,168 @@
+"""What a domain can be made into: each condition changes one crop, from draws of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data_tools.simulation.draws import Draws
+from data_tools.simulation.glasses import draw_glasses
+from data_tools.simulation.mask_drawing import draw_mask
+from data_tools.simulation.photograph import shown_part
+from data_tools.simulation.pose import Pose
+
+# albumentations asks the network for its newest version when imported, unless told not to.
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+Crop = NDArray[np.uint8]
+Drawn = tuple[Crop, Mapping[str, Any]]
+"""The changed crop, and what to record: kind, colour, placement, coverage, where they apply."""
+
+
+@dataclass(frozen=True)
+class OnFaces:
+    """A condition drawn onto a face whose pose is known: (crop, pose, draws) -> drawn."""
+
+    draw: Callable[[Crop, Pose, Draws], Drawn]
+
+
+@dataclass(frozen=True)
+class OnCrops:
+    """A condition of the whole picture: (crop, draws) -> crop."""
+
+    change: Callable[[Crop, Draws], Crop]
+
+
+def _mask(crop: Crop, pose: Pose, draws: Draws) -> Drawn:
+    face = draw_mask(crop, pose, draws)
+    return face.crop, asdict(face.record)
+
+
+def near_infrared(crop: Crop, draws: Draws) -> Crop:
+    """As a camera with a near-infrared lamp beside its lens would see the face, roughly.
+
+    Grey; skin bright and its blemishes and lips pale (red counts most), dark eyes and hair kept
+    dark, light falling off from the middle, grain. Approximate: what reflects near-infrared but
+    not red (dyed cloth, dark hair) cannot be known from a colour photo, and in a grey photo
+    nothing of it can.
+    """
+    height, width = crop.shape[:2]
+    linear = np.square(crop.astype(np.float32) / 255)
+    mono = linear @ np.array([0.78, 0.17, 0.05], np.float32)
+    face = mono[height // 4 : -height // 6, width // 4 : -width // 4]
+    usual = max(float(np.median(face)), 0.01)
+    relative = mono / usual
+    # Skin around 1 is compressed and bright; what is much darker is held down.
+    tone = 0.42 * relative**0.6 / (1 + (0.22 / (relative + 0.02)) ** 2)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    centre = width * draws.uniform(0.45, 0.55), height * draws.uniform(0.5, 0.62)
+    distance = np.hypot(x - centre[0], 0.85 * (y - centre[1])) / width
+    tone *= draws.uniform(0.9, 1.25) / (1 + (distance / draws.uniform(0.5, 0.7)) ** 4)
+    levels = 255 * np.sqrt(np.clip(tone, 0, 1))
+    blurred = cv2.GaussianBlur(levels, (0, 0), draws.uniform(0.4, 0.9))
+    return _grey(blurred + draws.uniform(1, 4) * draws.normal(height, width))
+
+
+def sketch(crop: Crop, draws: Draws) -> Crop:
+    """As a pencil drawing: dodged tones and difference-of-Gaussian lines on paper.
+
+    Approximate: it keeps the photo's geometry exactly, which no draughtsman does.
+    (Lines: Winnemoeller et al., XDoG, Computers & Graphics 2012.)
+    """
+    height, width = crop.shape[:2]
+    grey = np.where(shown_part(crop) > 0, cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), 255)
+    fine = cv2.resize(grey.astype(np.uint8), (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
+    fine = cv2.createCLAHE(2.0, (4, 4)).apply(fine).astype(np.float32)
+    blurred = cv2.GaussianBlur(fine, (0, 0), draws.uniform(5, 9))
+    dodged = np.minimum(fine / np.maximum(blurred, 1), 1.0) ** draws.uniform(1.0, 1.6)
+    sigma = draws.uniform(1.0, 1.5)
+    narrow, wide = (cv2.GaussianBlur(fine, (0, 0), k * sigma) for k in (1, 1.6))
+    lines = 1 + np.tanh(np.minimum((narrow - wide) * draws.uniform(0.04, 0.08) + 0.1, 0))
+    tone = 0.72 + 0.28 * np.minimum(blurred / 150, 1)  # faint hatching in the shade
+    strokes = 1 + 0.10 * (1 - tone) * cv2.GaussianBlur(
+        draws.normal(2 * height, 2 * width), (0, 0), sigmaX=0.6, sigmaY=2.5
+    )
+    paper = draws.uniform(238, 252) + 1.5 * draws.normal(2 * height, 2 * width)
+    drawing = paper * dodged * (0.25 + 0.75 * lines) * tone * strokes
+    return _grey(cv2.resize(drawing, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def low_resolution(crop: Crop, draws: Draws) -> Crop:
+    """A small face, enlarged: 15 to 40 pixels instead of 112, with the sensor's noise."""
+    return _albumented("low-resolution", crop, draws)
+
+
+def jpeg(crop: Crop, draws: Draws) -> Crop:
+    """Strong JPEG compression, quality 6 to 30."""
+    return _albumented("jpeg", crop, draws)
+
+
+def webcam(crop: Crop, draws: Draws) -> Crop:
+    """A cheap camera: over- or underexposed, a colour cast, blurred, noisy, compressed."""
+    return _albumented("webcam", crop, draws)
+
+
+MASK: Final = OnFaces(_mask)
+CONDITIONS: Final[dict[str, OnFaces | OnCrops]] = {
+    "glasses": OnFaces(partial(draw_glasses, dark=False)),
+    "sunglasses": OnFaces(partial(draw_glasses, dark=True)),
+    "low-resolution": OnCrops(low_resolution),
+    "nir": OnCrops(near_infrared),
+    "sketch": OnCrops(sketch),
+    "jpeg": OnCrops(jpeg),
+    "webcam": OnCrops(webcam),
+}
+"""By the names the command line knows."""
+
+
+def _grey(levels: np.ndarray) -> Crop:
+    return np.repeat(np.round(levels).clip(0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+@lru_cache(maxsize=8)
+def _pipeline(condition: str) -> Any:
+    import albumentations as A
+
+    steps = {
+        "low-resolution": [
+            A.Downscale(
+                scale_range=(0.13, 0.36),
+                interpolation_pair={"downscale": cv2.INTER_AREA, "upscale": cv2.INTER_CUBIC},
+                p=1,
+            ),
+            A.GaussNoise(std_range=(0.004, 0.015), p=0.7),
+        ],
+        "jpeg": [A.ImageCompression(quality_range=(6, 30), p=1)],
+        "webcam": [
+            A.OneOf(
+                [
+                    A.RandomBrightnessContrast((0.12, 0.32), (-0.1, 0.25), p=0.9),  # overexposed
+                    A.RandomBrightnessContrast((-0.25, -0.1), (-0.2, 0.1), p=0.6),
+                    A.RandomBrightnessContrast((-0.1, 0.1), (-0.3, 0.1), p=0.6),
+                ],
+                p=1,
+            ),
+            A.PlanckianJitter(temperature_limit=(4600, 8500), p=0.6),
+            A.OneOf([A.GaussianBlur(blur_limit=0, sigma_limit=(0.6, 1.4)), A.MotionBlur((3, 5))]),
+            A.ISONoise(color_shift=(0.01, 0.05), intensity=(0.05, 0.18), p=1),
+            A.ImageCompression(quality_range=(25, 65), p=1),
+        ],
+    }[condition]
+    return A.Compose(steps)
+
+
+def _albumented(condition: str, crop: Crop, draws: Draws) -> Crop:
+    pipeline = _pipeline(condition)
+    pipeline.set_random_seed(int(draws.uniform(0, 2**32)))
+    changed = np.ascontiguousarray(pipeline(image=crop)["image"])
+    red, green, blue = cv2.split(crop)
+    if np.array_equal(red, green) and np.array_equal(red, blue):
+        return _grey(cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY))  # colour noise is not for it
+    return changed

@@ -1,0 +1,463 @@
+"""A domain made from another: parallel, resumable after any kill, with a record of every image.
+
+The work is cut into units of some rows. A unit's crops are written first and its records last, as
+one file in ``simulated/NAME.parts/``; a unit with records is done. When all are done, the records
+become ``simulated/NAME.parquet`` and the crops rows of the manifest. What is drawn depends on
+nothing but the seed, the condition and the row, so that drawing again gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from data_tools.locking import changing_manifest
+from data_tools.simulation.conditions import CONDITIONS, MASK, OnFaces
+from data_tools.simulation.draws import Draws
+from data_tools.simulation.pose import Pose, fit_pose
+from mfr import atomic, locking
+from mfr.allocator import keep_freed_memory
+from mfr.data.manifest import Manifest
+from mfr.errors import ConfigError, DataError, FaceError, ImageError
+from mfr.faces.align import similarity_transform
+from mfr.geometry import CROP_SIZE, TEMPLATE
+from mfr.images import read_image
+
+VERSION: Final = 1
+"""Of the drawings: raised when the same seed would give other bytes."""
+
+MAX_YAW: Final = 50.0
+"""Degrees; beyond, the generic head is not sure enough of its outline."""
+
+MAX_RESIDUAL: Final = 4.0
+"""Pixels of the crop by which landmarks may, on average, stand off the posed generic head."""
+
+MIN_PROBABILITY: Final = 0.9
+"""Of the detection: below, what was found may be no face."""
+
+RECORD: Final = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),  # of the source row in the manifest
+        pa.field("crop", pa.string()),  # drawn, relative to the manifest; null if skipped
+        pa.field("skipped", pa.string()),  # why nothing was drawn
+        pa.field("kind", pa.string()),
+        pa.field("colour", pa.string()),
+        pa.field("placement", pa.string()),
+        pa.field("coverage", pa.float32()),  # of the face's visible area, 0-1
+        pa.field("yaw", pa.float32()),  # degrees, positive to the viewer's right
+        pa.field("pitch", pa.float32()),  # degrees, positive downwards
+    ]
+)
+
+_UNIT: Final = 128
+_SETTINGS: Final = "settings.json"
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What stands in the new domain now.
+
+    Attributes:
+        domain: its name.
+        drawn: crops drawn in this run.
+        images: crops in it.
+        skipped: rows of the source without one, by the reason.
+        kinds: crops by what was drawn, where that varies.
+        placements: crops by how a mask is worn.
+        coverage: of the face by masks: mean and 5th, 50th and 95th percentile; none elsewhere.
+    """
+
+    domain: str
+    drawn: int
+    images: int
+    skipped: dict[str, int]
+    kinds: dict[str, int]
+    placements: dict[str, int]
+    coverage: dict[str, float] | None
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """Some rows to do: of the manifest, their crops' places, and where their records go."""
+
+    root: Path
+    name: str
+    condition: str
+    seed: int
+    rows: tuple[dict[str, Any], ...]
+    part: Path
+
+
+def simulate_domain(
+    root: str | Path,
+    *,
+    source: str,
+    name: str,
+    condition: str,
+    seed: int = 0,
+    processes: int | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> SimulationResult:
+    """Make the domain ``name`` from the crops of the domain ``source``.
+
+    Its rows have the source's identities, persons and splits, alignment 'given', and landmarks in
+    pixels of the crop. Called again, it goes on where it was stopped, and adds what is new in the
+    source.
+
+    Args:
+        root: the dataset's directory.
+        source: a domain with crops.
+        name: of the new domain.
+        condition: 'mask' or one of `conditions.CONDITIONS`.
+        seed: 0 to 2^63 - 1; another one, other drawings.
+        processes: that draw; as many as there are processors by default; 1 draws in this one.
+        on_progress: called with the rows done and to do.
+
+    Raises:
+        ConfigError: an argument that cannot be used.
+        DataError: no dataset or source; a name that is taken, or was made in another way; another
+            simulation at work.
+        ImageError: a crop of the source is missing or damaged.
+        WriteError: the disk is full or not writable; what was done is kept.
+    """
+    root = Path(root)
+    _check(root, source, name, condition, seed, processes)
+    settings = {"version": VERSION, "source": source, "condition": condition, "seed": seed}
+    with _alone(root):
+        manifest = Manifest.read(root)
+        wanted = manifest.where(domains=[source], cropped=True).table.to_pylist()
+        if not wanted:
+            raise DataError(f"The domain {source} has no crops: run 'mfr data align' first.")
+        parts = root / "simulated" / f"{name}.parts"
+        recorded = _recorded(root, manifest, name, settings, parts)
+        if not recorded:
+            atomic.write_text(parts / _SETTINGS, json.dumps(settings))
+        todo = [row for row in wanted if row["path"] not in recorded]
+        units = list(_units(root, name, settings, todo, parts))
+        done = 0
+        on_progress(done, len(todo))
+        for count in _work(units, processes or len(os.sched_getaffinity(0))):
+            done += count
+            on_progress(done, len(todo))
+        records = _publish(root, name, settings, parts)
+    return _summary(name, records, drawn_now={row["path"] for row in todo})
+
+
+def pose_in_crop(row: dict[str, Any]) -> Pose:
+    """How the face of a manifest's row stands in its crop.
+
+    Raises:
+        FaceError: it has no landmarks, or ones that no face or only an extreme pose explains; the
+            sentence is the reason by which skipped rows are counted.
+    """
+    landmarks = landmarks_in_crop(row)
+    if landmarks is None:
+        raise FaceError("no landmarks")
+    if row["probability"] is not None and row["probability"] < MIN_PROBABILITY:
+        raise FaceError("doubtful detection")
+    try:
+        pose = fit_pose(landmarks)
+    except FaceError as error:
+        raise FaceError("landmarks fit no face") from error
+    if pose.residual > MAX_RESIDUAL or not 0.5 < pose.length < 1.6:
+        raise FaceError("landmarks fit no face")
+    if abs(pose.yaw) > MAX_YAW:
+        raise FaceError("turned too far")
+    return pose
+
+
+def landmarks_in_crop(row: dict[str, Any]) -> np.ndarray | None:
+    """The landmarks (5, 2) of a manifest's row in pixels of its crop, None where it has none.
+
+    A detected row's are in pixels of the photo: the similarity that made the crop moves them. A
+    given crop is its own photo.
+    """
+    if row["landmarks"] is None:
+        return None
+    landmarks = np.array(row["landmarks"], np.float64).reshape(5, 2)
+    if row["path"] == row["crop"]:
+        return landmarks
+    try:
+        moved = similarity_transform(landmarks, TEMPLATE)
+    except FaceError:
+        return np.full((5, 2), np.nan)
+    return np.asarray(landmarks @ moved[:, :2].T + moved[:, 2])
+
+
+def _units(
+    root: Path, name: str, settings: dict[str, Any], rows: Sequence[dict[str, Any]], parts: Path
+) -> Iterator[_Unit]:
+    first = 1 + max((int(part.stem) for part in parts.glob("*.parquet")), default=-1)
+    for number, start in enumerate(range(0, len(rows), _UNIT), first):
+        part = parts / f"{number:06d}.parquet"
+        chosen = tuple(rows[start : start + _UNIT])
+        yield _Unit(root, name, settings["condition"], settings["seed"], chosen, part)
+
+
+def _work(units: Sequence[_Unit], processes: int) -> Iterator[int]:
+    """Do all units; the rows of each as it is done."""
+    if processes == 1 or len(units) < 2:
+        for unit in units:
+            yield _do(unit)
+        return
+    # Workers are forked from a server that has imported all this once, not from this process,
+    # whose threads would not survive it.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    pool = ProcessPoolExecutor(min(processes, len(units)), context, initializer=_start_worker)
+    waiting: deque[Future[int]] = deque()
+    try:
+        for unit in units:
+            waiting.append(pool.submit(_do, unit))
+            if len(waiting) >= 3 * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            "A process that drew crops was ended from outside, perhaps for want of memory: run "
+            "the same command again, with fewer --processes."
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """A worker uses one thread, leaves Ctrl-C to its parent, and does not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    keep_freed_memory()
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _do(unit: _Unit) -> int:
+    """Draw and write one unit; its records come last."""
+    records = []
+    for row in unit.rows:
+        record = {"path": row["path"]}
+        try:
+            crop, drawn = _drawn(unit, row)
+        except FaceError as error:
+            record["skipped"] = str(error)
+        else:
+            place = _place(unit.name, row["crop"])
+            _write_png(unit.root / place, crop)
+            record |= {"crop": place, **drawn}
+        records.append(record)
+    # One flush for all crops of the unit, as each alone would take longer than drawing it. Only
+    # then do the records say that they are there; until then a torn crop is drawn again.
+    os.sync()
+    with atomic.replacing(unit.part) as temporary:
+        pq.write_table(pa.Table.from_pylist(records, schema=RECORD), temporary)
+    return len(records)
+
+
+def _drawn(unit: _Unit, row: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
+    condition = _condition(unit.condition)
+    draws = Draws(unit.seed, f"{unit.condition} {row['path']}")
+    pose = pose_in_crop(row) if isinstance(condition, OnFaces) else None
+    crop = read_image(unit.root / row["crop"])
+    if crop.shape != (CROP_SIZE, CROP_SIZE, 3):
+        raise ImageError(
+            f"{unit.root / row['crop']} is not {CROP_SIZE} x {CROP_SIZE} pixels: align again."
+        )
+    if not isinstance(condition, OnFaces):
+        return condition.change(crop, draws), {}
+    assert pose is not None
+    changed, record = condition.draw(crop, pose, draws)
+    return changed, {**record, "yaw": pose.yaw, "pitch": pose.pitch}
+
+
+def _condition(name: str) -> Any:
+    return MASK if name == "mask" else CONDITIONS[name]
+
+
+def _place(name: str, crop: str) -> str:
+    """Where the crop made of ``crop`` goes: the same tree under the new domain's name.
+
+    A manifest from elsewhere must not lead out of the dataset.
+    """
+    parts = [part for part in PurePosixPath(crop).parts if part != "/"]
+    if len(parts) > 2 and parts[0] == "crops":
+        parts = parts[2:]
+    parts = [part.replace(".", "%2E") if part in (".", "..") else part for part in parts]
+    if not parts[-1].lower().endswith(".png"):
+        parts[-1] += ".png"
+    return str(PurePosixPath("crops", name, *parts))
+
+
+def _write_png(path: Path, crop: np.ndarray) -> None:
+    data = BytesIO()
+    Image.fromarray(crop).save(data, format="PNG", compress_level=3)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data.getvalue())
+    except OSError as error:
+        raise atomic.write_error(path, error) from error
+
+
+def _recorded(
+    root: Path, manifest: Manifest, name: str, settings: dict[str, Any], parts: Path
+) -> set[str]:
+    """The source's rows that are done, published or in parts.
+
+    Raises:
+        DataError: ``name`` is another domain's, or was made in another way.
+    """
+    final = root / "simulated" / f"{name}.parquet"
+    found = set()
+    if final.exists():
+        table = _read_records(final)
+        _check_settings(name, settings, (table.schema.metadata or {}).get(b"simulation", b"{}"))
+        found = set(table["path"].to_pylist())
+    elif name in manifest.domains:
+        raise DataError(f"{root} has a domain {name} already: choose another --as.")
+    if (parts / _SETTINGS).exists():
+        _check_settings(name, settings, (parts / _SETTINGS).read_bytes())
+    for part in parts.glob("*.parquet"):
+        found |= set(_read_records(part)["path"].to_pylist())
+    return found
+
+
+def _check_settings(name: str, settings: dict[str, Any], made: bytes) -> None:
+    before = json.loads(made)
+    for key, value in settings.items():
+        if before.get(key) != value:
+            raise DataError(
+                f"The domain {name} was begun with {key} {before.get(key)}, not {value}: give the "
+                "same values to go on with it, or choose another --as."
+            )
+
+
+def _read_records(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{path} is damaged: remove it and run the same command again.") from error
+
+
+def _publish(root: Path, name: str, settings: dict[str, Any], parts: Path) -> pa.Table:
+    """The new crops into the manifest and all records into one file; the records."""
+    final = root / "simulated" / f"{name}.parquet"
+    sources = [final] if final.exists() else []
+    new = sorted(parts.glob("*.parquet"))
+    tables = [_read_records(path) for path in (*sources, *new)]
+    records = pa.concat_tables([table.replace_schema_metadata() for table in tables])
+    with changing_manifest(root):
+        manifest = Manifest.read(root)
+        there = set(manifest.column("path"))
+        origin = {row["path"]: row for row in manifest.table.to_pylist()}
+        rows = [
+            _row(name, settings, origin[record["path"]], record["crop"])
+            for record in records.to_pylist()
+            if record["crop"] is not None
+            and record["crop"] not in there
+            and record["path"] in origin
+        ]
+        if rows:
+            manifest.append(rows).write()
+    # The record comes after the rows it speaks of, and the parts go last: killed in between, all
+    # of this can be done again.
+    if new:
+        with atomic.replacing(final) as temporary:
+            table = records.replace_schema_metadata({"simulation": json.dumps(settings)})
+            pq.write_table(table, temporary, compression="zstd")
+    shutil.rmtree(parts, ignore_errors=True)
+    return records
+
+
+def _row(name: str, settings: dict[str, Any], origin: dict[str, Any], crop: str) -> dict[str, Any]:
+    landmarks = landmarks_in_crop(origin)
+    return {
+        **{key: origin[key] for key in ("identity", "person", "split")},
+        "path": crop,
+        "crop": crop,
+        "domain": name,
+        "alignment": "given",
+        "landmarks": None if landmarks is None else landmarks.ravel().tolist(),
+        "source": f"{settings['condition']} on {settings['source']}, seed {settings['seed']}",
+    }
+
+
+def _summary(name: str, records: pa.Table, drawn_now: set[str]) -> SimulationResult:
+    rows = records.to_pylist()
+    drawn = [row for row in rows if row["crop"] is not None]
+    coverage = [row["coverage"] for row in drawn if row["coverage"] is not None]
+
+    def count(column: str, among: list[dict[str, Any]]) -> dict[str, int]:
+        return dict(Counter(row[column] for row in among if row[column] is not None).most_common())
+
+    return SimulationResult(
+        domain=name,
+        drawn=sum(row["path"] in drawn_now for row in drawn),
+        images=len(drawn),
+        skipped=count("skipped", rows),
+        kinds=count("kind", drawn),
+        placements=count("placement", drawn),
+        coverage=_spread(coverage) if coverage else None,
+    )
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    low, middle, high = np.percentile(values, (5, 50, 95)).tolist()
+    return {"mean": float(np.mean(values)), "p5": low, "median": middle, "p95": high}
+
+
+def _check(
+    root: Path, source: str, name: str, condition: str, seed: int, processes: int | None
+) -> None:
+    # A domain's name becomes a folder's name and stands in comma-separated options.
+    if not re.fullmatch(r"\w[\w.\- ]*", name) or name != name.strip():
+        raise ConfigError(
+            f"--as '{name}' cannot name a domain: use letters, digits, '_', '-' and '.', beginning "
+            "with a letter or digit."
+        )
+    if name == source:
+        raise ConfigError(f"--as {name} is the domain it is made from: choose another name.")
+    if condition != "mask" and condition not in CONDITIONS:
+        raise ConfigError(
+            f"There is no condition '{condition}': choose among {', '.join(CONDITIONS)}."
+        )
+    if not 0 <= seed < 2**63:
+        raise ConfigError(f"--seed {seed}: from 0 to 2^63 - 1.")
+    if processes is not None and processes < 1:
+        raise ConfigError(f"--processes {processes}: at least 1.")
+    Manifest.read(root).where(domains=[source])  # before a lock file is made
+
+
+@contextlib.contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    try:
+        with locking.refusing_others(root / ".simulate.lock"):
+            yield
+    except BlockingIOError as error:
+        raise DataError(
+            f"Another simulation is at work on {root}: wait for it to end, or stop it."
+        ) from error

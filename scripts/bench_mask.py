@@ -1,0 +1,115 @@
+"""Processor time of drawing a mask on a crop, by part, and of the whole as 'mfr data mask' does it.
+
+python scripts/bench_mask.py --data DATASET --domain lfw
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from data_tools.simulation.conditions import CONDITIONS, OnCrops, OnFaces
+from data_tools.simulation.dataset import pose_in_crop
+from data_tools.simulation.draws import Draws
+from data_tools.simulation.mask_drawing import draw_mask
+from data_tools.simulation.pose import Pose
+from mfr.allocator import keep_freed_memory
+from mfr.data.manifest import Manifest
+from mfr.errors import FaceError
+from mfr.images import read_image
+
+
+def faces(data: Path, domain: str, limit: int) -> list[tuple[dict[str, Any], Path, Pose]]:
+    """Rows of the domain whose faces can carry a mask, with their crops and poses."""
+    manifest = Manifest.read(data).where(domains=[domain], cropped=True)
+    found = []
+    for row, path in zip(manifest.table.to_pylist(), manifest.crop_paths(), strict=True):
+        try:
+            found.append((row, path, pose_in_crop(row)))
+        except FaceError:
+            continue
+        if len(found) == limit:
+            break
+    return found
+
+
+def png(crop: np.ndarray) -> bytes:
+    """``crop`` as the file that is written."""
+    data = BytesIO()
+    Image.fromarray(crop).save(data, format="PNG", compress_level=3)
+    return data.getvalue()
+
+
+def apply(
+    condition: OnFaces | OnCrops, crops: list[np.ndarray], poses: list[Pose], i: int
+) -> object:
+    """The condition on crop ``i``."""
+    draws = Draws(0, str(i))
+    if isinstance(condition, OnFaces):
+        return condition.draw(crops[i], poses[i], draws)
+    return condition.change(crops[i], draws)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--domain", required=True)
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    cv2.setNumThreads(0)
+    keep_freed_memory()  # as mfr's own processes do
+    some = faces(options.data, options.domain, options.images)
+    crops = [read_image(path) for _, path, _ in some]
+    indices = range(len(some))
+
+    def whole(i: int) -> object:
+        row, path, _ = some[i]
+        pose = pose_in_crop(row)
+        return png(draw_mask(read_image(path), pose, Draws(0, row["path"])).crop)
+
+    parts: dict[str, Callable[[int], object]] = {
+        "mask: read, pose, draw, encode": whole,
+        "mask: read": lambda i: read_image(some[i][1]),
+        "mask: pose": lambda i: pose_in_crop(some[i][0]),
+        "mask: draw": lambda i: draw_mask(crops[i], some[i][2], Draws(0, some[i][0]["path"])),
+        "mask: encode": lambda i: png(crops[i]),
+    }
+    for name, condition in CONDITIONS.items():
+        parts[name] = partial(apply, condition, crops, [pose for _, _, pose in some])
+    for part in parts.values():
+        part(0)
+    spent: dict[str, list[float]] = {name: [] for name in parts}
+    for _ in range(options.rounds):
+        for name, part in parts.items():
+            begin = time.process_time()
+            for i in indices:
+                part(i)
+            spent[name].append((time.process_time() - begin) / len(some))
+    print(f"command: python {' '.join(sys.argv)}")
+    print(
+        f"{len(some)} crops, median of {options.rounds}; one process, {os.cpu_count()} cores, "
+        f"{platform.machine()}, OpenCV {cv2.__version__}, Python {platform.python_version()}\n"
+    )
+    print("| part | processor time a crop, ms | crops a second on two cores |\n|---|---|---|")
+    for name, seconds in spent.items():
+        usual = statistics.median(seconds)
+        print(f"| {name} | {1000 * usual:.2f} | {2 / usual:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_tools.simulation.head import LANDMARKS, face_radius, points_at, taut_radius
+from data_tools.simulation.pose import fit_pose
+from mfr.errors import FaceError
+from mfr.geometry import TEMPLATE
+from tests.data_tools.simulation.made_up_faces import landmarks, posed
+
+
+def test_the_template_is_a_frontal_face():
+    pose = fit_pose(TEMPLATE)
+    assert abs(pose.yaw) < 2 and abs(pose.roll) < 1 and pose.residual < 1
+    assert 35.2 / pose.scale == pytest.approx(64, abs=5)  # the pupils of a head are 64 mm apart
+
+
+@given(
+    yaw=st.floats(-45, 45), pitch=st.floats(-12, 12), roll=st.floats(-30, 30)
+)  # fmt: skip
+def test_a_known_view_is_found_again(yaw, pitch, roll):
+    pose = fit_pose(landmarks(posed(yaw, pitch, roll)))
+    # The priors draw pitch and the length of the nose towards the usual.
+    assert pose.yaw == pytest.approx(yaw, abs=5)
+    assert pose.pitch == pytest.approx(pitch, abs=8)
+    assert pose.roll == pytest.approx(roll, abs=4)
+    assert pose.residual < 1
+
+
+@given(yaw=st.floats(-45, 45), pitch=st.floats(-15, 15), roll=st.floats(-20, 20))
+def test_a_mirrored_face_is_turned_the_other_way(yaw, pitch, roll):
+    places = landmarks(posed(yaw, pitch, roll))
+    mirrored = ((111, 0) + places * (-1, 1))[[1, 0, 2, 4, 3]]
+    pose, other = fit_pose(places), fit_pose(mirrored)
+    assert other.yaw == pytest.approx(-pose.yaw, abs=1e-3)
+    assert other.roll == pytest.approx(-pose.roll, abs=1e-3)
+    assert other.pitch == pytest.approx(pose.pitch, abs=1e-3)
+
+
+def test_yaw_is_positive_where_the_nose_points_to_the_viewers_right():
+    assert landmarks(posed(yaw=30))[2, 0] > landmarks(posed())[2, 0] + 5
+    assert fit_pose(TEMPLATE + np.array([[0, 0], [0, 0], [8, 0], [0, 0], [0, 0]])).yaw > 10
+
+
+def test_landmarks_that_are_none():
+    for places in (np.full((5, 2), np.nan), np.full((5, 2), 7.0)):
+        with pytest.raises(FaceError):
+            fit_pose(places)
+
+
+def test_landmarks_of_no_face_are_far_from_the_head():
+    assert fit_pose(TEMPLATE[[3, 4, 2, 0, 1]]).residual > 4  # upside down, but left stays left
+
+
+def test_the_head_holds_its_own_landmarks_and_a_cloth_lies_over_it():
+    x, y, z = LANDMARKS[2:].T
+    azimuth = np.degrees(np.arctan2(x, z + 60))
+    np.testing.assert_allclose(face_radius(azimuth, y), np.hypot(x, z + 60), atol=3)
+    azimuth, y = np.meshgrid(np.linspace(-80, 80, 41), np.linspace(0, 124, 32))
+    face, taut = face_radius(azimuth, y), taut_radius(azimuth, y)
+    np.testing.assert_allclose(face, face[:, ::-1])
+    assert (taut >= face - 1e-9).all()
+    # Beside the nose a stretched cloth bridges a hollow; on its tip it lies on the skin.
+    places = np.array([16.0, 0.0]), np.array([36.0, 36.0])
+    gap = taut_radius(*places) - face_radius(*places)
+    assert gap[0] > 5 and gap[1] < 2
+    np.testing.assert_allclose(points_at(np.array(90.0), np.array(5.0), 70.0), [70, 5, -60])
