@@ -14,12 +14,12 @@ from mfr.meta.functional import forward_isolated, parameters_of
 from mfr.meta.supervised import Loss, one_by_one, stacked
 from mfr.meta.tasks.batch import TaskBatch
 
-AT_ONCE: Final = 2**23
-"""Values that one pass over all the tasks of a stack may keep for its derivatives: 32 MiB."""
+AT_ONCE: Final = 2**22
+"""Values that one pass over all the tasks of a stack may keep for its derivatives: 16 MiB."""
 
 
 class Batching:
-    """Makes tasks of batches: in stacks as large as memory allows, or one by one.
+    """Makes tasks of batches: in stacks, or one by one.
 
     A small task's time goes into starting its operations, not into arithmetic, and a stack starts
     each but once; a large task's time is arithmetic and memory, where a stack wins nothing and
@@ -27,6 +27,9 @@ class Batching:
     of one pass over its larger side, at a copy of the parameters of its own: activations of
     convolutions in the main, weights in a multi-layer perceptron. Tasks are stacked until that
     number times the tasks reaches ``at_once``; where not even two fit, they are taken one by one.
+    Memory grows with every task of a stack, and time falls ever less: 32 Omniglot tasks of 5 images
+    took 556 ms one by one, 403 in stacks of 4, 315 of 8, 296 of 11, 292 of 16 and 277 all at once
+    (one thread), and 24, 52, 74, 95, 119 and 214 MiB. The default makes stacks of 11 of these.
     The choice depends on shapes alone, so it is the same in every run and on every machine; it is
     made by one pass when a shape is first seen.
 
