@@ -66,9 +66,7 @@ class AreaAverages:
             per_image[owners][:, None] for per_image in (self._starts, self._heights, self._widths)
         )
         zero = torch.zeros_like(starts)
-        columns = [
-            (x0[:, None] + edge).clamp(zero, widths)[:, None, :] for edge in (left, right)
-        ]
+        columns = [(x0[:, None] + edge).clamp(zero, widths)[:, None, :] for edge in (left, right)]
         rows = [
             (starts + (y0[:, None] + edge).clamp(zero, heights) * (widths + 1))[:, :, None]
             for edge in (top, bottom)

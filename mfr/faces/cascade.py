@@ -48,8 +48,8 @@ class Cascade:
         self.factor = factor
         networks = MTCNN(device=device).eval()
         self._pnet = networks.pnet
-        self._rnet = _Stage(networks.rnet, 24, (4, 2), part=64)
-        self._onet = _Stage(networks.onet, 48, (4, 10, 2), part=16)
+        self._rnet = _Stage(networks.rnet, 24, (4, 2), part=32)
+        self._onet = _Stage(networks.onet, 48, (4, 10, 2), part=8)
 
     @torch.inference_mode()
     def search(
@@ -127,13 +127,21 @@ class _Stage:
         boxes, corners, owners = boxes[kept], corners[kept], owners[kept]
         said = [boxes.new_empty(0, width) for width in self.widths]
         if len(boxes):
-            parts = [
-                self.network(_normalised(averages.patches(owner, corner, self.size)))
-                for owner, corner in zip(
-                    owners.split(self.part), corners.split(self.part), strict=True
+            # Filled up with the last one: parts of one size are computed in one way, so that what
+            # is said of a square does not depend on how many there are.
+            filled = torch.arange(len(boxes) + -len(boxes) % self.part, device=boxes.device)
+            said = [
+                torch.cat(tensors)[: len(boxes)]
+                for tensors in zip(
+                    *(
+                        self.network(
+                            _normalised(averages.patches(owners[part], corners[part], self.size))
+                        )
+                        for part in filled.clamp(max=len(boxes) - 1).split(self.part)
+                    ),
+                    strict=True,
                 )
             ]
-            said = [torch.cat(tensors) for tensors in zip(*parts, strict=True)]
         shares = torch.bincount(owners, minlength=len(squares)).tolist()
         return zip(*(tensor.split(shares) for tensor in (boxes, *said)), strict=True)
 
