@@ -135,6 +135,8 @@ def align_dataset(
     with aligning_alone(root):
         journal.merge(root)
         tasks = _plan(Manifest.read(root), domains, retry_missed)
+        for folder in {(root / task.crop).parent for task in tasks}:
+            atomic.remove_unfinished(folder)
         try:
             if tasks:
                 aligner.align(tasks, batch, on_progress)
