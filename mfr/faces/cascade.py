@@ -71,8 +71,14 @@ class Cascade:
         proposals = [
             self._propose(averages, position, side) for position, side in enumerate(smallest)
         ]
-        refined = [_refined(*seen, self.thresholds[1]) for seen in self._rnet(averages, proposals)]
-        return [_faces(*seen, self.thresholds[2]) for seen in self._onet(averages, refined)]
+        refined = [
+            _refined(boxes, moves, probability, self.thresholds[1])
+            for boxes, moves, probability in self._rnet(averages, proposals)
+        ]
+        return [
+            _faces(boxes, moves, points, probability, self.thresholds[2])
+            for boxes, moves, points, probability in self._onet(averages, refined)
+        ]
 
     def _propose(self, averages: AreaAverages, position: int, smallest: int) -> Tensor:
         """First stage: square boxes (n, 5) in one image, found at every scale."""
