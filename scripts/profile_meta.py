@@ -1,10 +1,10 @@
 """Where the time of our meta-gradients goes: the workloads of bench_meta.py by kind of operation.
 
 One thread. 'arithmetic' is the share of a step that its floating-point operations would take at the
-machine's measured matrix-multiply rate, which convolutions can exceed. Beside it stand the shares that
-convolutions and matrix products, normalisation, everything else that runs over tensors, and the
-work between operations (Python, autograd and dispatch) really take, by PyTorch's profiler, whose
-own cost makes the last one too large where operations are tiny.
+machine's measured matrix-multiply rate, which convolutions can exceed. Beside it stand the shares
+that convolutions and matrix products, normalisation, everything else that runs over tensors, and
+the work between operations (Python, autograd and dispatch) really take, by PyTorch's profiler,
+whose own cost makes the last one too large where operations are tiny.
 
     python scripts/profile_meta.py
 """
