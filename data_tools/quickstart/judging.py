@@ -121,7 +121,7 @@ def judge(
         mfr_less_agg=less_agg,
         above_untrained=above,
         verdict=pronounce(
-            figures[MFR] or 0.0, figures[AGG] or 0.0, less_agg[UNSEEN][0], where=_WHERE
+            figures[MFR], figures[AGG], less_agg[UNSEEN][0], where=_WHERE
         ),
     )
 

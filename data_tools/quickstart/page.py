@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final
 import cv2
 from markupsafe import Markup
 
+from data_tools.quickstart import wording
 from data_tools.quickstart.judging import NETWORKS, UNTRAINED
 from data_tools.quickstart.learning import AGG, MFR, START, Learned
 from data_tools.quickstart.plan import SOURCES, UNSEEN
 from data_tools.quickstart.recipe import commands
 from data_tools.quickstart.world import contact_sheet
 from mfr.benchmark.figures import compared_roc_figure, curves_figure
-from mfr.benchmark.page import amount, bounds, make_environment
+from mfr.benchmark.page import make_environment
 from mfr.data.loading import load_crop
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError, ImageError
@@ -25,19 +26,6 @@ from mfr.images import read_image
 if TYPE_CHECKING:
     from data_tools.quickstart.report import QuickstartReport
 
-TITLES: Final = {
-    UNTRAINED: "untrained",
-    START: "common start",
-    AGG: "aggregation",
-    MFR: "MFR",
-}
-WORDS: Final = {
-    "daylight": "snapshots out of doors",
-    "side_light": "one hard lamp from the side",
-    "nir": "near infrared, as door cameras see",
-    "surveillance": "a camera under the ceiling: few pixels",
-    UNSEEN: "surgical masks",
-}
 _FIGURES: Final = ("tar@far=0.01", "tar@far=0.001", "rank1", "auc")
 _PHOTO_WIDTH: Final = 125
 
@@ -53,8 +41,8 @@ def render(report: QuickstartReport, root: Path) -> str:
         DataError: a picture is missing or damaged.
     """
     environment = make_environment()
-    environment.filters["amount"] = amount
-    environment.filters["bounds"] = bounds
+    environment.filters["value"] = wording.value
+    environment.filters["interval"] = wording.interval
     source = resources.files("data_tools.quickstart").joinpath("page.html.j2")
     manifest = Manifest.read(root / "dataset")
     domains = [*SOURCES, UNSEEN]
@@ -62,8 +50,8 @@ def render(report: QuickstartReport, root: Path) -> str:
     return environment.from_string(source.read_text(encoding="utf-8")).render(
         report=report,
         plan=report.plan,
-        titles=TITLES,
-        words=WORDS,
+        titles=wording.TITLES,
+        words=wording.DOMAINS,
         networks=NETWORKS,
         figures=_FIGURES,
         sources=SOURCES,
@@ -78,7 +66,7 @@ def render(report: QuickstartReport, root: Path) -> str:
         roc=Markup(
             compared_roc_figure(
                 {
-                    TITLES[name]: report.judgement.domains[UNSEEN][name].roc
+                    wording.TITLES[name]: report.judgement.domains[UNSEEN][name].roc
                     for name in (MFR, AGG, UNTRAINED)
                 }
             )

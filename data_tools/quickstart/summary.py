@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data_tools.quickstart import wording
 from data_tools.quickstart.judging import NETWORKS
-from data_tools.quickstart.page import TITLES
 from data_tools.quickstart.plan import UNSEEN
 from data_tools.quickstart.report import QuickstartReport
 from mfr.benchmark.report import Figure
@@ -23,7 +23,7 @@ def summary(report: QuickstartReport, page: Path) -> str:
         place = f"{domain} (unseen)" if domain == UNSEEN else domain
         for network in NETWORKS:
             cells = " | ".join(_show(judged[network].figure(key)) for key in _FIGURES)
-            lines.append(f"| {place} | {TITLES[network]} | {cells} |")
+            lines.append(f"| {place} | {wording.TITLES[network]} | {cells} |")
     answered = [visit for visit in report.desk.visits if visit.problem is None]
     verified = sum(bool(visit.verified_right) for visit in answered)
     identified = sum(bool(visit.identified_right) for visit in answered)
@@ -53,10 +53,7 @@ def summary(report: QuickstartReport, page: Path) -> str:
     return "\n".join(lines)
 
 
+
 def _show(figure: Figure) -> str:
-    if figure.value is None:
-        return "not resolved"
-    form = "{:.3f}".format if figure.unit == "area" else lambda value: f"{100 * value:.1f}"
-    if figure.interval is None:
-        return form(figure.value)
-    return f"{form(figure.value)} ({form(figure.interval[0])}-{form(figure.interval[1])})"
+    bounds = wording.interval(figure)
+    return f"{wording.value(figure)} ({bounds})" if bounds else wording.value(figure)

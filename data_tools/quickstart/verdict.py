@@ -36,15 +36,23 @@ def rule(difference: Difference) -> Ruling:
     return "better" if low > 0 else "worse" if high < 0 else "undecided"
 
 
-def pronounce(mfr: float, agg: float, difference: Difference, *, where: str) -> Verdict:
+def pronounce(
+    mfr: float | None, agg: float | None, difference: Difference, *, where: str
+) -> Verdict:
     """The verdict on one figure, TAR at FAR 1%, which was fixed before anything was measured.
 
     Args:
-        mfr: MFR's figure, a share.
+        mfr: MFR's figure, a share; None where too little was compared to resolve the FAR.
         agg: aggregation's.
         difference: MFR's less aggregation's.
         where: on whom, such as 'masked faces'.
     """
+    if mfr is None or agg is None:
+        return Verdict(
+            ruling="undecided",
+            sentence=f"In this run too few people were compared on {where} to tell a FAR of 1%: "
+            "it does not show whether MFR beats plain aggregation.",
+        )
     ruling = rule(difference)
     figures = f"TAR at FAR 1% is {mfr:.1%} with MFR and {agg:.1%} with aggregation"
     if difference.interval is None:
@@ -58,8 +66,8 @@ def pronounce(mfr: float, agg: float, difference: Difference, *, where: str) -> 
     opening = {
         "better": f"In this run MFR beats plain aggregation on {where}",
         "worse": f"In this run MFR does not beat plain aggregation on {where}; it is worse",
-        "undecided": f"In this run MFR does not beat plain aggregation on {where}, nor does it "
-        "lose: the run cannot tell them apart",
+        "undecided": f"In this run MFR does not beat plain aggregation on {where}, nor is it "
+        "surely worse; the run cannot tell them apart",
     }[ruling]
     return Verdict(ruling=ruling, sentence=f"{opening}: {figures} ({gap}).")
 
