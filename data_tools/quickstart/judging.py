@@ -120,15 +120,11 @@ def judge(
         domains=domains,
         mfr_less_agg=less_agg,
         above_untrained=above,
-        verdict=pronounce(
-            figures[MFR], figures[AGG], less_agg[UNSEEN][0], where=_WHERE
-        ),
+        verdict=pronounce(figures[MFR], figures[AGG], less_agg[UNSEEN][0], where=_WHERE),
     )
 
 
-def _benchmark(
-    encoder: Encoder, manifest: Manifest, domain: str, name: str, plan: Plan
-) -> Report:
+def _benchmark(encoder: Encoder, manifest: Manifest, domain: str, name: str, plan: Plan) -> Report:
     return benchmark_domain(
         encoder,
         manifest,

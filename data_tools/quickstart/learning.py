@@ -1,4 +1,4 @@
-"""The three training runs: a short plain start, and from it aggregation and MFR, image for image."""
+"""The three training runs: a short plain start, and aggregation and MFR from it, equal in images."""
 
 from __future__ import annotations
 

@@ -53,7 +53,6 @@ def summary(report: QuickstartReport, page: Path) -> str:
     return "\n".join(lines)
 
 
-
 def _show(figure: Figure) -> str:
     bounds = wording.interval(figure)
     return f"{wording.value(figure)} ({bounds})" if bounds else wording.value(figure)
