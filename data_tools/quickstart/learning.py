@@ -1,4 +1,4 @@
-"""The three training runs: a short plain start, and aggregation and MFR from it, equal in images."""
+"""The three training runs: a short plain start; aggregation and MFR from it, equal in images."""
 
 from __future__ import annotations
 
