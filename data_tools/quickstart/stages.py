@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -72,9 +73,7 @@ def _do(plan: Plan, workspace: Workspace, audience: Audience) -> QuickstartRepor
         start = None if name == START else models[START]
         config = run_config(plan, name, dataset, start)
         out = workspace.run_directory(name)
-        runs[name] = workspace.stage(
-            name, Learned, lambda c=config, o=out: train(c, o, audience.progress)
-        )
+        runs[name] = workspace.stage(name, Learned, partial(train, config, out, audience.progress))
         models[name] = out / MODEL_NAME
     begin(
         "judge",

@@ -72,7 +72,7 @@ def contact_sheet(
     crops: dict[str, list[Path]] = {}
     for domain in domains:
         rows = manifest.where(domains=[domain])
-        place = {}
+        place: dict[str, Path] = {}
         for name, path in zip(rows.column("person"), rows.crop_paths(), strict=True):
             place[name] = min(place.get(name, path), path)
         crops[domain] = [place[name] for name, _ in sides]
