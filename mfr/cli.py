@@ -189,11 +189,12 @@ def quickstart(
 
     Example: mfr quickstart --out try/
     """
-    from data_tools.quickstart.plan import Plan
-    from data_tools.quickstart.stages import run as run_stages
-    from data_tools.quickstart.summary import summary
-
     try:
+        _stderr().print("Loading; then six stages, together some minutes.")
+        from data_tools.quickstart.plan import Plan
+        from data_tools.quickstart.stages import run as run_stages
+        from data_tools.quickstart.summary import summary
+
         with _narrating() as audience:
             report, page = run_stages(Plan(seed=seed), out, audience)
     except KeyboardInterrupt:

@@ -49,7 +49,6 @@ def run_config(plan: Plan, name: str, dataset: Path, start: Path | None) -> RunC
         "data": dataset,
         "sources": list(SOURCES),
         "identities": plan.side,
-        "scale": plan.scale,
         "steps": steps,
         "seed": plan.seed,
         "halve_every": max(1, 2 * steps),  # never, in so short a run
@@ -58,10 +57,19 @@ def run_config(plan: Plan, name: str, dataset: Path, start: Path | None) -> RunC
         "init": start,
     }
     if name == START:
-        return RunConfig(method="agg-rnd", backbone=BACKBONE, beta=plan.start_rate, **common)
+        return RunConfig(
+            method="agg-rnd", backbone=BACKBONE, beta=plan.start_rate, scale=plan.scale, **common
+        )
     if name == AGG:
-        return RunConfig(method="agg", beta=plan.agg_rate, **common)
-    return RunConfig(method="mfr", alpha=plan.mfr_inner_rate, beta=plan.mfr_rate, **common)
+        return RunConfig(method="agg", beta=plan.agg_rate, scale=plan.scale, **common)
+    return RunConfig(
+        method="mfr",
+        alpha=plan.mfr_inner_rate,
+        beta=plan.mfr_rate,
+        gamma=plan.mfr_gamma,
+        scale=plan.mfr_scale,
+        **common,
+    )
 
 
 def train(config: RunConfig, out: Path, progress: Callable[[int, int, str], None]) -> Learned:

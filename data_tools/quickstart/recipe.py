@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
 
@@ -42,20 +42,25 @@ def _training(plan: Plan) -> str:
         "data": "dataset",
         "sources": list(SOURCES),
         "identities": plan.side,
-        "scale": plan.scale,
         "seed": plan.seed,
         "halve_every": 2 * max(plan.steps, plan.start_steps),
     }
     start = f"runs/{START}/model.safetensors"
     return (
-        f"cat > run.toml <<'END'\n{tomli_w.dumps(run_file)}END\n"
-        f"mfr train --config run.toml --method agg-rnd --backbone {BACKBONE} "
+        _run_file("plain.toml", {**run_file, "scale": plan.scale})
+        + _run_file("mfr.toml", {**run_file, "scale": plan.mfr_scale})
+        + f"mfr train --config plain.toml --method agg-rnd --backbone {BACKBONE} "
         f"--steps {plan.start_steps} --beta {plan.start_rate:g} --out runs/{START}\n"
-        f"mfr train --config run.toml --method agg --init {start} --steps {plan.steps} "
+        f"mfr train --config plain.toml --method agg --init {start} --steps {plan.steps} "
         f"--beta {plan.agg_rate:g} --out runs/{AGG}\n"
-        f"mfr train --config run.toml --method mfr --init {start} --steps {plan.steps} "
-        f"--beta {plan.mfr_rate:g} --alpha {plan.mfr_inner_rate:g} --out runs/{MFR}"
+        f"mfr train --config mfr.toml --method mfr --init {start} --steps {plan.steps} "
+        f"--beta {plan.mfr_rate:g} --alpha {plan.mfr_inner_rate:g} --gamma {plan.mfr_gamma:g} "
+        f"--out runs/{MFR}"
     )
+
+
+def _run_file(name: str, values: dict[str, Any]) -> str:
+    return f"cat > {name} <<'END'\n{tomli_w.dumps(values)}END\n"
 
 
 def _gallery(desk: Desk, plan: Plan) -> str:
