@@ -24,7 +24,7 @@ def commands(report: QuickstartReport) -> list[tuple[str, str]]:
             f"--domains {','.join(plan.domains)} --seed {plan.seed}\n"
             f"mfr data split dataset --test {plan.test:g} --val {plan.val:g} --seed {plan.seed}",
         ),
-        ("Train", _training(plan)),
+        ("Train", training(plan)),
         (
             "Judge",
             "\n".join(
@@ -37,7 +37,8 @@ def commands(report: QuickstartReport) -> list[tuple[str, str]]:
     ]
 
 
-def _training(plan: Plan) -> str:
+def training(plan: Plan) -> str:
+    """The run files and the commands of the three training runs."""
     run_file = {
         "data": "dataset",
         "sources": list(SOURCES),
