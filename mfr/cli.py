@@ -189,7 +189,8 @@ def quickstart(
 
     Example: mfr quickstart --out try/
     """
-    try:
+    report = None
+    with suppress(KeyboardInterrupt):
         _stderr().print("Loading; then six stages, together some minutes.")
         from data_tools.quickstart.plan import Plan
         from data_tools.quickstart.stages import run as run_stages
@@ -197,10 +198,10 @@ def quickstart(
 
         with _narrating() as audience:
             report, page = run_stages(Plan(seed=seed), out, audience)
-    except KeyboardInterrupt:
+    if report is None:
         again = shlex.join(["mfr", "quickstart", "--out", str(out), "--seed", str(seed)])
         _complain(f"Stopped by Ctrl-C: what was done is kept; go on with '{again}'.")
-        raise typer.Exit(130) from None
+        raise typer.Exit(130)
     if as_json:
         _print_json({**report.model_dump(mode="json"), "html": str(page)})
     else:

@@ -83,6 +83,7 @@ def test_it_says_how_to_go_on_and_goes_on(done, capsys):
         assert cli.run(arguments) == 130
     said = capsys.readouterr().err
     assert f"go on with 'mfr quickstart --out {done} --seed 3'" in said
+    assert said.count("Stopped") == 1
     assert "[6/6] Enrolling 2 people" in said
     assert cli.run([*arguments, "--json"]) == 0
     after = json.loads(capsys.readouterr().out)
