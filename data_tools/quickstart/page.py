@@ -72,6 +72,7 @@ def render(report: QuickstartReport, root: Path) -> str:
             )
         ),
         agg_losses=Markup(_agg_losses(report.runs)),
+        alignment=Markup(_alignment(report.runs[MFR])),
         mfr_losses=Markup(_mfr_losses(report.runs[MFR])),
         validation=Markup(_validation(report.runs)),
     )
@@ -96,13 +97,21 @@ def _mfr_losses(run: Learned) -> str:
         "meta_test/classification": "meta-test: classification",
         "meta_train/hard_pair": "meta-train: hard pairs",
         "meta_test/hard_pair": "meta-test: hard pairs",
-        "meta_train/alignment": "meta-train: domain alignment",
     }
     return curves_figure(
         {title: run.curve.losses[name] for name, title in names.items()},
         x="step after the common start",
         y="loss",
         name="mfr-losses",
+    )
+
+
+def _alignment(run: Learned) -> str:
+    return curves_figure(
+        {"meta-train: domain alignment": run.curve.losses["meta_train/alignment"]},
+        x="step after the common start",
+        y="loss",
+        name="alignment",
     )
 
 

@@ -140,7 +140,7 @@ def test_the_page_holds_its_pictures_and_nothing_from_elsewhere(done):
     # the contact sheet, two photos of each of two enrolled, three probes
     assert len(pictures) == 5 * 7 + 2 * 2 + 3
     assert all(re.fullmatch(r"data:image/jpeg;base64,[\w+/=]{500,}", one) for one in pictures)
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 5
     elsewhere = r"(src|href)\s*=\s*[\"'](?!data:|#)|https?://|url\((?!#)|<script|@import"
     assert not re.search(elsewhere, page)
     report = QuickstartReport.model_validate_json((done / "report.json").read_text())
