@@ -68,6 +68,17 @@ class Judgement(BaseModel):
         )
 
 
+    @property
+    def on_sources(self) -> str:
+        """How MFR did in the domains it was trained in, in a sentence."""
+        rulings = [rule(self.mfr_less_agg[domain][0]) for domain in SOURCES]
+        return (
+            f"In the {len(SOURCES)} domains both were trained in, MFR is better in "
+            f"{rulings.count('better')}, worse in {rulings.count('worse')} and not told apart from "
+            f"aggregation in {rulings.count('undecided')}."
+        )
+
+
 def untrained(seed: int) -> Encoder:
     """The network as it is before it has learned anything."""
     torch.manual_seed(seed)

@@ -36,7 +36,7 @@ def summary(report: QuickstartReport, page: Path) -> str:
         f"watch, {people['test']} to judge; after the common start {budget.images} images for "
         "either method.",
         "",
-        report.judgement.verdict.sentence,
+        f"{report.judgement.verdict.sentence} {report.judgement.on_sources}",
         "",
         f"Better than chance and than the untrained network on every domain: "
         f"{'both' if report.judgement.learned else 'not both'}.",
