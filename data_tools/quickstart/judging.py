@@ -67,7 +67,6 @@ class Judgement(BaseModel):
             for name, difference in differences.items()
         )
 
-
     @property
     def on_sources(self) -> str:
         """How MFR did in the domains it was trained in, in a sentence."""
