@@ -87,14 +87,12 @@ def append_rows(
                 protocol.check_paths(manifest)
         before = old.notes if old else {}
         after = notes(before)
+        added: Counter[str] = Counter()
         if old is None or after != before or not known.all():
-            write_tables(root, _checked(root, merged()), after)
+            tally = _tallied(merged(), old.rows if old else 0, added)
+            write_tables(root, _checked(root, tally), after)
         for protocol in made:
             protocol.write(root, manifest)
-    added: Counter[str] = Counter()
-    for table in _unknown(tables, known):
-        for count in pc.value_counts(table["domain"]).to_pylist():
-            added[count["values"]] += count["counts"]
     return added, [protocol.name for protocol in made]
 
 
@@ -160,6 +158,15 @@ def _unknown(tables: Tables, known: NDArray[np.bool_]) -> Iterator[pa.Table]:
         yield table if new.all() else table.filter(pa.array(new))
 
 
+def _tallied(tables: Iterable[pa.Table], skip: int, added: Counter[str]) -> Iterator[pa.Table]:
+    """The same tables; the rows after the first ``skip`` are counted by domain as they pass."""
+    for table in tables:
+        for count in pc.value_counts(table["domain"].slice(skip)).to_pylist():
+            added[count["values"]] += count["counts"]
+        skip = max(0, skip - len(table))
+        yield table
+
+
 def _checked(root: Path, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The same tables, each checked before it is given.
 
@@ -170,16 +177,11 @@ def _checked(root: Path, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     first = 0
     for table in tables:
         check_rows(root, table, first)
-        split = table.filter(pc.is_valid(table["split"]))
-        pairs = split.group_by(["person", "split"]).aggregate([]).to_pylist()
-        torn = {
-            p["person"] for p in pairs if sides.setdefault(p["person"], p["split"]) != p["split"]
-        }
-        if torn:
-            wrong = pc.and_(
-                pc.is_valid(table["split"]),
-                pc.is_in(table["person"], value_set=pa.array(sorted(torn))),
-            )
+        split = table.filter(pc.is_valid(table["split"])).select(["person", "split"])
+        pairs = split.group_by(["person", "split"], use_threads=False).aggregate([]).to_pylist()
+        if any(sides.setdefault(p["person"], p["split"]) != p["split"] for p in pairs):
+            both = zip(table["person"].to_pylist(), table["split"].to_pylist(), strict=True)
+            wrong = [side is not None and side != sides[person] for person, side in both]
             refuse_rows(root, table, wrong, TORN, first)
         first += len(table)
         yield table
