@@ -37,7 +37,6 @@ from data_tools.importing.packs.insightface_rec import InsightFaceRec
 from data_tools.importing.packs.unpacking import IMAGES_A_FOLDER, import_pack
 
 T = TypeVar("T")
-SPAWN = multiprocessing.get_context("spawn")
 _DISTINCT = 500
 
 
@@ -72,17 +71,18 @@ def measure(images: int, folder: str) -> tuple[float, float, float]:
     return size, time.process_time() - processor, peak() - before
 
 
-def write_rows(root: Path, images: int) -> None:
-    """A pack of one image in ``root``, and the rows of an import of ``images`` that was killed."""
+def write_rows(images: int, folder: str) -> None:
+    """A pack of one image, and the rows of an import of ``images`` that was killed."""
+    root = Path(folder)
     write_pack(root / "train.rec", 1)
     import_pack(InsightFaceRec(root), root / "dataset", domain="made up")
     (root / "dataset/manifest.parquet").unlink()
     (real,) = (root / "dataset/packs").rglob("*.rows.parquet")
     schema, place = pq.read_schema(real), real.parent.relative_to(root / "dataset")
     generator = np.random.default_rng(0)
-    for folder, first in enumerate(range(0, images, IMAGES_A_FOLDER)):
+    for part, first in enumerate(range(0, images, IMAGES_A_FOLDER)):
         numbers = range(first, min(first + IMAGES_A_FOLDER, images))
-        paths = [f"{place}/{folder:05d}/{number:09d}.jpg" for number in numbers]
+        paths = [f"{place}/{part:05d}/{number:09d}.jpg" for number in numbers]
         known = {
             "path": paths,
             "identity": [str(number // 50) for number in numbers],
@@ -97,29 +97,23 @@ def write_rows(root: Path, images: int) -> None:
         table = pa.Table.from_arrays(
             [pa.array(known[f.name], f.type) for f in schema], schema.names
         )
-        pq.write_table(table, real.with_name(f"{folder:05d}.rows.parquet"), compression="zstd")
+        pq.write_table(table, real.with_name(f"{part:05d}.rows.parquet"), compression="zstd")
 
 
-def measure_rows(images: int, folder: str) -> list[tuple[float, float]]:
-    """Processor seconds and MiB of memory of the first import and of the one after it."""
+def measure_rows(images: int, folder: str) -> tuple[float, float]:
+    """Processor seconds and MiB of memory of an import that finds all its images done."""
     root = Path(folder)
-    writing = SPAWN.Process(target=write_rows, args=(root, images))
-    writing.start()
-    writing.join()
-    found = []
-    for added in (images, 0):
-        before = current()
-        reset_peak()
-        processor = time.process_time()
-        result = import_pack(InsightFaceRec(root), root / "dataset", domain="made up")
-        assert (result.crops, result.domains[0].added) == (images, added)
-        found.append((time.process_time() - processor, peak() - before))
-    return found
+    before = current()
+    reset_peak()
+    processor = time.process_time()
+    result = import_pack(InsightFaceRec(root), root / "dataset", domain="made up")
+    assert result.crops == images
+    return time.process_time() - processor, peak() - before
 
 
-def apart(function: Callable[[int, str], T], images: int) -> T:
+def apart(function: Callable[[int, str], T], images: int, folder: str) -> T:
     """``function`` of ``images`` and a folder, in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, SPAWN) as pool:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, images, folder).result()
 
 
@@ -133,14 +127,16 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n")
     print("| images | bytes each | images a processor second | MiB |\n|---|---|---|---|")
     for images in options.images:
-        size, seconds, memory = apart(measure, images)
+        with tempfile.TemporaryDirectory() as folder:
+            size, seconds, memory = apart(measure, images, folder)
         print(f"| {images} | {size:.0f} | {images / seconds:.0f} | {memory:.0f} |", flush=True)
     print("\n| rows | rows a processor second | MiB | again: a processor second | MiB |")
     print("|---|---|---|---|---|")
     for rows in options.rows:
-        cells = [
-            f"{rows / seconds:.0f} | {memory:.0f}" for seconds, memory in apart(measure_rows, rows)
-        ]
+        with tempfile.TemporaryDirectory() as folder:
+            apart(write_rows, rows, folder)
+            found = [apart(measure_rows, rows, folder) for _ in range(2)]
+        cells = [f"{rows / seconds:.0f} | {memory:.0f}" for seconds, memory in found]
         print(f"| {rows} | {' | '.join(cells)} |", flush=True)
 
 

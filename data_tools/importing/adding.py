@@ -230,7 +230,7 @@ class _Staged:
         try:
             self._write(itertools.chain([first], tables))
         except BaseException:
-            self._file.close()
+            self.__exit__()
             raise
         return self
 
@@ -245,6 +245,7 @@ class _Staged:
                 raise atomic.write_error(self._root / FILE_NAME, error) from error
         try:
             writer.close()
+            self._file.flush()
         except OSError as error:
             raise atomic.write_error(self._root / FILE_NAME, error) from error
 
