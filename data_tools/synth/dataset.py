@@ -44,8 +44,8 @@ from mfr.errors import ConfigError, DataError
 
 BLOCK: Final = 16
 """Identities in a unit of work and in a directory."""
-VERSION: Final = 1
-"""Of the world: raised when the same seed would give other images."""
+VERSION: Final = 2
+"""Of the world: raised when the same seed would give other images. 2: masks are taut."""
 _PARTS: Final = "synth.parts"
 _NOTE: Final = "Synthetic faces drawn by 'mfr data synth'; they show nobody."
 
