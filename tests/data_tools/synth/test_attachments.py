@@ -34,9 +34,6 @@ def test_a_mask_hides_the_nose_and_nothing_pierces_it(style, number):
         np.linalg.norm(points[..., :2] - tip[:2], axis=-1).argmin(), points.shape[:2]
     )
     assert points[row, column, 2] > tip[2]
-    # Beside the nose the cloth is stretched from its tip to the cheek, where the face is hollow.
-    beside = abs(points[row, :, 0] - (tip[0] + 2.2)).argmin()
-    x, _, z = points[row, beside]
-    edge = points[row, -1]
-    straight = np.interp(x, [tip[0], edge[0]], [tip[2], edge[2]])
-    assert z > straight - 0.35
+    # Stretched over it, along no row does the cloth sink by more than its rounding.
+    hollow = max(float((attachments._concave(r[:, 0], r[:, 2]) - r[:, 2]).max()) for r in points)
+    assert hollow < 0.35  # centimetres; 0.4 to 0.9 where cloth follows the face
