@@ -320,9 +320,9 @@ def _taut(grid: Field) -> Field:
         depth[row] = _concave(grid[row, :, 0], depth[row])
     for column in range(grid.shape[1]):
         depth[:, column] = _concave(-grid[:, column, 1], depth[:, column])
-    depth = cv2.GaussianBlur(depth, (0, 0), 1.3, borderType=cv2.BORDER_REPLICATE)
+    smooth = cv2.GaussianBlur(depth, (0, 0), 1.3, borderType=cv2.BORDER_REPLICATE)
     result = grid.copy()
-    result[..., 2] = np.maximum(depth, grid[..., 2])
+    result[..., 2] = np.maximum(smooth, grid[..., 2])
     return result
 
 
