@@ -28,6 +28,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
@@ -372,8 +373,11 @@ def _publish(root: Path, name: str, settings: dict[str, Any], parts: Path) -> pa
     records = pa.concat_tables([table.replace_schema_metadata() for table in tables])
     with changing_manifest(root):
         manifest = Manifest.read(root)
-        there = set(manifest.column("path"))
-        origin = {row["path"]: row for row in manifest.table.to_pylist()}
+        # Of a large dataset only these two domains become Python objects.
+        domains = manifest.table["domain"]
+        there = set(manifest.table.filter(pc.equal(domains, name))["path"].to_pylist())
+        seen = manifest.table.filter(pc.equal(domains, settings["source"]))
+        origin = {row["path"]: row for row in seen.to_pylist()}
         rows = [
             _row(name, settings, origin[record["path"]], record["crop"])
             for record in records.to_pylist()

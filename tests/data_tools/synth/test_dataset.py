@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from data_tools.synth import dataset, truth
 from data_tools.synth.dataset import synthesise
 from data_tools.synth.domains import DOMAINS
 from data_tools.synth.photograph import person, photograph
+from mfr import atomic
 from mfr.data.loading import load_crop
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, MfrError
@@ -86,9 +88,14 @@ def test_stopped_it_goes_on(tmp_path):
 def test_killed_between_the_tables_it_goes_on(tmp_path, monkeypatch):
     synthesise(tmp_path / "whole", domains=["thermal"], **SMALL)
     with monkeypatch.context() as patch:
-        patch.setattr(
-            dataset.pq, "ParquetWriter", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt)
-        )
+        real = atomic.replacing
+
+        def killed(path: Path) -> AbstractContextManager[Path]:
+            if path.name == truth.FILE_NAME:
+                raise KeyboardInterrupt
+            return real(path)
+
+        patch.setattr(atomic, "replacing", killed)
         with pytest.raises(KeyboardInterrupt):
             synthesise(tmp_path / "torn", domains=["thermal"], **SMALL)
     assert synthesise(tmp_path / "torn", domains=["thermal"], **SMALL).drawn == 0
