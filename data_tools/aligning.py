@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
@@ -38,6 +41,10 @@ _PIXELS_AHEAD: Final = 100_000_000
 """Photos decoded but not yet aligned hold at most this many pixels (300 MB), or are one photo."""
 
 _THREADS: Final = 4
+"""Read photos and write crops."""
+
+_MOST_ABREAST: Final = 8
+"""Batches searched at once at most, whatever the cores: each takes memory (about 100 MB)."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,10 @@ class _Task:
     landmarks: list[float] | None
 
 
+_Part = list[tuple[_Task, np.ndarray | ImageError]]
+"""A batch of photos to do, decoded or why they cannot be."""
+
+
 def align_dataset(
     root: str | Path,
     *,
@@ -119,10 +130,13 @@ def align_dataset(
     _check_arguments(min_face, batch)
     Manifest.read(root).where(domains=domains)  # before a lock file is made
     detector = FaceDetector(_device(device), min_face_fraction=min_face)
-    aligner = _Aligner(root, FaceCropper(detector=detector), on_miss, face)
+    cropper = FaceCropper(detector=detector)
+    aligner = _Aligner(root, cropper, on_miss, face, _abreast(_device(device)))
     with aligning_alone(root):
         journal.merge(root)
         tasks = _plan(Manifest.read(root), domains, retry_missed)
+        for folder in {(root / task.crop).parent for task in tasks}:
+            atomic.remove_unfinished(folder)
         try:
             if tasks:
                 aligner.align(tasks, batch, on_progress)
@@ -132,7 +146,10 @@ def align_dataset(
 
 
 class _Aligner:
-    """The pipeline: threads read photos and write crops while the detector looks for faces."""
+    """The pipeline: threads read photos and write crops while others look for faces.
+
+    Batches are searched ``abreast``, each in a thread, and written in the order of their tasks.
+    """
 
     def __init__(
         self,
@@ -140,8 +157,10 @@ class _Aligner:
         cropper: FaceCropper,
         on_miss: OnMiss,
         face: Literal["largest", "central"],
+        abreast: int,
     ) -> None:
         self.root = root
+        self.abreast = abreast
         self.cropper = cropper
         self.on_miss = on_miss
         self.face: Literal["largest", "central"] = face
@@ -149,16 +168,26 @@ class _Aligner:
     def align(
         self, tasks: Sequence[_Task], batch: int, on_progress: Callable[[int, int], None]
     ) -> None:
-        """Do all ``tasks``, recording each batch in the journal once its crops are written."""
+        """Do all ``tasks`` in order, recording each batch in the journal once its crops are
+        written."""
         done = 0
+        searching: deque[tuple[_Part, Future[list[list[FaceCrop]]]]] = deque()
         writing: list[Future[dict[str, Any]]] = []
-        with journal.Journal(self.root) as record:
+        with journal.Journal(self.root) as record, _searchers(self.abreast) as searchers:
             pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="align")
             try:
                 on_progress(done, len(tasks))
-                for part in _read_ahead(pool, tasks, batch):
+                parts = _read_ahead(pool, tasks, batch, self.abreast + 1)
+                while True:
+                    # One batch waits for a free searcher, so that none of them waits for photos.
+                    for part in itertools.islice(parts, self.abreast + 1 - len(searching)):
+                        searching.append((part, searchers.submit(self._search, part)))
+                    if not searching:
+                        break
+                    part, found = searching.popleft()
+                    crops = found.result()
                     before = len(writing)
-                    for row in self._crop(pool, part):
+                    for row in self._write(pool, part, crops):
                         writing.append(row)
                     # The crops of the batch before were written while this one was searched.
                     record.record([future.result() for future in writing[:before]])
@@ -169,21 +198,29 @@ class _Aligner:
                 writing.clear()
                 on_progress(len(tasks), len(tasks))
             finally:
+                for _, found in searching:
+                    found.cancel()
                 pool.shutdown(wait=True, cancel_futures=True)
                 # Stopped on the way: what could still be finished counts too.
                 whole = [f for f in writing if not f.cancelled() and f.exception() is None]
                 record.record([future.result() for future in whole])
 
-    def _crop(
-        self, pool: ThreadPoolExecutor, part: Sequence[tuple[_Task, np.ndarray | ImageError]]
+    def _search(self, part: _Part) -> list[list[FaceCrop]]:
+        """The crops of those photos of ``part`` that the detector has to look at."""
+        return self.cropper.crop(
+            [
+                image
+                for task, image in part
+                if not isinstance(image, ImageError) and task.landmarks is None
+            ],
+            self.face,
+        )
+
+    def _write(
+        self, pool: ThreadPoolExecutor, part: _Part, found: list[list[FaceCrop]]
     ) -> Iterator[Future[dict[str, Any]]]:
-        """Search the photos of ``part`` and start writing what came of each, a row a photo."""
-        readable = [
-            image
-            for task, image in part
-            if not isinstance(image, ImageError) and task.landmarks is None
-        ]
-        crops = iter(self.cropper.crop(readable, self.face))
+        """Start writing what came of each photo of ``part``, a row a photo."""
+        crops = iter(found)
         for task, image in part:
             if isinstance(image, ImageError):
                 if self.on_miss == "fail":
@@ -194,9 +231,9 @@ class _Aligner:
             if task.landmarks is not None:
                 yield pool.submit(_write_known, self.root, task, image)
                 continue
-            found = next(crops)
-            if found:
-                yield pool.submit(_write_detected, self.root, task, found[0])
+            faces = next(crops)
+            if faces:
+                yield pool.submit(_write_detected, self.root, task, faces[0])
             elif self.on_miss == "resize":
                 yield pool.submit(_write_resized, self.root, task, image)
             elif self.on_miss == "skip":
@@ -206,6 +243,28 @@ class _Aligner:
                     f"No face was found in {task.photo}: remove it, or choose --on-miss skip or "
                     "resize."
                 )
+
+
+def _abreast(device: torch.device) -> int:
+    """Batches searched at once: one a thread of torch on a CPU."""
+    return min(torch.get_num_threads(), _MOST_ABREAST) if device.type == "cpu" else 1
+
+
+@contextmanager
+def _searchers(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that search; where there are several, each with one thread of torch to itself.
+
+    The networks are too small to be shared out: two threads on two batches do up to twice what
+    two threads on one batch do.
+    """
+    threads = torch.get_num_threads()
+    alone = partial(torch.set_num_threads, 1) if count > 1 else None
+    with ThreadPoolExecutor(count, thread_name_prefix="search", initializer=alone) as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            torch.set_num_threads(threads)  # threads made from now on follow what was set last
 
 
 def resize_whole(image: np.ndarray) -> np.ndarray:
@@ -228,32 +287,34 @@ def resize_whole(image: np.ndarray) -> np.ndarray:
 
 
 def _read_ahead(
-    pool: ThreadPoolExecutor, tasks: Sequence[_Task], batch: int
-) -> Iterator[list[tuple[_Task, np.ndarray | ImageError]]]:
+    pool: ThreadPoolExecutor, tasks: Sequence[_Task], batch: int, parts: int
+) -> Iterator[_Part]:
     """Batches of decoded photos in order, the next ones being decoded meanwhile.
 
     Sizes are read from the headers first, so that many large photos at once cannot exhaust
-    memory: what is handed out and what is ahead keep to `_PIXELS_AHEAD` together.
+    memory: the last ``parts`` batches handed out and what is ahead keep to `_PIXELS_AHEAD`.
     """
     waiting: deque[tuple[_Task, int, Future[np.ndarray | ImageError]]] = deque()
     queue = deque(tasks)
-    ahead, handed_out = 0, 0
+    ahead = 0
+    handed_out: deque[int] = deque(maxlen=parts)
     pixels = _pixels(queue[0].photo)
     while queue or waiting:
         while queue and len(waiting) < 2 * batch:
-            if waiting and ahead + handed_out + pixels > _PIXELS_AHEAD:
+            if waiting and ahead + sum(handed_out) + pixels > _PIXELS_AHEAD:
                 break
             task = queue.popleft()
             waiting.append((task, pixels, pool.submit(_read, task.photo)))
             ahead += pixels
             pixels = _pixels(queue[0].photo) if queue else 0
-        part: list[tuple[_Task, np.ndarray | ImageError]] = []
-        handed_out = 0
-        while waiting and len(part) < batch and handed_out <= _PIXELS_AHEAD // 2:
+        part: _Part = []
+        held = 0
+        while waiting and len(part) < batch and held <= _PIXELS_AHEAD // (2 * parts):
             task, size, future = waiting.popleft()
             part.append((task, future.result()))
             ahead -= size
-            handed_out += size
+            held += size
+        handed_out.append(held)
         yield part
 
 

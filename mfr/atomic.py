@@ -46,6 +46,17 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(directory: Path) -> None:
+    """Remove the temporary files that killed writers left in ``directory``.
+
+    For a caller who knows, by a lock, that nobody is writing there. Where there is no such
+    directory, or it cannot be changed, nothing happens: writing will say so.
+    """
+    for path in directory.glob(".*.tmp.*"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def write_bytes(path: str | Path, data: bytes) -> None:
     """Write ``data`` to ``path``, whole or not at all. Raises as `replacing` does."""
     with replacing(path) as temporary:

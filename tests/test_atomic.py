@@ -45,6 +45,17 @@ def test_the_temporary_file_lies_beside_and_keeps_the_suffix(tmp_path):
         assert temporary.parent == tmp_path and temporary.suffix == ".safetensors"
 
 
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
+    writer = atomic.replacing(tmp_path / "a.png")
+    left = writer.__enter__()
+    kept = [tmp_path / name for name in ("a.png", "b.tmp.png", ".hidden", ".tmp")]
+    for path in kept:
+        path.touch()
+    atomic.remove_unfinished(tmp_path)
+    assert not left.exists() and sorted(tmp_path.iterdir()) == sorted(kept)
+    atomic.remove_unfinished(tmp_path / "nowhere")
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_one_sentence_and_the_old_file_stays(tmp_path, monkeypatch, code):
     path = tmp_path / "file"

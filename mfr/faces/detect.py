@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -107,18 +106,15 @@ class FaceDetector:
     def _search(
         self, images: Sequence[np.ndarray], smallest: Sequence[int]
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Boxes and points of each image (see `Cascade.search`), batched over those of one size."""
-        groups = defaultdict(list)
-        for position, image in enumerate(images):
-            groups[image.shape[:2], smallest[position]].append(position)
-        found: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        for ((height, width), size), positions in groups.items():
-            step = max(1, _BATCH_PIXELS // (height * width))
-            for start in range(0, len(positions), step):
-                batch = positions[start : start + step]
-                raw = self._cascade.search(np.stack([images[i] for i in batch]), size)
-                found.update(zip(batch, raw, strict=True))
-        return [found[position] for position in range(len(images))]
+        """Boxes and points of each image (see `Cascade.search`), a few images at once."""
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        start, pixels = 0, 0
+        for end, image in enumerate(images, start=1):
+            pixels += image.shape[0] * image.shape[1]
+            if pixels >= _BATCH_PIXELS or end == len(images):
+                found += self._cascade.search(images[start:end], smallest[start:end])
+                start, pixels = end, 0
+        return found
 
 
 def _evened(image: np.ndarray) -> np.ndarray:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from data_tools import aligning, journal
@@ -240,8 +243,11 @@ def test_no_dataset_is_no_dataset_afterwards(tmp_path):
 
 
 SLOW_ALIGNMENT = """
-import sys, time
-from data_tools import aligning
+import os, signal, sys, time
+from pathlib import Path
+import torch
+from data_tools import aligning, journal
+from mfr.data.manifest import Manifest
 from tests.data_tools.conftest import FakeDetector
 
 class Slow(FakeDetector):
@@ -250,13 +256,25 @@ class Slow(FakeDetector):
         print("batch", flush=True)
         return super().detect(images)
 
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+root, moment = sys.argv[1:]
+if moment == "before the manifest is written":
+    Manifest.write = die
+if moment == "before the journal is removed":
+    remove = Path.unlink
+    Path.unlink = lambda path, **how: (die if path.name == journal.FILE_NAME else remove)(path, **how)
 aligning.FaceDetector = Slow
-aligning.align_dataset(sys.argv[1], batch=2)
+torch.set_num_threads(2)
+aligning.align_dataset(root, batch=2)
 """
 
 
-@pytest.mark.parametrize("kill_after", [1, 4, 7])
-def test_kill_9_loses_and_repeats_nothing(tmp_path, make_photos, fake_detector, kill_after):
+@pytest.mark.parametrize(
+    "moment", [1, 4, 9, 14, "before the manifest is written", "before the journal is removed"]
+)
+def test_kill_9_loses_and_repeats_nothing(tmp_path, make_photos, fake_detector, moment):
     names = [f"p{i}/{k}.png" for i in range(8) for k in range(4)]
     photos = make_photos({name: index % 3 for index, name in enumerate(names)})
     root, reference = tmp_path / "ds", tmp_path / "reference"
@@ -265,24 +283,60 @@ def test_kill_9_loses_and_repeats_nothing(tmp_path, make_photos, fake_detector, 
     align_dataset(reference)
     repository = Path(__file__).resolve().parents[2]
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_ALIGNMENT, str(root)],
+        [sys.executable, "-c", SLOW_ALIGNMENT, str(root), str(moment)],
         stdout=subprocess.PIPE,
         cwd=repository,
         env={**os.environ, "PYTHONPATH": str(repository)},
     )
     assert process.stdout is not None
-    for _ in range(kill_after):
-        assert process.stdout.readline() == b"batch\n"
-    time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    if isinstance(moment, int):
+        for _ in range(moment):
+            assert process.stdout.readline() == b"batch\n"
+        time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
     process.stdout.close()
-    lines = (root / journal.FILE_NAME).read_bytes().count(b"\n")
-    # At most two batches were on their way: one searched, one being written.
-    assert 2 * (kill_after - 2) <= lines < len(names)
-    assert align_dataset(root).aligned == len(names) - lines
-    assert state(root) == state(reference)
+
+    lines = (root / journal.FILE_NAME).read_bytes().splitlines(keepends=True)
+    done = [json.loads(line) for line in lines if line.endswith(b"\n")]
+    finished = {row["path"] for row in done}
+    assert len(finished) == len(done)
+    if isinstance(moment, int):
+        # At most five batches were on their way: three searched or waiting, two being written.
+        assert 2 * (moment - 5) <= len(done) < len(names)
+    else:
+        assert len(done) == len(names)
+    written = {root / row["crop"]: identity_of(root / row["crop"]) for row in done if "crop" in row}
+    merged = moment == "before the journal is removed"
+    assert (state(root) == state(reference)) == merged
+
+    assert align_dataset(root).aligned == len(names) - len(done)
+    assert fake_detector[-1].seen == len(names) - len(done)
+    assert {crop: identity_of(crop) for crop in written} == written
     assert not (root / journal.FILE_NAME).exists()
-    for crop in (row[1] for row in state(root).values()):
-        if crop is not None:
-            assert (root / crop).read_bytes() == (reference / crop).read_bytes()
+    for file in reference.rglob("*.p*"):  # crops and the manifest
+        assert (root / file.relative_to(reference)).read_bytes() == file.read_bytes()
+    assert len(list(root.rglob("*.png"))) == len(list(reference.rglob("*.png")))
+
+
+def identity_of(file: Path) -> tuple[int, int]:
+    """Changes when the file is written again, even with the same bytes."""
+    status = file.stat()
+    return status.st_ino, status.st_mtime_ns
+
+
+def test_batches_abreast_change_nothing_but_the_time(dataset, fake_detector, tmp_path):
+    before = torch.get_num_threads()
+    states = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            copy = tmp_path / str(threads) / "ds"
+            shutil.copytree(dataset, copy)
+            (copy.parent / "photos").symlink_to(tmp_path / "photos")
+            align_dataset(copy, batch=1)
+            assert torch.get_num_threads() == threads
+            states.append((state(copy), (copy / "manifest.parquet").read_bytes()))
+    finally:
+        torch.set_num_threads(before)
+    assert states[0] == states[1]
