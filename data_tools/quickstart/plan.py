@@ -22,7 +22,7 @@ class Plan(BaseModel):
     (``start_steps``) for ``steps`` steps, and a step of either sees 4 ``side`` images of each
     source domain. MFR takes longer for an image, as it differentiates twice.
 
-    MFR's numbers were chosen among eight settings, each tried for 40 to 80 steps on people whom no
+    MFR's numbers were chosen among seven settings, each tried for 40 to 80 steps on people whom no
     quickstart of seed 0 shows (96 to train, 80 to validate), with scarves as the unseen domain;
     masks played no part in it.
     With the paper's s = 64 or with 32, domain alignment, which grows with s squared, draws all
