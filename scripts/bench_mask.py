@@ -27,6 +27,7 @@ from typing import Any
 import cv2
 import numpy as np
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from data_tools.simulation.conditions import CONDITIONS, OnCrops, OnFaces
 from data_tools.simulation.dataset import pose_in_crop, simulate_domain
@@ -104,6 +105,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="that draw by the clock")
     options = parser.parse_args()
     cv2.setNumThreads(0)
+    threadpool_limits(1)
     keep_freed_memory()  # as mfr's own processes do
     some = faces(options.data, options.domain, options.images)
     crops = [read_image(path) for _, path, _ in some]

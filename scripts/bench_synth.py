@@ -16,6 +16,7 @@ import tempfile
 import time
 
 import cv2
+from threadpoolctl import threadpool_limits
 
 from data_tools.synth.dataset import synthesise
 from data_tools.synth.domains import DOMAINS
@@ -74,6 +75,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     cv2.setNumThreads(0)
+    threadpool_limits(1)
     keep_freed_memory()
     photograph(person(1, 0), DOMAINS["daylight"], 0)  # what is made once
     show_domains(arguments)

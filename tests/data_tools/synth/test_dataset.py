@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from threadpoolctl import threadpool_info
 from typer.testing import CliRunner
 
 from data_tools.cli import app
@@ -174,3 +175,16 @@ def test_from_the_command_line(tmp_path):
     arguments += ["--domains", "nir, id_card", "--json"]
     result = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
     assert result.exit_code == 0 and json.loads(result.stdout)["images"] == 4
+
+
+def test_drawing_uses_one_thread_of_the_linear_algebra(tmp_path):
+    seen = []
+
+    def look(done: int, total: int) -> None:
+        if done:
+            seen.extend(
+                one["num_threads"] for one in threadpool_info() if "blas" in one["user_api"]
+            )
+
+    synthesise(tmp_path, domains=["thermal"], on_progress=look, **SMALL)
+    assert seen and set(seen) == {1}
