@@ -170,9 +170,9 @@ def main() -> None:
                 folder.mkdir()
                 if job is our_alignment:
                     import_folder(links, folder, domain="d")
-                measured = pools[name].apply(run, (job, copies, folder))
+                one = pools[name].apply(run, (job, copies, folder))
                 if turn:
-                    results[name].append(measured)
+                    results[name].append(one)
                 shutil.rmtree(folder)
         for pool in pools.values():
             pool.terminate()
