@@ -554,30 +554,17 @@ def inspect_command(
     if as_json:
         _print_json({"parts": [dataclasses.asdict(part) for part in parts], "picture": picture})
         return
-    table = Table(
-        Column("domain", no_wrap=True),
-        "split",
-        Column("people", no_wrap=True),
-        Column("images", no_wrap=True),
-        Column("detected", no_wrap=True),
-        Column("resized", no_wrap=True),
-        Column("given", no_wrap=True),
-        Column("missed", no_wrap=True),
-        "per person",
-        box=box.SIMPLE_HEAD,
-    )
+    # What nobody has is left out: the table has to fit on a terminal of 80 columns.
+    counts = [
+        name
+        for name in ("detected", "resized", "given", "missed")
+        if name == "detected" or any(getattr(part, name) for part in parts)
+    ]
+    heads = ("split", "people", "images", *counts, "each")
+    table = Table(*(Column(name, no_wrap=True) for name in ("domain", *heads)), box=box.SIMPLE_HEAD)
     for part in parts:
-        table.add_row(
-            escape(part.domain),
-            part.split,
-            str(part.people),
-            str(part.images),
-            str(part.detected),
-            str(part.resized),
-            str(part.given),
-            str(part.missed),
-            f"{part.images_per_person:g}",
-        )
+        shown = (part.split, part.people, part.images, *(getattr(part, name) for name in counts))
+        table.add_row(escape(part.domain), *map(str, shown), f"{part.images_per_person:g}")
     _console().print(table)
     if picture is None:
         _say("No crops yet: run 'mfr data align' for a contact sheet.")
@@ -720,7 +707,8 @@ def _say(sentence: str) -> None:
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    # A file or a pipe has no width: nothing is to be cut there.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 @contextmanager

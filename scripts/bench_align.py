@@ -170,9 +170,9 @@ def main() -> None:
                 folder.mkdir()
                 if job is our_alignment:
                     import_folder(links, folder, domain="d")
-                outcome = pools[name].apply(run, (job, copies, folder))
+                one = pools[name].apply(run, (job, copies, folder))
                 if turn:
-                    results[name].append(outcome)
+                    results[name].append(one)
                 shutil.rmtree(folder)
         for pool in pools.values():
             pool.terminate()

@@ -4,7 +4,7 @@ All take the same tasks, network and loss, and all give the same gradient to 1e-
 are marked. Times are medians of one interleaved run; memory is the growth of the resident set in
 a process of its own, over a process that has built the network and held the tasks. 'peak' is the
 share of the machine's measured matrix-multiply rate that the plain loop's floating-point
-operations would make in that time.
+operations would make in that time; convolutions can run faster than matrix products do.
 
     python scripts/bench_meta.py --rounds 5
     python scripts/bench_meta.py --workload omniglot-1 --peers textbook learn2learn
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import statistics
 import subprocess
@@ -21,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import meta_peers
 import resident_memory
@@ -201,6 +203,22 @@ def matmul_rate() -> float:
     return 2 * 2048**3 / best
 
 
+def operations_of(step: Step) -> int:
+    """Floating-point operations of a step's convolutions and matrix products."""
+
+    def of_convolution_backward(
+        gy: tuple[int, ...], _x: Any, weight: tuple[int, ...], *how: Any, **_: Any
+    ) -> int:
+        # PyTorch's own count takes the gradient of a grouped weight for that of a full one.
+        wanted = how[-1]
+        return 2 * math.prod(gy) * math.prod(weight[1:]) * sum(wanted[:2])
+
+    mapping = {torch.ops.aten.convolution_backward: of_convolution_backward}
+    with FlopCounterMode(display=False, custom_mapping=mapping) as counter:
+        step()
+    return counter.get_total_flops()
+
+
 def peak_memory(workload: str, peer: str) -> float:
     """MiB that a step adds to the resident set, in a fresh process."""
     command = [sys.executable, __file__, "--memory-of", json.dumps([workload, peer])]
@@ -243,9 +261,7 @@ def measure(name: str, wanted: list[str] | None, rounds: int, rate: float) -> No
             begin = time.perf_counter()
             step()
             times[peer].append(time.perf_counter() - begin)
-    with FlopCounterMode(display=False) as counter:
-        next(iter(steps.values()))()
-    operations = counter.get_total_flops()
+    operations = operations_of(next(iter(steps.values())))
     memory = {peer: peak_memory(name, peer) for peer in steps}
     ours = statistics.median(times["ours"])
     print(f"\n### {name}\n\n{workload.described()}\n")

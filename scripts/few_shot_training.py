@@ -59,9 +59,13 @@ def make_rule(
 
 def make_learner(network: nn.Module, rule: Rule, outer_rate: float) -> MetaLearner:
     """The rule with its paper's outer optimiser: Adam, or for Reptile plain steps."""
-    learned = [*parameters_of(network).values(), *rule.own_parameters.values()]
-    kind = torch.optim.SGD if isinstance(rule, Reptile) else torch.optim.Adam
-    return MetaLearner(network, rule, kind(learned, lr=outer_rate))
+    network_parameters = list(parameters_of(network).values())
+    own = list(rule.own_parameters.values())
+    if isinstance(rule, Reptile):
+        groups = [{"params": network_parameters, "lr": outer_rate}]
+        groups += [{"params": own, "lr": 1.0}] if own else []  # moments, whatever becomes of theta
+        return MetaLearner(network, rule, torch.optim.SGD(groups))
+    return MetaLearner(network, rule, torch.optim.Adam([*network_parameters, *own], lr=outer_rate))
 
 
 def after_steps(learner: MetaLearner, task: Task, counts: Sequence[int]) -> dict[int, Params]:

@@ -216,6 +216,7 @@ def main() -> None:
     names = sorted(set(training.column("person")))
     number = {name: k for k, name in enumerate(names)}
     labels = np.array([number[name] for name in training.column("person")], np.int64)
+    print(f"world: {manifest.notes['synth']}")
     print(f"training on {len(training)} crops of {len(names)} people, {manifest.domains}")
     network = train(small_crops(training), labels, options)
 

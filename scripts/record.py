@@ -36,7 +36,7 @@ def main() -> None:
     # Where the data lies on this machine is nobody's business: name it as README does.
     shown = " ".join(command)
     text = run.stdout
-    for variable in ("DATASET", "WEIGHTS", "PAIRS", "PHOTOS", "OUT"):
+    for variable in ("DATASET", "WEIGHTS", "PAIRS", "PHOTOS", "OUT", "LFW"):
         if place := os.environ.get(variable):
             shown, text = shown.replace(place, variable), text.replace(place, variable)
     head = (

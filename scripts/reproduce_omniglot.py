@@ -2,6 +2,7 @@
 
 Settings are MAML's and Reptile's, and so is the network; Meta-SGD takes MAML's but for one step.
 MAML's inner rates are of a loss divided by K, not by N K as ours is: here they are N times larger.
+Reptile's inner Adam goes on from task to task, in tests too, as in its authors' code.
 Test characters are never trained on, and nothing is chosen by them: the learning curve on some of
 their tasks is only drawn. Both ways of normalising the query are judged; MAML's is transductive.
 
@@ -38,7 +39,7 @@ from few_shot_training import (
 
 from mfr.meta.maml import MAML
 from mfr.meta.meta_sgd import MetaSGD
-from mfr.meta.reptile import Adam, Reptile
+from mfr.meta.reptile import Adam, Reptile, carried_moments
 from mfr.meta.tasks.few_shot import FewShotEpisodes
 from mfr.meta.tasks.omniglot import load_omniglot
 
@@ -99,13 +100,14 @@ def main() -> None:
 
     torch.manual_seed(seed)
     network = four_blocks(ways, reptile=is_reptile)
+    inner = Adam(recipe.rate)
     rule = make_rule(
         name,
         network,
         alpha=recipe.rate * ways,
         steps=recipe.steps,
         seed=seed,
-        reptile=Reptile(recipe.steps, Adam(recipe.rate)),
+        reptile=Reptile(recipe.steps, inner, moments=carried_moments(network, inner)),
     )
     if isinstance(rule, MAML | MetaSGD):
         rule = replace(rule, adapts=not_normalisation)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import os
 import re
+import tempfile
 import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from data_tools.locking import changing_manifest
-from mfr.data.manifest import FILE_NAME, Manifest
-from mfr.data.protocol import StoredProtocol
+from data_tools.appending import Protocols, append_rows
+from mfr import atomic
+from mfr.data.manifest import FILE_NAME, ROWS_A_GROUP, SCHEMA, in_groups, tables_of
 from mfr.errors import DataError
 
 People = Mapping[tuple[str, str], str]
@@ -61,26 +64,22 @@ class ImportResult:
     protocols: Sequence[str] = ()
 
 
-def no_protocols(manifest: Manifest) -> Sequence[StoredProtocol]:
-    """The protocols of a source that brings none."""
-    return ()
-
-
 def add_rows(
     root: str | Path,
     rows: Iterable[Mapping[str, Any]],
     *,
     people: People | None = None,
     licence: str | None = None,
-    protocols: Callable[[Manifest], Sequence[StoredProtocol]] = no_protocols,
+    protocols: Protocols | None = None,
 ) -> ImportResult:
     """Add rows to the dataset ``root``, made where it does not exist, and write its protocols.
 
     Rows whose path is in the dataset already are left as they are, so importing again adds only
-    what is new. All rows are taken from the stream before the dataset is touched, compactly (some
-    hundred bytes each), and come into the manifest at once: killed at any moment, the dataset is
-    as before or complete. An importer that writes files of its own writes each atomically below
-    ``root`` as its row is asked for, and skips on the next run those that exist.
+    what is new. All rows are taken from the stream before the dataset is touched, onto its disk,
+    and come into the manifest at once: killed at any moment, the dataset is as before or complete.
+    Memory grows with the names of the people, not with the rows. An importer that writes files of
+    its own writes each atomically below ``root`` as its row is asked for, and skips on the next
+    run those that exist.
 
     Args:
         root: the dataset's directory.
@@ -90,8 +89,8 @@ def add_rows(
         people: what the people file says.
         licence: a note kept in the manifest under ``notes['licences']`` of every domain of the
             rows.
-        protocols: called with the manifest to be written; what it gives is checked against that
-            manifest before anything is written.
+        protocols: called with the manifest to be written, as far as it is of the rows' domains;
+            what it gives is checked against that before anything is written.
 
     Raises:
         DataError: a domain's name that cannot be used, an image that belongs to another domain
@@ -99,32 +98,31 @@ def add_rows(
         WriteError: the dataset cannot be written.
     """
     root = Path(root)
-    found = Manifest.empty(root).append(_with_person(rows, people or {}))
-    for domain in found.domains:
-        check_domain(domain)
-    with changing_manifest(root):
-        exists = (root / FILE_NAME).exists()
-        manifest = Manifest.read(root) if exists else Manifest.empty(root)
-        new = ~_known(found, manifest)
-        added = found.table if new.all() else found.table.filter(pa.array(new))
-        manifest = replace(manifest, table=pa.concat_tables([manifest.table, added]))
-        if licence is not None:
-            licences = {
-                **manifest.notes.get("licences", {}),
-                **dict.fromkeys(found.domains, licence),
-            }
-            manifest = manifest.with_notes(licences=licences)
-        manifest.check()
-        written = protocols(manifest)
-        for protocol in written:
-            protocol.check_paths(manifest)
-        manifest.write()
-        for protocol in written:
-            protocol.write(root)
+    census = _Census(people)
+    with _Staged(root, census.counted(tables_of(_with_person(rows, people or {})))) as staged:
+
+        def noted(notes: dict[str, Any]) -> Mapping[str, Any]:
+            if licence is None:
+                return notes
+            licences = {**notes.get("licences", {}), **dict.fromkeys(census.images, licence)}
+            return {**notes, "licences": licences}
+
+        added, written = append_rows(
+            root, staged.tables, notes=noted, protocols=protocols, domains=list(census.images)
+        )
     return ImportResult(
-        domains=_count(found, new),
-        guessed=0 if people is None else _guessed(found, people),
-        protocols=[protocol.name for protocol in written],
+        domains=[
+            DomainImport(
+                domain,
+                identities=len(census.identities[domain]),
+                people=len(census.people[domain]),
+                images=census.images[domain],
+                added=added[domain],
+            )
+            for domain in sorted(census.images)
+        ],
+        guessed=census.guessed,
+        protocols=written,
     )
 
 
@@ -181,36 +179,81 @@ def _check_text(path: str) -> None:
         ) from error
 
 
-def _known(found: Manifest, manifest: Manifest) -> np.ndarray:
-    """Which found rows (n,) the manifest has already."""
-    place = pc.index_in(found.table["path"], value_set=manifest.table["path"])
-    known = np.asarray(pc.is_valid(place))
-    there = manifest.table["domain"].take(place.drop_null())
-    here = found.table["domain"].filter(pa.array(known))
-    other = np.flatnonzero(np.asarray(pc.not_equal(there, here)))
-    if len(other):
-        path = found.root / found.table["path"].filter(pa.array(known))[int(other[0])].as_py()
-        raise DataError(
-            f"{path.resolve()} is in the dataset already, as domain {there[int(other[0])]}: one "
-            "photo belongs to one domain."
-        )
-    return known
+class _Census:
+    """Who is in a stream of rows: names, not rows, are kept."""
+
+    def __init__(self, listed: People | None) -> None:
+        self._listed = listed
+        self.images: Counter[str] = Counter()
+        self.identities: defaultdict[str, set[str]] = defaultdict(set)
+        self.people: defaultdict[str, set[str]] = defaultdict(set)
+
+    def counted(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """The same tables, once their rows are counted and their domains' names checked."""
+        for table in tables:
+            names = table.group_by(["domain", "identity", "person"]).aggregate([("path", "count")])
+            for row in names.to_pylist():
+                domain = row["domain"]
+                if domain not in self.images:
+                    check_domain(domain)
+                self.images[domain] += row["path_count"]
+                self.identities[domain].add(row["identity"])
+                self.people[domain].add(row["person"])
+            yield table
+
+    @property
+    def guessed(self) -> int:
+        """Identities that the people file does not list."""
+        if self._listed is None:
+            return 0
+        found = ((d, identity) for d, names in self.identities.items() for identity in names)
+        return sum(name not in self._listed for name in found)
 
 
-def _count(found: Manifest, new: np.ndarray) -> list[DomainImport]:
-    groups = found.table.append_column("new", pa.array(new)).group_by("domain")
-    counts = groups.aggregate(
-        [
-            ("identity", "count_distinct"),
-            ("person", "count_distinct"),
-            ("path", "count"),
-            ("new", "sum"),
-        ]
-    ).sort_by("domain")
-    names = ("domain", "identity_count_distinct", "person_count_distinct", "path_count", "new_sum")
-    return [DomainImport(*(row[name] for name in names)) for row in counts.to_pylist()]
+class _Staged:
+    """A stream of rows kept on the disk, to be gone through more than once.
 
+    Used with ``with``. The file has no name and is gone when the work ends, however it does.
+    """
 
-def _guessed(found: Manifest, people: People) -> int:
-    named = found.table.group_by(["domain", "identity"]).aggregate([])
-    return sum((row["domain"], row["identity"]) not in people for row in named.to_pylist())
+    def __init__(self, root: Path, tables: Iterable[pa.Table]) -> None:
+        self._root, self._given = root, tables
+
+    def __enter__(self) -> _Staged:
+        tables = in_groups(self._given)
+        first = next(tables, SCHEMA.empty_table())  # so that wrong rows make no directory
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile(dir=self._root)
+        except OSError as error:
+            raise atomic.write_error(self._root, error) from error
+        try:
+            self._write(itertools.chain([first], tables))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _write(self, tables: Iterable[pa.Table]) -> None:
+        # The rows come from files that cannot be read as well as going to one that cannot be
+        # written: only the latter is told here.
+        writer = pq.ParquetWriter(self._file, SCHEMA, compression="zstd")
+        for table in tables:
+            try:
+                writer.write_table(table)
+            except OSError as error:
+                raise atomic.write_error(self._root / FILE_NAME, error) from error
+        try:
+            writer.close()
+            self._file.flush()
+        except OSError as error:
+            raise atomic.write_error(self._root / FILE_NAME, error) from error
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows, from the first."""
+        for batch in pq.ParquetFile(self._file).iter_batches(ROWS_A_GROUP):
+            yield pa.Table.from_batches([batch], SCHEMA)

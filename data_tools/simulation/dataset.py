@@ -28,8 +28,10 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from data_tools.locking import changing_manifest
 from data_tools.simulation.conditions import CONDITIONS, MASK, OnFaces
@@ -217,8 +219,9 @@ def _units(
 def _work(units: Sequence[_Unit], processes: int) -> Iterator[int]:
     """Do all units; the rows of each as it is done."""
     if processes == 1 or len(units) < 2:
-        for unit in units:
-            yield _do(unit)
+        with threadpool_limits(1):
+            for unit in units:
+                yield _do(unit)
         return
     # Workers are forked from a server that has imported all this once, not from this process,
     # whose threads would not survive it.
@@ -246,6 +249,8 @@ def _start_worker() -> None:
     """A worker uses one thread, leaves Ctrl-C to its parent, and does not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
+    # A second thread for products of three columns only spins: it doubles the processor time.
+    threadpool_limits(1)
     keep_freed_memory()
     parent = multiprocessing.parent_process()
 
@@ -372,8 +377,11 @@ def _publish(root: Path, name: str, settings: dict[str, Any], parts: Path) -> pa
     records = pa.concat_tables([table.replace_schema_metadata() for table in tables])
     with changing_manifest(root):
         manifest = Manifest.read(root)
-        there = set(manifest.column("path"))
-        origin = {row["path"]: row for row in manifest.table.to_pylist()}
+        # Of a large dataset only these two domains become Python objects.
+        domains = manifest.table["domain"]
+        there = set(manifest.table.filter(pc.equal(domains, name))["path"].to_pylist())
+        seen = manifest.table.filter(pc.equal(domains, settings["source"]))
+        origin = {row["path"]: row for row in seen.to_pylist()}
         rows = [
             _row(name, settings, origin[record["path"]], record["crop"])
             for record in records.to_pylist()

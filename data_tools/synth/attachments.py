@@ -109,7 +109,7 @@ def mask(points: Field, style: str, draws: Draws, band_is_infrared: bool) -> lis
         top, bottom = -1.2 - 2.9 * np.abs(s) ** 1.3, -11.5 + 4.6 * np.abs(s) ** 1.6
     else:
         top, bottom = -1.6 - 1.9 * np.abs(s) ** 1.5, -11.4 + 4.2 * np.abs(s) ** 2.0
-    grid = _strip(cloth, angle, top + low, bottom + 0.5 * low, rows)
+    grid = _taut(_strip(cloth, angle, top + low, bottom + 0.5 * low, rows))
     t = np.linspace(0, 1, rows)[:, None]
     belly = np.sin(np.pi * t) * (1 - np.abs(s)[None])
     grid[..., 2] += belly * {"mask kn95": 1.3, "mask surgical": 0.35}.get(style, 0.5)
@@ -118,6 +118,7 @@ def mask(points: Field, style: str, draws: Draws, band_is_infrared: bool) -> lis
     loops = np.ones((2, 2, 4), np.float32)
     loops[..., :3] = 0.75
     bands = []
+    under_bands = _draped(points, 0.8, 0.12)
     for sign in (-1, 1):
         for level in (0.1, 0.88):
             start = float(np.interp(level, [0, 1], [top[0], bottom[0]])) + low
@@ -126,7 +127,7 @@ def mask(points: Field, style: str, draws: Draws, band_is_infrared: bool) -> lis
             course = np.interp(reach, [half, 84], [start, end])
             order = slice(None) if sign > 0 else slice(None, None, -1)
             band = _strip(
-                _draped(points, 0.8, 0.12),
+                under_bands,
                 (sign * reach)[order],
                 course[order] + 0.1,
                 course[order] - 0.1,
@@ -306,6 +307,39 @@ def _draped(points: Field, smoothing: float, clearance: float) -> Field:
     lift = cv2.blur(cv2.dilate(lack, np.ones((3, 3), np.uint8)), (size, size))
     lift = cv2.GaussianBlur(np.maximum(lift, lack), (0, 0), 0.7) + clearance
     return np.asarray(smooth + normal * lift[..., None])
+
+
+def _taut(grid: Field) -> Field:
+    """Cloth stretched over what it lies on: nowhere hollow, along its rows and its columns.
+
+    Depth becomes its upper concave envelope over x in each row, then over y in each column, and is
+    rounded, not below where it was.
+    """
+    depth = grid[..., 2].copy()
+    for row in range(len(grid)):
+        depth[row] = _concave(grid[row, :, 0], depth[row])
+    for column in range(grid.shape[1]):
+        depth[:, column] = _concave(-grid[:, column, 1], depth[:, column])
+    smooth = cv2.GaussianBlur(depth, (0, 0), 1.3, borderType=cv2.BORDER_REPLICATE)
+    result = grid.copy()
+    result[..., 2] = np.maximum(smooth, grid[..., 2])
+    return result
+
+
+def _concave(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The upper concave envelope of points (n,), at the same x, which rises."""
+    at, height = x.tolist(), y.tolist()  # numpy is slow at single numbers
+    kept: list[int] = []
+    for k in range(len(at)):
+        while len(kept) > 1:
+            a, b = kept[-2:]
+            if (height[b] - height[a]) * (at[k] - at[a]) > (height[k] - height[a]) * (
+                at[b] - at[a]
+            ):
+                break
+            kept.pop()
+        kept.append(k)
+    return np.interp(x, x[kept], y[kept]).astype(np.float32)
 
 
 def _strip(

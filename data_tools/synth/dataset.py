@@ -29,22 +29,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
-from data_tools.locking import changing_manifest, synthesising_alone
+from data_tools.appending import append_rows
+from data_tools.locking import synthesising_alone
 from data_tools.synth import truth
 from data_tools.synth.domains import DOMAINS, Domain
 from data_tools.synth.photograph import person, photograph
 from mfr import atomic
 from mfr.allocator import keep_freed_memory
 from mfr.data.manifest import FILE_NAME as MANIFEST
+from mfr.data.manifest import ROWS_A_GROUP, ManifestFile, in_groups
 from mfr.data.manifest import SCHEMA as MANIFEST_SCHEMA
-from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError
 
 BLOCK: Final = 16
 """Identities in a unit of work and in a directory."""
-VERSION: Final = 1
-"""Of the world: raised when the same seed would give other images."""
+VERSION: Final = 2
+"""Of the world: raised when the same seed would give other images. 2: masks are taut."""
 _PARTS: Final = "synth.parts"
 _NOTE: Final = "Synthetic faces drawn by 'mfr data synth'; they show nobody."
 
@@ -149,7 +151,8 @@ def synthesise(
             done += drawn
             on_progress(done, total)
         if missing:
-            _publish(root, world, [unit.part for unit in units])
+            names = [domain.name for domain in missing]
+            _publish(root, world, [unit.part for unit in units], names)
             shutil.rmtree(root / _PARTS)
         names = sorted({*present, *(domain.name for domain in missing)})
     return SynthResult(done, identities * images * len(names), identities, names)
@@ -163,8 +166,9 @@ def identity_name(seed: int, number: int) -> str:
 def _work(units: Sequence[_Unit], processes: int) -> Iterator[int]:
     """Do all units; the number of images of each as it is done."""
     if processes == 1 or len(units) < 2:
-        for unit in units:
-            yield _draw(unit)
+        with threadpool_limits(1):
+            for unit in units:
+                yield _draw(unit)
         return
     waiting: deque[Future[int]] = deque()
     queue = iter(units)
@@ -193,6 +197,8 @@ def _start_worker() -> None:
     """A worker uses one thread, leaves Ctrl-C to its parent, and does not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
+    # A second thread for products of three columns only spins: it doubles the processor time.
+    threadpool_limits(1)
     keep_freed_memory()
     parent = multiprocessing.parent_process()
 
@@ -246,34 +252,33 @@ def _present(root: Path, world: dict[str, Any], chosen: Sequence[Domain]) -> set
         DataError: another world is there, or other people's photos.
     """
     complete: set[str] = set()
-    if (root / truth.FILE_NAME).exists():
-        table = _read(root / truth.FILE_NAME, ["domain"])
-        _check_world(root, world, json.loads((table.schema.metadata or {})[b"synth"]))
-        complete = set(table["domain"].unique().to_pylist())
+    if (path := root / truth.FILE_NAME).exists():
+        try:
+            with pq.ParquetFile(path) as file:
+                made = json.loads(file.schema_arrow.metadata[b"synth"])
+                for batch in file.iter_batches(ROWS_A_GROUP, columns=["domain"]):
+                    complete |= set(batch["domain"].unique().to_pylist())
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(path) from error
+        _check_world(root, world, made)
     settings = root / _PARTS / "world.json"
     if settings.exists():
         _check_world(root, world, json.loads(settings.read_text()))
     if (root / MANIFEST).exists():
-        manifest = Manifest.read(root)
-        strange = manifest.table.filter(
-            pc.and_(
-                pc.is_in(manifest.table["domain"], value_set=pa.array([d.name for d in chosen])),
-                pc.invert(pc.fill_null(pc.starts_with(manifest.table["source"], "synth "), False)),
-            )
-        )
-        if len(strange):
-            raise DataError(
-                f"{root} has other photos in the domain '{strange['domain'][0].as_py()}': choose "
-                "another --out."
-            )
+        names = pa.array([domain.name for domain in chosen])
+        for rows in ManifestFile.open(root).tables(["domain", "source"]):
+            ours = pc.fill_null(pc.starts_with(rows["source"], "synth "), False)
+            strange = pc.and_not(pc.is_in(rows["domain"], value_set=names), ours)
+            if pc.any(strange).as_py():
+                domain = rows["domain"].filter(strange)[0].as_py()
+                raise DataError(
+                    f"{root} has other photos in the domain '{domain}': choose another --out."
+                )
     return complete
 
 
-def _read(path: Path, columns: list[str]) -> pa.Table:
-    try:
-        return pq.read_table(path, columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} is damaged: remove it and run the same command again.") from error
+def _damaged(path: Path) -> DataError:
+    return DataError(f"{path} is damaged: remove it and run the same command again.")
 
 
 def _check_world(root: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:
@@ -285,28 +290,39 @@ def _check_world(root: Path, wanted: dict[str, Any], found: dict[str, Any]) -> N
             )
 
 
-def _publish(root: Path, world: dict[str, Any], parts: Sequence[Path]) -> None:
+def _publish(
+    root: Path, world: dict[str, Any], parts: Sequence[Path], domains: Sequence[str]
+) -> None:
     """The rows of all parts into the manifest and, after those there are, into synth.parquet."""
-    with changing_manifest(root):
-        exists = (root / MANIFEST).exists()
-        manifest = Manifest.read(root) if exists else Manifest.empty(root)
-        tables = [_manifest_rows(_read(part, truth.SCHEMA.names), world) for part in parts]
-        added = pa.concat_tables(tables)
-        known = pc.is_in(added["path"], value_set=manifest.table["path"].combine_chunks())
-        table = pa.concat_tables([manifest.table, added.filter(pc.invert(known))]).combine_chunks()
-        licences = dict(manifest.notes.get("licences", {}))
-        licences.update(dict.fromkeys(added["domain"].unique().to_pylist(), _NOTE))
-        Manifest(root, table, manifest.notes).with_notes(licences=licences, synth=world).write()
+
+    def noted(notes: dict[str, Any]) -> dict[str, Any]:
+        licences = {**notes.get("licences", {}), **dict.fromkeys(domains, _NOTE)}
+        return {**notes, "licences": licences, "synth": world}
+
+    def tables() -> Iterator[pa.Table]:
+        return (_manifest_rows(rows, world) for rows in in_groups(_rows(parts)))
+
+    append_rows(root, tables, notes=noted)
     path = root / truth.FILE_NAME
-    sources = [path, *parts] if path.exists() else list(parts)
+    sources = [path, *parts] if path.exists() else parts
     schema = truth.SCHEMA.with_metadata({"synth": json.dumps(world)})
     with (
         atomic.replacing(path) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
-        for source in sources:
-            for batch in pq.ParquetFile(source).iter_batches():
-                writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+        for table in in_groups(_rows(sources)):
+            writer.write_table(table.replace_schema_metadata(schema.metadata))
+
+
+def _rows(sources: Sequence[Path]) -> Iterator[pa.Table]:
+    """The truth in these files, in pieces."""
+    for source in sources:
+        try:
+            with pq.ParquetFile(source) as file:
+                for batch in file.iter_batches(ROWS_A_GROUP):
+                    yield pa.Table.from_batches([batch]).replace_schema_metadata()
+        except (OSError, pa.ArrowException) as error:
+            raise _damaged(source) from error
 
 
 def _manifest_rows(rows: pa.Table, world: dict[str, Any]) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,9 +104,7 @@ def _triangles(
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Corners (T, 3, 3) and cells (T, 4) of the triangles that can be seen."""
     rows, columns = points.shape[0] - 1, points.shape[1] - 1
-    first = (np.arange(rows)[:, None] * (columns + 1) + np.arange(columns)).ravel()
-    a, b, c, d = first, first + columns + 1, first + 1, first + columns + 2
-    index = np.concatenate([np.stack([a, b, c]), np.stack([d, c, b])], axis=1)  # (3, T)
+    index = _corners(rows, columns)
     flat = points.reshape(-1, 3)
     x, y = flat[:, 0][index].T, flat[:, 1][index].T
     area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (x[:, 2] - x[:, 0]) * (y[:, 1] - y[:, 0])
@@ -118,6 +117,14 @@ def _triangles(
     i, j = np.divmod(place, columns)
     cell = np.stack([np.full_like(kept, part), i, j, half], axis=1).astype(np.int32)
     return flat[index[:, kept].T], cell
+
+
+@functools.cache
+def _corners(rows: int, columns: int) -> NDArray[np.int64]:
+    """Which points of a grid of so many cells each triangle has, (3, T)."""
+    first = (np.arange(rows)[:, None] * (columns + 1) + np.arange(columns)).ravel()
+    a, b, c, d = first, first + columns + 1, first + 1, first + columns + 2
+    return np.concatenate([np.stack([a, b, c]), np.stack([d, c, b])], axis=1)
 
 
 def _lowest(corners: NDArray[np.float32]) -> NDArray[np.float32]:

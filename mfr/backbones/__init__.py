@@ -9,7 +9,7 @@ from typing import Any, Final
 from torch import nn
 
 # Modules, not their functions: a function named as its module would hide it here.
-from mfr.backbones import facenet, iresnet, mfr_resnet, mobilefacenet
+from mfr.backbones import facenet, iresnet, mfr_resnet, mobilefacenet, smallfacenet
 from mfr.backbones.cost import count_macs, count_parameters
 from mfr.errors import ModelError
 from mfr.model_file import CropGeometry
@@ -57,6 +57,10 @@ _BUILDERS: Final[dict[str, tuple[Callable[..., nn.Module], BackboneSpec]]] = {
         (iresnet.iresnet18, BackboneSpec("iresnet18", CropGeometry(scale=127.5), 512)),
         (iresnet.iresnet50, BackboneSpec("iresnet50", CropGeometry(scale=127.5), 512)),
         (facenet.facenet, BackboneSpec("facenet", CropGeometry(height=160, width=160), 512)),
+        (
+            smallfacenet.smallfacenet,
+            BackboneSpec("smallfacenet", CropGeometry(height=56, width=56), 128),
+        ),
     )
 }
 

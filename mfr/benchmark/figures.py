@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import matplotlib as mpl
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 MATED, NONMATED = "#2f7fd1", "#d1622f"
 """Blue and orange: apart for colour-blind readers, legible on white and on black."""
+SERIES = (MATED, NONMATED, "#7a8594", "#2a9d6f", "#8a5fc7", "#b8902a")
+"""Of several lines in one drawing, told apart by lightness too."""
 _INK = "#010203"  # stands for the page's text colour until the SVG is finished
 
 
@@ -81,6 +84,46 @@ def histogram_figure(histogram: Histogram, *, threshold: float | None) -> str:
     return _svg(canvas, "histogram")
 
 
+def compared_roc_figure(curves: Mapping[str, RocCurve]) -> str:
+    """Several encoders' TAR over FAR on a log axis, each with its confidence band, by name."""
+    canvas, axes = _axes("false accept rate (log)", "true accept rate")
+    lowest = min(curve.wanted_far[0] for curve in curves.values())
+    for colour, (name, curve) in zip(SERIES, curves.items(), strict=False):
+        wanted = np.array(curve.wanted_far)
+        if curve.low is not None and curve.high is not None:
+            axes.fill_between(
+                wanted, curve.low, curve.high, step="post", color=colour, alpha=0.18, linewidth=0
+            )
+        axes.step(wanted, curve.tar, where="post", color=colour, linewidth=1.8, label=name)
+    axes.plot([lowest, 1], [lowest, 1], color=_INK, linewidth=0.8, linestyle=":", label="chance")
+    axes.set_xscale("log")
+    axes.set_xlim(min(lowest, 0.1), 1)
+    axes.set_ylim(0, 1.02)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+    _legend(axes, "lower right")
+    return _svg(canvas, "compared-roc")
+
+
+def curves_figure(
+    curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str, name: str
+) -> str:
+    """Lines through (x, y) points, by what the legend calls them; in the order of `SERIES`.
+
+    Args:
+        curves: the points of each line.
+        x, y: what the axes say.
+        name: of the drawing; two drawings of one page need two.
+    """
+    canvas, axes = _axes(x, y)
+    for colour, (label, points) in zip(SERIES, curves.items(), strict=False):
+        across, up = zip(*points, strict=True) if points else ((), ())
+        marker = "o" if len(points) < 12 else None
+        axes.plot(across, up, color=colour, linewidth=1.6, marker=marker, markersize=4, label=label)
+    _legend(axes, "best")
+    return _svg(canvas, name)
+
+
 def _axes(x: str, y: str) -> tuple[Canvas, Axes]:
     canvas = Canvas(figsize=(6.4, 4.0), layout="constrained")
     axes = canvas.add_subplot()
@@ -94,7 +137,7 @@ def _axes(x: str, y: str) -> tuple[Canvas, Axes]:
     return canvas, axes
 
 
-def _legend(axes: Axes, place: Literal["lower right", "upper right"]) -> None:
+def _legend(axes: Axes, place: Literal["lower right", "upper right", "best"]) -> None:
     axes.legend(loc=place, frameon=False, labelcolor=_INK, fontsize=9)
 
 

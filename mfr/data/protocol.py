@@ -81,15 +81,19 @@ class _Stored:
             )
         return protocol
 
-    def write(self, root: str | Path) -> Path:
+    def write(self, root: str | Path, manifest: Manifest | None = None) -> Path:
         """Check the rows, against the dataset's manifest too, and replace the file atomically.
+
+        Args:
+            root: the dataset's directory.
+            manifest: rows among which all images must be; by default all of the dataset's.
 
         Raises:
             DataError: a row is wrong, or ``root`` is no dataset.
             WriteError: the disk is full or the place not writable.
         """
         self.check()
-        self.check_paths(Manifest.read(root))
+        self.check_paths(Manifest.read(root) if manifest is None else manifest)
         path = _place(root, self.name)
         header = {
             "version": VERSION,

@@ -71,14 +71,8 @@ class Cascade:
         proposals = [
             self._propose(averages, position, side) for position, side in enumerate(smallest)
         ]
-        refined = [
-            _refined(boxes, moves, probability, self.thresholds[1])
-            for boxes, moves, probability in self._rnet(averages, proposals)
-        ]
-        return [
-            _faces(boxes, moves, points, probability, self.thresholds[2])
-            for boxes, moves, points, probability in self._onet(averages, refined)
-        ]
+        refined = [_refined(self.thresholds[1], *seen) for seen in self._rnet(averages, proposals)]
+        return [_faces(self.thresholds[2], *seen) for seen in self._onet(averages, refined)]
 
     def _propose(self, averages: AreaAverages, position: int, smallest: int) -> Tensor:
         """First stage: square boxes (n, 5) in one image, found at every scale."""
@@ -152,7 +146,7 @@ class _Stage:
         return zip(*(tensor.split(shares) for tensor in (boxes, *said)), strict=True)
 
 
-def _refined(boxes: Tensor, moves: Tensor, probability: Tensor, threshold: float) -> Tensor:
+def _refined(threshold: float, boxes: Tensor, moves: Tensor, probability: Tensor) -> Tensor:
     """The distinct squares (m, 5) of one image that the second network lets through, moved."""
     keep = probability[:, 1] > threshold
     boxes = torch.cat([boxes[keep, :4], probability[keep, 1:]], dim=1)
@@ -161,7 +155,7 @@ def _refined(boxes: Tensor, moves: Tensor, probability: Tensor, threshold: float
 
 
 def _faces(
-    boxes: Tensor, moves: Tensor, points: Tensor, probability: Tensor, threshold: float
+    threshold: float, boxes: Tensor, moves: Tensor, points: Tensor, probability: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
     """The distinct boxes and landmarks in one image that the third network lets through."""
     keep = probability[:, 1] > threshold

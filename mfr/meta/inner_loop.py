@@ -156,7 +156,8 @@ def descend(
             with the number of steps.
     """
     adapted = [name for name in names if adapts(name)]
-    state = {**state, **update.start({name: state[name] for name in adapted})}
+    # What the state has already, learned or carried, the update does not start.
+    state = {**update.start({name: state[name] for name in adapted}), **state}
     state = {name: value.detach() for name, value in state.items()}
     taken, losses = [], []
     for number in range(steps):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from torch import nn
 
-from mfr.meta.functional import Losses, Params, Task
+from mfr.meta.functional import Losses, Params, Task, parameters_of
 from mfr.meta.inner_loop import Adapts, State, Update, descend, everything
 from mfr.meta.rule import Rule, named
 
@@ -15,8 +16,9 @@ from mfr.meta.rule import Rule, named
 class Adam(Update):
     """Adam (Kingma & Ba 2015) as a pure update; Reptile's inner loop sets beta1 = 0.
 
-    Moments start at 0 in every inner loop, bias-corrected. The authors' code keeps them from task
-    to task; a meta-gradient here depends on nothing but parameters and task.
+    Moments start at 0 and are bias-corrected: each is divided by the sum of the weights that its
+    gradients have in it, 1 - beta^t after t steps. That sum is kept beside the moment, and so holds
+    for averages of moments too.
     """
 
     rate: float = 1e-3
@@ -25,27 +27,40 @@ class Adam(Update):
     eps: float = 1e-8
 
     def start(self, params: Params) -> State:
-        """Both moments 0, and no step taken."""
+        """Both moments 0, and no gradient in them."""
+        none = next(iter(params.values())).new_zeros(())
         state = {f"second:{name}": torch.zeros_like(p) for name, p in params.items()}
+        state["adam:second_weight"] = none
         if self.beta1:
             state |= {f"first:{name}": torch.zeros_like(p) for name, p in params.items()}
-        return state | {"adam:steps": torch.zeros(())}
+            state["adam:first_weight"] = none.clone()
+        return state
 
     def __call__(self, state: State, gradients: Params) -> State:
         """One step."""
-        count = state["adam:steps"] + 1
-        changed = {"adam:steps": count}
-        steps = float(count.detach())
+        second_weight = self.beta2 * state["adam:second_weight"] + (1 - self.beta2)
+        changed = {"adam:second_weight": second_weight}
+        if self.beta1:
+            changed["adam:first_weight"] = self.beta1 * state["adam:first_weight"] + (
+                1 - self.beta1
+            )
         for name, g in gradients.items():
             second = self.beta2 * state[f"second:{name}"] + (1 - self.beta2) * g * g
             changed[f"second:{name}"] = second
             first = g
             if self.beta1:
-                first = self.beta1 * state[f"first:{name}"] + (1 - self.beta1) * g
-                changed[f"first:{name}"] = first
-            scale = _root(second / (1 - self.beta2**steps)) + self.eps
-            changed[name] = state[name] - self.rate / (1 - self.beta1**steps) * first / scale
+                changed[f"first:{name}"] = (
+                    self.beta1 * state[f"first:{name}"] + (1 - self.beta1) * g
+                )
+                first = changed[f"first:{name}"] / _by_task(changed["adam:first_weight"], g)
+            scale = _root(second / _by_task(second_weight, g)) + self.eps
+            changed[name] = state[name] - self.rate * first / scale
         return changed
+
+
+def _by_task(number: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A number, or one a task of a stack, in as many dimensions as ``like`` has."""
+    return number.reshape(number.shape + (1,) * (like.ndim - number.ndim))
 
 
 def _root(squares: torch.Tensor) -> torch.Tensor:
@@ -62,6 +77,13 @@ class Reptile(Rule):
     the mean of their differences. The paper lets epsilon fall linearly to 0. No second
     derivatives are taken anywhere.
 
+    The paper does not say where the inner optimiser's moments start. In its authors' code they are
+    never reset: only theta goes back after a task. `carried_moments` gives the rule such moments;
+    they are then learned like theta, m - m_k being their gradient, and an outer rate of 1 makes
+    them the mean of what the step's tasks left (the authors' tasks pass them on one to the other).
+    Without, every inner loop starts at 0, and Adam's first step moves every weight by its full rate
+    whatever the size of its gradient.
+
     Whether test images are normalised together (transduction) or each with the support is the
     evaluation's choice of forward pass.
 
@@ -69,21 +91,57 @@ class Reptile(Rule):
         steps: k. Where steps differ (minibatches), the task's ``steps`` says so.
         update: the inner optimiser; the paper's is Adam with beta1 = 0.
         adapts: which parameters move.
+        moments: what the update carries from task to task; made by `carried_moments`, changed by
+            the outer step, which for them is plain SGD of a rate of at most 1.
     """
 
     steps: int = 5
     update: Update = field(default_factory=Adam)
     adapts: Adapts = everything
+    moments: Params = field(default_factory=dict)
+
+    @property
+    def own_parameters(self) -> Params:
+        """The moments that are carried."""
+        return self.moments
 
     @property
     def inner(self) -> Update:
-        """The inner optimiser."""
-        return self.update
+        """The inner optimiser, going on from the moments that are carried."""
+        return Resumed(self.update, self.moments) if self.moments else self.update
 
     def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
         """theta - theta_k, and the losses of the last inner step as ``support/*``."""
         trajectory = descend(
-            task.at, params, params, self.update, self.steps, adapts=self.adapts, remember=False
+            task.at,
+            params,
+            [name for name in params if name not in self.moments],
+            self.update,
+            self.steps,
+            adapts=self.adapts,
+            remember=False,
         )
         difference = {name: (p - trajectory.end[name]).detach() for name, p in params.items()}
         return difference, named(support=trajectory.losses[-1])
+
+
+@dataclass(frozen=True)
+class Resumed(Update):
+    """An update that goes on from what it kept elsewhere."""
+
+    update: Update
+    kept: Params
+
+    def start(self, params: Params) -> State:
+        """What was kept; the same for every task of a stack."""
+        return {**self.update.start(params), **self.kept}
+
+    def __call__(self, state: State, gradients: Params) -> State:
+        """One step."""
+        return self.update(state, gradients)
+
+
+def carried_moments(network: nn.Module, update: Update, adapts: Adapts = everything) -> Params:
+    """What ``update`` keeps for the parameters it adapts, to be carried from task to task."""
+    adapted = {name: p for name, p in parameters_of(network).items() if adapts(name)}
+    return {name: kept.requires_grad_() for name, kept in update.start(adapted).items()}

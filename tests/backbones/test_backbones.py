@@ -69,7 +69,7 @@ def gradient(network, parameters, x):
     return torch.autograd.grad(loss, list(parameters.values()), create_graph=True)
 
 
-@pytest.mark.parametrize("name", ["mobilefacenet-112x96", "mfr-resnet28"])
+@pytest.mark.parametrize("name", ["mobilefacenet-112x96", "mfr-resnet28", "smallfacenet"])
 def test_second_derivatives_agree_with_differences_of_the_first(name):
     torch.manual_seed(0)
     network = build_backbone(name).double().train()
@@ -157,3 +157,14 @@ class TestCost:
             if isinstance(module, nn.Conv2d | nn.Linear) and "shortcut" not in name
         ]
         assert len(layers) == 28
+
+    def test_smallfacenet_costs_less_than_a_tenth_of_mobilefacenet(self):
+        with torch.device("meta"):
+            network = build_backbone("smallfacenet")
+        # Stages of 28, 14, 7 and 4 pixels a side, by hand: 3x3, depthwise 3x3, 1x1; then the rest.
+        macs, before = 0, 3
+        for side, channels in ((28, 32), (14, 64), (7, 128), (4, 256)):
+            macs += side**2 * channels * (9 * before + 9 + channels)
+            before = channels
+        macs += 256 * 4 * 4 * 128
+        assert count_macs(network, (3, 56, 56)) == macs < 221e6 / 10

@@ -53,7 +53,9 @@ def test_enlarging_is_bilinear_between_pixel_centres(crops):
     np.testing.assert_allclose(x[1, 2].numpy(), both, atol=5e-3)
 
 
-@pytest.mark.parametrize("name", ["mobilefacenet-112x96", "mfr-resnet28", "facenet"])
+@pytest.mark.parametrize(
+    "name", ["mobilefacenet-112x96", "mfr-resnet28", "facenet", "smallfacenet"]
+)
 def test_no_crops_give_no_input(name):
     geometry = backbone_spec(name).geometry
     x = network_input(torch.empty(0, 112, 112, 3, dtype=torch.uint8), geometry)

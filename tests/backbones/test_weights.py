@@ -18,7 +18,7 @@ from mfr.encoder import Encoder
 from mfr.errors import ModelError
 
 NARROW = "mobilefacenet-112x96"
-SMALL = [NARROW, "mobilefacenet", "mfr-resnet28"]
+SMALL = [NARROW, "mobilefacenet", "mfr-resnet28", "smallfacenet"]
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from tests.data_tools.importing.packs.writers import (
     write_arrow,
     write_rec,
 )
+from tests.datasets import write_dataset
 
 runner = CliRunner()
 
@@ -42,6 +43,16 @@ def test_the_whole_tour_in_json(tmp_path, make_photos, fake_detector):
     inspected = answer("inspect", root)
     assert sum(part["people"] for part in inspected["parts"]) == 10
     assert Path(inspected["picture"]).is_file()
+
+
+def test_a_table_is_whole_where_there_is_no_terminal(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "a_domain_with_a_name_of_some_length"
+    write_dataset(tmp_path, {name: 3, "b": 2}, images=2)
+    result = runner.invoke(app, ["inspect", str(tmp_path)], catch_exceptions=False)
+    lines = [line.split() for line in result.output.splitlines()]
+    assert ["domain", "split", "people", "images", "detected", "each"] in lines
+    assert [name, "train", "3", "6", "6", "2"] in lines
 
 
 def test_the_whole_tour_in_words(tmp_path, make_photos, fake_detector):

@@ -207,6 +207,81 @@ def test_batch_norm_in_evaluation_and_of_single_values_is_pytorchs():
     assert_same(network, (leaf(1, 3),))
 
 
+def prelu_inputs(*stack, shape=(4, 3, 2, 3)):
+    return leaf(*stack, *shape), leaf(*stack, shape[1])
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 2, 3), (6, 3), (4, 3, 5)])
+class TestPReLU:
+    def test_finite_differences(self, shape):
+        def closed(*inputs):
+            with closed_layers():
+                return F.prelu(*inputs)
+
+        inputs = prelu_inputs(shape=shape)
+        assert gradcheck(closed, inputs)
+        assert gradgradcheck(closed, inputs)
+
+    def test_is_pytorchs(self, shape):
+        assert_same(F.prelu, prelu_inputs(shape=shape))
+
+    @pytest.mark.parametrize("alone", [(), (0,), (1,)])
+    def test_stacked_is_pytorchs_loop(self, shape, alone):
+        """Also where the slopes or the images are one for all tasks."""
+        inputs = list(prelu_inputs(5, shape=shape))
+        for number in alone:
+            inputs[number] = leaf(*inputs[number].shape[1:])
+        in_dims = tuple(None if number in alone else 0 for number in range(2))
+
+        def loop(x, w):
+            xs, ws = (
+                t.expand(5, *t.shape) if d is None else t
+                for t, d in zip((x, w), in_dims, strict=True)
+            )
+            return torch.stack([F.prelu(*one) for one in zip(xs, ws, strict=True)])
+
+        stock = derivatives(loop, inputs)
+        with closed_layers():
+            closed = derivatives(vmap(F.prelu, in_dims), inputs)
+        for ours, theirs in zip(closed, stock, strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
+def test_channels_last_prelu_is_pytorchs():
+    x, weight = prelu_inputs()
+    x = x.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+    assert_same(F.prelu, (x, weight))
+
+
+def test_prelu_by_hand_and_at_the_kink():
+    """At 0 the slope is a, as PyTorch has it."""
+    x = torch.tensor([[-2.0, 0.0, 3.0]], requires_grad=True)
+    a = torch.tensor([0.5, 0.25, 0.1], requires_grad=True)
+    with closed_layers():
+        y = F.prelu(x, a)
+        gx, ga = grad(y.sum(), (x, a), create_graph=True)
+        # sum(gx) + 10 sum(ga) = a_0 + a_1 + 1 + 10 (x_0 + x_1): by x and by a
+        by_x, by_a = grad(gx.sum() + 10 * ga.sum(), (x, a))
+    assert y.tolist() == [[-1.0, 0.0, 3.0]]
+    assert gx.tolist() == [[0.5, 0.25, 1.0]] and ga.tolist() == [-2.0, 0.0, 0.0]
+    assert by_x.tolist() == [[10.0, 10.0, 0.0]] and by_a.tolist() == [1.0, 1.0, 0.0]
+
+
+def test_third_order_of_prelu():
+    x, weight = prelu_inputs()
+
+    def third():
+        first = grad(F.prelu(x, weight).pow(3).sum(), (x, weight), create_graph=True)
+        second = grad(sum(g.pow(2).sum() for g in first), (x, weight), create_graph=True)
+        return grad(sum(g.pow(2).sum() for g in second), (x, weight))
+
+    stock = third()
+    with closed_layers():
+        closed = third()
+    for ours, theirs in zip(closed, stock, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
 def test_other_functions_are_left_alone():
     x = leaf(2, 4, 6, 6)
     functions = [
@@ -215,6 +290,7 @@ def test_other_functions_are_left_alone():
         lambda x: F.conv2d(x[0], torch.ones(3, 4, 2, 2, dtype=x.dtype)),
         lambda x: F.max_pool2d(x, 2).relu(),
         lambda x: F.group_norm(x, 2),
+        lambda x: F.prelu(x, torch.ones(1, dtype=x.dtype)),  # one slope for all channels
     ]
     for function in functions:
         with closed_layers():
@@ -241,7 +317,7 @@ def small_network(pool):
         nn.MaxPool2d(2) if pool else nn.Identity(),
         nn.Conv2d(4, 4, 3, padding=1, groups=4, bias=False),
         nn.BatchNorm2d(4, track_running_stats=False),
-        nn.Softplus(),
+        nn.PReLU(4),
         nn.Flatten(),
         nn.Linear(4 * 9, 3),
     ).double()

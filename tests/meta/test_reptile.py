@@ -9,7 +9,7 @@ from torch import nn
 from mfr.meta.functional import Task, forward_isolated, parameters_of
 from mfr.meta.inner_loop import SGD, Momentum
 from mfr.meta.learner import MetaLearner
-from mfr.meta.reptile import Adam, Reptile
+from mfr.meta.reptile import Adam, Reptile, carried_moments
 from mfr.meta.supervised import one_by_one, stacked
 from tests.meta.networks import (
     NORMALISATIONS,
@@ -130,3 +130,85 @@ def test_moments_start_anew_in_every_inner_loop():
     again, _ = rule.meta_gradient(parameters_of(network), task)
     assert_same(again, first, 0)
     assert_same(snapshot(network), before, 0)
+
+
+def torch_tasks_in_a_row(network, batch, steps, adapts=None):
+    """The authors' loop: one optimiser for all tasks, and after each only theta goes back."""
+    twin = copy.deepcopy(network)
+    theta = {name: p.detach().clone() for name, p in twin.named_parameters()}
+    moving = [p for name, p in twin.named_parameters() if adapts is None or adapts(name)]
+    optimiser = torch.optim.Adam(moving, lr=0.01, betas=(0.0, 0.999))
+    for inputs, targets in zip(batch.support_inputs, batch.support_targets, strict=True):
+        for _ in range(steps):
+            optimiser.zero_grad()
+            CROSS_ENTROPY(twin(inputs), targets).backward()
+            optimiser.step()
+        with torch.no_grad():
+            ends = {name: p.clone() for name, p in twin.named_parameters()}
+            for name, p in twin.named_parameters():
+                theta[name] += 0.25 * (ends[name] - theta[name])
+                p.copy_(theta[name])
+    moments = {
+        name: optimiser.state[p]["exp_avg_sq"]
+        for name, p in twin.named_parameters()
+        if p in optimiser.state
+    }
+    return theta, moments
+
+
+@pytest.mark.parametrize("adapts", [None, head_only])
+def test_carried_moments_go_from_task_to_task_as_in_the_authors_code(adapts):
+    network, batch = small_network("layer"), small_batch(4)
+    expected, moments = torch_tasks_in_a_row(network, batch, 3, adapts)
+    chosen = {"adapts": adapts} if adapts else {}
+    update = Adam(0.01)
+    rule = Reptile(3, update, moments=carried_moments(network, update, **chosen), **chosen)
+    outer = torch.optim.SGD(
+        [
+            {"params": network.parameters(), "lr": 0.25},
+            {"params": list(rule.own_parameters.values()), "lr": 1.0},
+        ]
+    )
+    learner = MetaLearner(network, rule, outer)
+    for task in one_by_one(network, CROSS_ENTROPY, batch):
+        learner.step([task])
+    assert_same(parameters_of(network), expected, 1e-8)
+    weight = 1 - 0.999**12
+    assert rule.moments["adam:second_weight"].item() == pytest.approx(weight, rel=1e-9)
+    assert_same({name: rule.moments[f"second:{name}"] for name in moments}, moments, 1e-8)
+
+
+def test_a_stack_leaves_the_mean_of_its_tasks_moments():
+    network, batch = small_network("layer"), small_batch(3)
+    update = Adam(0.01)
+    rule = Reptile(2, update, moments=carried_moments(network, update))
+    warm = MetaLearner(
+        network,
+        rule,
+        torch.optim.SGD([*network.parameters(), *rule.own_parameters.values()], lr=1.0),
+    )
+    warm.step(one_by_one(network, CROSS_ENTROPY, small_batch(1)))
+    one, _ = warm.meta_gradient(one_by_one(network, CROSS_ENTROPY, batch))
+    alone = [
+        rule.meta_gradient(warm.parameters, task)[0]
+        for task in one_by_one(network, CROSS_ENTROPY, batch)
+    ]
+    assert_same(one, {name: sum(found[name] for found in alone) / 3 for name in one}, 1e-8)
+    stack, _ = warm.meta_gradient([stacked(network, CROSS_ENTROPY, batch)])
+    assert_same(stack, one, 1e-8)
+
+
+def test_adapting_goes_on_from_the_carried_moments():
+    network, batch = small_network("layer"), small_batch(2)
+    update = Adam(0.01)
+    rule = Reptile(3, update, moments=carried_moments(network, update))
+    outer = torch.optim.SGD([{"params": list(rule.own_parameters.values()), "lr": 1.0}])
+    learner = MetaLearner(network, rule, outer)  # theta stays
+    learner.step(one_by_one(network, CROSS_ENTROPY, batch))
+    task = next(one_by_one(network, CROSS_ENTROPY, small_batch(1)))
+    end, _ = rule.meta_gradient(learner.parameters, task)
+    adapted = parameters_of(learner.adapt(task, 3))
+    theta = parameters_of(network)
+    assert_same({name: theta[name] - adapted[name] for name in theta}, {n: end[n] for n in theta})
+    fresh, _ = Reptile(3, update).meta_gradient(theta, task)
+    assert any(not torch.allclose(fresh[name], end[name], atol=1e-4) for name in theta)

@@ -42,6 +42,7 @@ class Pack(abc.ABC):
     Attributes:
         importer: its format's name.
         whole: whether one damaged image makes the pack useless.
+        judges: whether it brings evaluation protocols.
         path: what the user named.
         files: what it consists of, in the order they are read.
         reading: what else decides how the files are read, such as the column of the identity.
@@ -50,6 +51,7 @@ class Pack(abc.ABC):
 
     importer: ClassVar[str]
     whole: ClassVar[bool] = False
+    judges: ClassVar[bool] = False
     path: Path
     files: Sequence[Path]
     reading: str = ""
@@ -72,11 +74,11 @@ class Pack(abc.ABC):
         return f"{domain} {identity}" if identity.isdigit() else person_from_identity(identity)
 
     def protocols(self, manifest: Manifest, domain: str) -> Sequence[StoredProtocol]:
-        """The evaluation protocols the pack brings.
+        """The evaluation protocols of a pack that ``judges``.
 
         Args:
-            manifest: what the dataset will be; sorted by path, the domain's rows are the images in
-                the pack's order.
+            manifest: what the dataset will be, as far as it is of the domain; sorted by path, the
+                rows are the images in the pack's order.
         """
         return ()
 

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from data_tools.importing.adding import ImportResult, add_rows, check_domain
 from data_tools.importing.packs.pack import Pack, PackedImage
 from data_tools.importing.people import read_people
 from mfr import atomic, locking
-from mfr.data.manifest import FILE_NAME, SCHEMA, Manifest
+from mfr.data.manifest import FILE_NAME, SCHEMA, ManifestFile
 from mfr.errors import DataError, ImageError
 from mfr.faces.quality import measure_crop
 from mfr.geometry import CROP_SIZE
@@ -125,7 +126,7 @@ def import_pack(
             ),
             people=known,
             licence=licence,
-            protocols=lambda manifest: pack.protocols(manifest, domain),
+            protocols=partial(pack.protocols, domain=domain) if pack.judges else None,
         )
     fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     return PackResult(
@@ -265,11 +266,10 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
 def _refuse_mixing(root: Path, domain: str, folder: str) -> None:
     if not (root / FILE_NAME).exists():
         return
-    manifest = Manifest.read(root)
-    if domain not in manifest.domains:
-        return
-    paths = manifest.where(domains=[domain]).table["path"]
-    if not pc.all(pc.starts_with(paths, f"{folder}/")).as_py():
+    for rows in ManifestFile.open(root).tables(["domain", "path"]):
+        paths = rows.filter(pc.equal(rows["domain"], domain))["path"]
+        if pc.all(pc.starts_with(paths, f"{folder}/")).as_py() is not False:
+            continue
         raise DataError(
             f"Domain {domain} of {root} has images from elsewhere, and identities of two packs "
             "must not be mixed up: give this pack another --domain."

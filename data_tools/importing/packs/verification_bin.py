@@ -39,6 +39,7 @@ class VerificationBin(Pack):
 
     importer = "bin"
     whole = True
+    judges = True
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)

@@ -3,14 +3,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from data_tools.importing import adding
 from data_tools.importing.adding import DomainImport, add_rows, person_from_identity, place_below
 from mfr.data import manifest as manifest_module
 from mfr.data.manifest import Manifest
 from mfr.data.protocol import PairProtocol, protocol_names
-from mfr.errors import DataError
+from mfr.errors import DataError, WriteError
 
 
 def row(path, identity="ada", domain="web", **fields):
@@ -80,6 +82,27 @@ def test_protocols_are_checked_before_anything_is_written(tmp_path):
     assert not (tmp_path / "manifest.parquet").exists()
     assert add_rows(tmp_path, rows, protocols=protocols("b1")).protocols == ["web"]
     assert protocol_names(tmp_path) == ["web"]
+
+
+def test_no_room_for_the_rows_is_one_sentence_and_nothing_is_written(tmp_path, monkeypatch):
+    add_rows(tmp_path, [row("old")])
+    before = (tmp_path / "manifest.parquet").read_bytes()
+    full = Path("/dev/full")
+    monkeypatch.setattr(adding.tempfile, "TemporaryFile", lambda dir: full.open("wb"))
+    for rows in ([row("new")], (row(f"{i}-{'x' * 40}", f"p{i}") for i in range(5000))):
+        with pytest.raises(WriteError, match="No space left"):
+            add_rows(tmp_path, rows)
+    assert (tmp_path / "manifest.parquet").read_bytes() == before
+
+
+def test_an_error_of_the_source_is_its_own_and_makes_no_dataset(tmp_path):
+    def rows():
+        yield row("a")
+        raise DataError("the list ends in the middle")
+
+    with pytest.raises(DataError, match="ends in the middle"):
+        add_rows(tmp_path / "ds", rows())
+    assert not (tmp_path / "ds").exists()
 
 
 def test_killed_in_the_middle_the_next_import_completes(tmp_path):

@@ -5,11 +5,13 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from threadpoolctl import threadpool_info
 from typer.testing import CliRunner
 
 from data_tools.cli import app
@@ -17,6 +19,7 @@ from data_tools.synth import dataset, truth
 from data_tools.synth.dataset import synthesise
 from data_tools.synth.domains import DOMAINS
 from data_tools.synth.photograph import person, photograph
+from mfr import atomic
 from mfr.data.loading import load_crop
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, MfrError
@@ -86,9 +89,14 @@ def test_stopped_it_goes_on(tmp_path):
 def test_killed_between_the_tables_it_goes_on(tmp_path, monkeypatch):
     synthesise(tmp_path / "whole", domains=["thermal"], **SMALL)
     with monkeypatch.context() as patch:
-        patch.setattr(
-            dataset.pq, "ParquetWriter", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt)
-        )
+        real = atomic.replacing
+
+        def killed(path: Path) -> AbstractContextManager[Path]:
+            if path.name == truth.FILE_NAME:
+                raise KeyboardInterrupt
+            return real(path)
+
+        patch.setattr(atomic, "replacing", killed)
         with pytest.raises(KeyboardInterrupt):
             synthesise(tmp_path / "torn", domains=["thermal"], **SMALL)
     assert synthesise(tmp_path / "torn", domains=["thermal"], **SMALL).drawn == 0
@@ -167,3 +175,16 @@ def test_from_the_command_line(tmp_path):
     arguments += ["--domains", "nir, id_card", "--json"]
     result = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
     assert result.exit_code == 0 and json.loads(result.stdout)["images"] == 4
+
+
+def test_drawing_uses_one_thread_of_the_linear_algebra(tmp_path):
+    seen = []
+
+    def look(done: int, total: int) -> None:
+        if done:
+            seen.extend(
+                one["num_threads"] for one in threadpool_info() if "blas" in one["user_api"]
+            )
+
+    synthesise(tmp_path, domains=["thermal"], on_progress=look, **SMALL)
+    assert seen and set(seen) == {1}

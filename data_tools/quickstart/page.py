@@ -1,0 +1,147 @@
+"""The report of a quickstart as one self-contained web page: no scripts, no links, no fetching."""
+
+from __future__ import annotations
+
+import base64
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import cv2
+from markupsafe import Markup
+
+from data_tools.quickstart import wording
+from data_tools.quickstart.judging import NETWORKS, UNTRAINED
+from data_tools.quickstart.learning import AGG, MFR, START, Learned
+from data_tools.quickstart.plan import SOURCES, UNSEEN
+from data_tools.quickstart.recipe import commands
+from data_tools.quickstart.world import contact_sheet
+from mfr.benchmark.figures import compared_roc_figure, curves_figure
+from mfr.benchmark.page import make_environment
+from mfr.data.loading import load_crop
+from mfr.data.manifest import Manifest
+from mfr.errors import DataError, ImageError
+from mfr.images import read_image
+
+if TYPE_CHECKING:
+    from data_tools.quickstart.report import QuickstartReport
+
+_FIGURES: Final = ("tar@far=0.01", "tar@far=0.001", "rank1", "auc")
+_PHOTO_WIDTH: Final = 125
+
+
+def render(report: QuickstartReport, root: Path) -> str:
+    """The page; everything that comes from data is escaped.
+
+    Args:
+        report: what it tells.
+        root: the quickstart's directory, where the pictures are.
+
+    Raises:
+        DataError: a picture is missing or damaged.
+    """
+    environment = make_environment()
+    environment.filters["value"] = wording.value
+    environment.filters["interval"] = wording.interval
+    source = resources.files("data_tools.quickstart").joinpath("page.html.j2")
+    manifest = Manifest.read(root / "dataset")
+    domains = [*SOURCES, UNSEEN]
+    people, crops = contact_sheet(manifest, domains)
+    return environment.from_string(source.read_text(encoding="utf-8")).render(
+        report=report,
+        plan=report.plan,
+        titles=wording.TITLES,
+        words=wording.DOMAINS,
+        networks=NETWORKS,
+        figures=_FIGURES,
+        sources=SOURCES,
+        unseen=UNSEEN,
+        people=people,
+        sheet={
+            domain: [_jpeg(load_crop(path)) for path in paths] for domain, paths in crops.items()
+        },
+        photo=lambda place: _photo(root / place),
+        commands=commands(report),
+        # Drawn by us from numbers alone: nothing in them needs escaping.
+        roc=Markup(
+            compared_roc_figure(
+                {
+                    wording.TITLES[name]: report.judgement.domains[UNSEEN][name].roc
+                    for name in (MFR, AGG, UNTRAINED)
+                }
+            )
+        ),
+        agg_losses=Markup(_agg_losses(report.runs)),
+        alignment=Markup(_alignment(report.runs[MFR])),
+        mfr_losses=Markup(_mfr_losses(report.runs[MFR])),
+        validation=Markup(_validation(report.runs)),
+    )
+
+
+def _agg_losses(runs: dict[str, Learned]) -> str:
+    first = runs[START].steps
+    return curves_figure(
+        {
+            "common start": [*runs[START].curve.losses["cosface"]],
+            "aggregation": [(first + s, v) for s, v in runs[AGG].curve.losses["cosface"]],
+        },
+        x="step",
+        y="CosFace loss",
+        name="agg-losses",
+    )
+
+
+def _mfr_losses(run: Learned) -> str:
+    names = {
+        "meta_train/classification": "meta-train: classification",
+        "meta_test/classification": "meta-test: classification",
+        "meta_train/hard_pair": "meta-train: hard pairs",
+        "meta_test/hard_pair": "meta-test: hard pairs",
+    }
+    return curves_figure(
+        {title: run.curve.losses[name] for name, title in names.items()},
+        x="step after the common start",
+        y="loss",
+        name="mfr-losses",
+    )
+
+
+def _alignment(run: Learned) -> str:
+    return curves_figure(
+        {"meta-train: domain alignment": run.curve.losses["meta_train/alignment"]},
+        x="step after the common start",
+        y="loss",
+        name="alignment",
+    )
+
+
+def _validation(runs: dict[str, Learned]) -> str:
+    first = runs[START].steps
+    return curves_figure(
+        {
+            "MFR": [(first + s, 100 * v) for s, v in runs[MFR].curve.validation],
+            "aggregation": [(first + s, 100 * v) for s, v in runs[AGG].curve.validation],
+            "common start": [(s, 100 * v) for s, v in runs[START].curve.validation],
+        },
+        x="step",
+        y="TAR at FAR 1%, held-out people, %",
+        name="validation",
+    )
+
+
+def _photo(path: Path) -> str:
+    try:
+        photo = read_image(path)
+    except ImageError as error:
+        raise DataError(
+            f"The photo {path} is missing or damaged: remove stages/desk.json beside it, and run "
+            "the same command again."
+        ) from error
+    height = round(photo.shape[0] * _PHOTO_WIDTH / photo.shape[1])
+    return _jpeg(cv2.resize(photo, (_PHOTO_WIDTH, height), interpolation=cv2.INTER_AREA))
+
+
+def _jpeg(pixels: cv2.typing.MatLike) -> str:
+    """In base64."""
+    _, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+    return base64.b64encode(data.tobytes()).decode()

@@ -1,0 +1,40 @@
+"""How the page and the printed summary name networks and domains, and write figures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from data_tools.quickstart.judging import UNTRAINED
+from data_tools.quickstart.learning import AGG, MFR, START
+from data_tools.quickstart.plan import UNSEEN
+from mfr.benchmark.report import Figure
+
+TITLES: Final = {
+    UNTRAINED: "untrained",
+    START: "common start",
+    AGG: "aggregation",
+    MFR: "MFR",
+}
+DOMAINS: Final = {
+    "daylight": "snapshots out of doors",
+    "side_light": "one hard lamp from the side",
+    "nir": "near infrared, as door cameras see",
+    "surveillance": "a camera under the ceiling: few pixels",
+    UNSEEN: "surgical masks",
+}
+
+
+def value(figure: Figure) -> str:
+    """'45.2', in per cent, or '0.953' for an area, or 'not resolved'."""
+    return "not resolved" if figure.value is None else _number(figure.value, figure)
+
+
+def interval(figure: Figure) -> str:
+    """'38.1-52.4' in the same units, or nothing where there is none."""
+    if figure.value is None or figure.interval is None:
+        return ""
+    return "-".join(_number(bound, figure) for bound in figure.interval)
+
+
+def _number(number: float, figure: Figure) -> str:
+    return f"{number:.3f}" if figure.unit == "area" else f"{100 * number:.1f}"

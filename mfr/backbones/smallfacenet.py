@@ -1,0 +1,53 @@
+"""SmallFaceNet: our own, to learn within minutes on a laptop's processor from random weights.
+
+Four stages on 56 x 56 faces, each a 3x3 convolution of stride 2 and a depthwise separable one
+(MobileNet; Howard et al., arXiv 1704.04861). It is for trying things out, not for a door.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import nn
+
+from mfr.backbones.mobilefacenet import ConvBlock
+
+CHANNELS: Final = (32, 64, 128, 256)
+"""Of the stages."""
+
+
+class SmallFaceNet(nn.Module):
+    """Features of faces of 56 x 56.
+
+    Args:
+        embedding_size: length of the features.
+    """
+
+    def __init__(self, embedding_size: int = 128) -> None:
+        super().__init__()
+        stages = []
+        channels = 3
+        for wider in CHANNELS:
+            stages += [
+                ConvBlock(channels, wider, 3, stride=2, padding=1),
+                ConvBlock(wider, wider, 3, padding=1, groups=wider, activated=False),
+                ConvBlock(wider, wider, 1),
+            ]
+            channels = wider
+        self.stages = nn.Sequential(*stages)
+        self.linear = nn.Linear(channels * 4 * 4, embedding_size, bias=False)
+        self.bn = nn.BatchNorm1d(embedding_size)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 3, 56, 56) -> (N, embedding_size), not normalised."""
+        features: torch.Tensor = self.bn(self.linear(self.stages(x).flatten(1)))
+        return features
+
+
+def smallfacenet(embedding_size: int = 128) -> SmallFaceNet:
+    """SmallFaceNet."""
+    return SmallFaceNet(embedding_size)

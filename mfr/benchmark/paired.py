@@ -1,0 +1,135 @@
+"""Two encoders on the same comparisons: how much better one is, with an interval.
+
+Their figures go up and down together, because a person who is hard for one is mostly hard for the
+other. So the difference is taken within each resample of people, which both share, and its
+interval is much narrower than those of the two figures let expect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfr.benchmark import bootstrap
+from mfr.benchmark.comparisons import Compared, choose_gallery, compare_with_gallery
+from mfr.benchmark.embedding import by_path, embed_rows, numbered
+from mfr.benchmark.metrics import Scores, auc, operating_points
+from mfr.data.manifest import Manifest
+from mfr.errors import DataError
+
+if TYPE_CHECKING:
+    from mfr.encoder import Encoder
+
+FARS: Final = (0.01, 0.001)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of the first encoder less that of the second.
+
+    Attributes:
+        key: of the figure, as in a report: ``tar@far=0.01``, ``auc``, ``rank1``.
+        value: of the whole sample, -1 to 1.
+        interval: of 95 %, by a bootstrap over people; None without resamples.
+    """
+
+    key: str
+    value: float
+    interval: tuple[float, float] | None
+
+
+def compare_encoders(
+    first: Encoder,
+    second: Encoder,
+    manifest: Manifest,
+    domain: str,
+    *,
+    split: str = "test",
+    seed: int = 0,
+    resamples: int = 1000,
+) -> list[Difference]:
+    """First less second by the gallery-probe protocol of `protocols.benchmark_domain`.
+
+    Args:
+        seed: chooses gallery images and resamples, as in the reports of the two.
+        resamples: of the bootstrap; 0 for no intervals.
+
+    Raises:
+        DataError: nothing to compare in that split of the domain.
+        ModelError: an embedding is not finite.
+    """
+    rows = by_path(manifest.where(domains=[domain], splits=[split], cropped=True))
+    persons = numbered(rows.column("person"))
+    gallery = choose_gallery(rows.column("identity"), rows.column("path"), seed=seed)
+    compared = [
+        compare_with_gallery(embed_rows(one, rows), persons, gallery) for one in (first, second)
+    ]
+    if not all(len(c.mated.scores) and len(c.nonmated.scores) for c in compared):
+        raise DataError(
+            f"Domain {domain}, split {split}, has nothing to compare: use another split or domain."
+        )
+    return differences(compared[0], compared[1], persons, seed=seed, resamples=resamples)
+
+
+def differences(
+    first: Compared,
+    second: Compared,
+    persons: NDArray[np.int32],
+    *,
+    seed: int,
+    resamples: int,
+) -> list[Difference]:
+    """First less second, both of the same rows: TAR at `FARS`, AUC and, with searches, rank-1.
+
+    Args:
+        persons: (rows,) the person of each image, numbered from 0.
+        seed: of the resamples.
+        resamples: how many; 0 for no intervals.
+    """
+    multiplicities = bootstrap.draw_multiplicities(
+        int(persons.max()) + 1, resamples=resamples, seed=seed
+    )
+    (tar, area, rank), (other_tar, other_area, other_rank) = (
+        _whole(compared) for compared in (first, second)
+    )
+    drawn, other = (_drawn(compared, persons, multiplicities) for compared in (first, second))
+    found = [
+        _difference(f"tar@far={far:g}", tar[i] - other_tar[i], drawn.tar[:, i] - other.tar[:, i])
+        for i, far in enumerate(FARS)
+    ]
+    found.append(_difference("auc", area - other_area, drawn.auc - other.auc))
+    if rank is not None and other_rank is not None:
+        shares, other_shares = (
+            bootstrap.resample_shares(one.rank_one, persons[one.probes], multiplicities)
+            for one in (first, second)
+        )
+        found.append(_difference("rank1", rank - other_rank, shares - other_shares))
+    return found
+
+
+def _whole(compared: Compared) -> tuple[list[float], float, float | None]:
+    scores = Scores.of(compared.mated.scores, compared.nonmated.scores)
+    tar = operating_points(scores, FARS).tar
+    rank = float(compared.rank_one.mean()) if len(compared.probes) else None
+    return [float(one) for one in tar], auc(scores), rank
+
+
+def _drawn(
+    compared: Compared, persons: NDArray[np.int32], multiplicities: NDArray[np.int64]
+) -> bootstrap.Resamples:
+    mated, nonmated = compared.mated, compared.nonmated
+    return bootstrap.resample(
+        mated.scores,
+        persons[mated.first],
+        nonmated.scores,
+        (persons[nonmated.first], persons[nonmated.second]),
+        multiplicities,
+        FARS,
+    )
+
+
+def _difference(key: str, value: float, drawn: NDArray[np.float64]) -> Difference:
+    return Difference(key, value, bootstrap.percentile_interval(drawn))

@@ -1,0 +1,155 @@
+"""A miniature of the whole, by the command line: stopped twice, finished, and looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from data_tools.quickstart import plan as plans
+from data_tools.quickstart.plan import UNSEEN, Plan
+from data_tools.quickstart.report import QuickstartReport
+from mfr import cli
+from mfr.data.manifest import Manifest
+
+SMALL = Plan(
+    identities=13,
+    images=3,
+    test=0.4,
+    val=0.2,
+    start_steps=2,
+    steps=2,
+    side=2,
+    enrolled=2,
+    strangers=1,
+    fmr=0.2,
+    resamples=20,
+)
+
+
+@pytest.fixture(scope="module")
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plans, "Plan", lambda seed: SMALL.model_copy(update={"seed": seed}))
+        yield
+
+
+def stop_in(stage: int, patch: pytest.MonkeyPatch) -> None:
+    """Press Ctrl-C at the first progress of a stage that has some."""
+    begin, progress = cli._Narrator.begin, cli._Narrator.progress
+    now = [0]
+
+    def watch_begin(self, number, of, sentence):
+        now[0] = number
+        begin(self, number, of, sentence)
+
+    def watch_progress(self, done, of, note=""):
+        progress(self, done, of, note)
+        if now[0] == stage and done:
+            now[0] = 0
+            os.kill(os.getpid(), signal.SIGINT)
+
+    patch.setattr(cli._Narrator, "begin", watch_begin)
+    patch.setattr(cli._Narrator, "progress", watch_progress)
+
+
+@pytest.fixture(scope="module")
+def done(small, tmp_path_factory) -> Path:
+    """A quickstart that was stopped while it drew and while it trained, then finished."""
+    out = tmp_path_factory.mktemp("quick") / "start"
+    arguments = ["quickstart", "--out", str(out), "--seed", "3"]
+    for stage in (1, 3):
+        with pytest.MonkeyPatch.context() as patch:
+            stop_in(stage, patch)
+            assert cli.run(arguments) == 130
+        assert not (out / "report.html").exists()
+    assert (out / "stages" / "start.json").exists()
+    assert not (out / "stages" / "agg.json").exists()
+    assert (out / "runs" / "agg" / "log.jsonl").exists()  # it goes on from there
+    assert cli.run(arguments) == 0
+    return out
+
+
+def test_it_says_how_to_go_on_and_goes_on(done, capsys):
+    arguments = ["quickstart", "--out", str(done), "--seed", "3"]
+    before = json.loads((done / "report.json").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        (done / "stages" / "desk.json").unlink()
+        stop_in(6, patch)
+        assert cli.run(arguments) == 130
+    said = capsys.readouterr().err
+    assert f"go on with 'mfr quickstart --out {done} --seed 3'" in said
+    assert said.count("Stopped") == 1
+    assert "[6/6] Enrolling 2 people" in said
+    assert cli.run([*arguments, "--json"]) == 0
+    after = json.loads(capsys.readouterr().out)
+    assert after.pop("html") == str(done / "report.html")
+    for report in (before, after):
+        assert report["times"].pop("resumed") is True
+        del report["times"]
+    assert before == after
+
+
+def test_the_summary_is_a_table_the_verdict_and_the_times(done, capsys):
+    assert cli.run(["quickstart", "--out", str(done), "--seed", "3"]) == 0
+    out = capsys.readouterr().out
+    report = QuickstartReport.model_validate_json((done / "report.json").read_text())
+    assert report.judgement.verdict.sentence in out
+    assert out.count(f"| {UNSEEN} (unseen) |") == 4
+    assert "Seconds: draw " in out and f"The report is {done / 'report.html'}." in out
+
+
+def test_nobody_has_two_roles_and_the_enrolled_are_test_people(done):
+    manifest = Manifest.read(done / "dataset")
+    roles = {
+        split: set(manifest.where(splits=[split]).column("person"))
+        for split in ("train", "val", "test")
+    }
+    assert sum(map(len, roles.values())) == len(set.union(*roles.values())) == 13
+    report = QuickstartReport.model_validate_json((done / "report.json").read_text())
+    assert report.world.people == {split: len(people) for split, people in roles.items()}
+    visitors = {visit.person for visit in report.desk.visits}
+    assert len(visitors) == 3 and visitors <= roles["test"]
+    assert sum(visit.is_enrolled is None for visit in report.desk.visits) == 1
+
+
+def test_neither_method_was_trained_on_the_unseen_domain_and_both_saw_as_many_images(done):
+    report = QuickstartReport.model_validate_json((done / "report.json").read_text())
+    assert report.runs["agg"].images == report.runs["mfr"].images == 2 * 4 * 2 * 4
+    for name in ("start", "agg", "mfr"):
+        assert UNSEEN not in (done / "runs" / name / "config.toml").read_text()
+
+
+def test_every_figure_has_an_interval_or_a_reason(done):
+    judgement = json.loads((done / "report.json").read_text())["judgement"]
+    assert set(judgement["domains"]) == {UNSEEN, *plans.SOURCES}
+    for judged in judgement["domains"].values():
+        assert set(judged) == {"untrained", "start", "agg", "mfr"}
+        for network in judged.values():
+            for figure in network["figures"]:
+                assert figure["interval"] is not None or figure["reason"]
+
+
+def test_the_page_holds_its_pictures_and_nothing_from_elsewhere(done):
+    page = (done / "report.html").read_text()
+    pictures = re.findall(r'<img src="([^"]*)"', page)
+    # the contact sheet, two photos of each of two enrolled, three probes
+    assert len(pictures) == 5 * 7 + 2 * 2 + 3
+    assert all(re.fullmatch(r"data:image/jpeg;base64,[\w+/=]{500,}", one) for one in pictures)
+    assert page.count("<svg") == 5
+    elsewhere = r"(src|href)\s*=\s*[\"'](?!data:|#)|https?://|url\((?!#)|<script|@import"
+    assert not re.search(elsewhere, page)
+    report = QuickstartReport.model_validate_json((done / "report.json").read_text())
+    assert report.judgement.verdict.sentence in page
+
+
+def test_another_seed_or_directory_is_refused_in_a_sentence(done, small, tmp_path, capsys):
+    assert cli.run(["quickstart", "--out", str(done)]) == 2
+    assert "with seed 3, not 0" in capsys.readouterr().err
+    (tmp_path / "mine").write_text("")
+    assert cli.run(["quickstart", "--out", str(tmp_path)]) == 2
+    assert "choose another --out" in capsys.readouterr().err
