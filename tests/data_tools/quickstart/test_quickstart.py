@@ -58,7 +58,15 @@ def stop_in(stage: int, patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def done(small, tmp_path_factory) -> Path:
+def interruptible():
+    """Ctrl-C is heard, also where these tests run in a shell's background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module")
+def done(small, interruptible, tmp_path_factory) -> Path:
     """A quickstart that was stopped while it drew and while it trained, then finished."""
     out = tmp_path_factory.mktemp("quick") / "start"
     arguments = ["quickstart", "--out", str(out), "--seed", "3"]
