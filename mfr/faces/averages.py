@@ -8,6 +8,7 @@ whole numbers, so nothing is lost by their differences.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -40,13 +41,12 @@ class AreaAverages:
 
     def whole(self, position: int, size: tuple[int, int]) -> Tensor:
         """The image at ``position`` as (1, 3, *size) float32, 0-255, channels last."""
-        table = self._tables[position]
-        (height, width), device = self.sizes[position], table.device
-        top, bottom = _covered(torch.tensor([height], device=device), size[0])
-        left, right = _covered(torch.tensor([width], device=device), size[1])
-        rows = table[bottom[0]] - table[top[0]]
-        sums = rows[:, right[0]] - rows[:, left[0]]
-        return _means(sums[None], bottom - top, right - left)
+        table, (height, width) = self._tables[position], self.sizes[position]
+        top, bottom = _covered_by_whole(height, size[0], table.device)
+        left, right = _covered_by_whole(width, size[1], table.device)
+        rows = table.index_select(0, bottom) - table.index_select(0, top)
+        sums = rows.index_select(1, right) - rows.index_select(1, left)
+        return _means(sums[None], (bottom - top)[None], (right - left)[None])
 
     def patches(self, owners: Tensor, boxes: Tensor, size: int) -> Tensor:
         """Squares cut out of the images, black outside them.
@@ -86,6 +86,13 @@ def _covered(lengths: Tensor, size: int) -> tuple[Tensor, Tensor]:
     new = torch.arange(size, device=lengths.device)
     old = lengths[:, None]
     return new * old // size, ((new + 1) * old + size - 1) // size
+
+
+@lru_cache(256)
+def _covered_by_whole(length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """`_covered` of one length. Photos of a dataset share their sizes, and every scale asks."""
+    first, after = _covered(torch.tensor([length], device=device), size)
+    return first[0], after[0]
 
 
 def _means(sums: Tensor, heights: Tensor, widths: Tensor) -> Tensor:
