@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from importlib import resources
 from typing import Final
 
-import cv2
 import numpy as np
 
 from data_tools.aligning import resize_whole
 from data_tools.checking.finding import Case, Finding
 from data_tools.checking.measuring import Measured
 from mfr.benchmark.page import make_environment
+from mfr.benchmark.pictures import jpeg_in_base64
 from mfr.data.loading import load_crop
 from mfr.data.manifest import Manifest
 from mfr.errors import MfrError
@@ -72,5 +71,4 @@ def _picture(manifest: Manifest, row: int) -> str | None:
         )
     except MfrError:
         return None
-    _, jpeg = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
-    return base64.b64encode(jpeg.tobytes()).decode()
+    return jpeg_in_base64(pixels, quality=80)

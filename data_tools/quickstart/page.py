@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,6 +17,7 @@ from data_tools.quickstart.recipe import commands
 from data_tools.quickstart.world import contact_sheet
 from mfr.benchmark.figures import compared_roc_figure, curves_figure
 from mfr.benchmark.page import make_environment
+from mfr.benchmark.pictures import jpeg_in_base64
 from mfr.data.loading import load_crop
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError, ImageError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _FIGURES: Final = ("tar@far=0.01", "tar@far=0.001", "rank1", "auc")
 _PHOTO_WIDTH: Final = 125
+_QUALITY: Final = 82
 
 
 def render(report: QuickstartReport, root: Path) -> str:
@@ -58,9 +59,10 @@ def render(report: QuickstartReport, root: Path) -> str:
         unseen=UNSEEN,
         people=people,
         sheet={
-            domain: [_jpeg(load_crop(path)) for path in paths] for domain, paths in crops.items()
+            domain: [jpeg_in_base64(load_crop(path), _QUALITY) for path in paths]
+            for domain, paths in crops.items()
         },
-        photo=lambda place: _photo(root / place),
+        photo=lambda place: _photo(root, place),
         commands=commands(report),
         # Drawn by us from numbers alone: nothing in them needs escaping.
         roc=Markup(
@@ -129,19 +131,14 @@ def _validation(runs: dict[str, Learned]) -> str:
     )
 
 
-def _photo(path: Path) -> str:
+def _photo(root: Path, place: str) -> str:
     try:
-        photo = read_image(path)
+        photo = read_image(root / place)
     except ImageError as error:
         raise DataError(
-            f"The photo {path} is missing or damaged: remove stages/desk.json beside it, and run "
-            "the same command again."
+            f"The photo {root / place} is missing or damaged: remove it and "
+            f"{root / 'stages' / 'desk.json'}, and run the same command again."
         ) from error
     height = round(photo.shape[0] * _PHOTO_WIDTH / photo.shape[1])
-    return _jpeg(cv2.resize(photo, (_PHOTO_WIDTH, height), interpolation=cv2.INTER_AREA))
-
-
-def _jpeg(pixels: cv2.typing.MatLike) -> str:
-    """In base64."""
-    _, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
-    return base64.b64encode(data.tobytes()).decode()
+    small = cv2.resize(photo, (_PHOTO_WIDTH, height), interpolation=cv2.INTER_AREA)
+    return jpeg_in_base64(small, _QUALITY)

@@ -10,35 +10,28 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import re
 import shutil
-import signal
-import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
-from threadpoolctl import threadpool_limits
 
+from data_tools.drawing_processes import done_by_processes
 from data_tools.locking import changing_manifest
 from data_tools.simulation.conditions import CONDITIONS, MASK, OnFaces
 from data_tools.simulation.draws import Draws
 from data_tools.simulation.pose import Pose, fit_pose
 from mfr import atomic, locking
-from mfr.allocator import keep_freed_memory
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, FaceError, ImageError
 from mfr.faces.align import similarity_transform
@@ -158,7 +151,8 @@ def simulate_domain(
         units = list(_units(root, name, settings, todo, parts))
         done = 0
         on_progress(done, len(todo))
-        for count in _work(units, processes or len(os.sched_getaffinity(0))):
+        workers = processes or len(os.sched_getaffinity(0))
+        for count in done_by_processes(_do, units, workers, what="crops"):
             done += count
             on_progress(done, len(todo))
         records = _publish(root, name, settings, parts)
@@ -214,52 +208,6 @@ def _units(
         part = parts / f"{number:06d}.parquet"
         chosen = tuple(rows[start : start + _UNIT])
         yield _Unit(root, name, settings["condition"], settings["seed"], chosen, part)
-
-
-def _work(units: Sequence[_Unit], processes: int) -> Iterator[int]:
-    """Do all units; the rows of each as it is done."""
-    if processes == 1 or len(units) < 2:
-        with threadpool_limits(1):
-            for unit in units:
-                yield _do(unit)
-        return
-    # Workers are forked from a server that has imported all this once, not from this process,
-    # whose threads would not survive it.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    pool = ProcessPoolExecutor(min(processes, len(units)), context, initializer=_start_worker)
-    waiting: deque[Future[int]] = deque()
-    try:
-        for unit in units:
-            waiting.append(pool.submit(_do, unit))
-            if len(waiting) >= 3 * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise DataError(
-            "A process that drew crops was ended from outside, perhaps for want of memory: run "
-            "the same command again, with fewer --processes."
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """A worker uses one thread, leaves Ctrl-C to its parent, and does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(0)
-    # A second thread for products of three columns only spins: it doubles the processor time.
-    threadpool_limits(1)
-    keep_freed_memory()
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def _do(unit: _Unit) -> int:

@@ -9,35 +9,27 @@ identity, domain, number), so that what is drawn again after a kill has the same
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
-import signal
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
-from threadpoolctl import threadpool_limits
 
 from data_tools.appending import append_rows
+from data_tools.drawing_processes import done_by_processes
 from data_tools.locking import synthesising_alone
 from data_tools.synth import truth
 from data_tools.synth.domains import DOMAINS, Domain
 from data_tools.synth.photograph import person, photograph
 from mfr import atomic
-from mfr.allocator import keep_freed_memory
 from mfr.data.manifest import FILE_NAME as MANIFEST
 from mfr.data.manifest import ROWS_A_GROUP, ManifestFile, in_groups
 from mfr.data.manifest import SCHEMA as MANIFEST_SCHEMA
@@ -147,7 +139,8 @@ def synthesise(
         total = sum(unit.size for unit in todo)
         done = 0
         on_progress(done, total)
-        for drawn in _work(todo, processes or os.cpu_count() or 1):
+        workers = processes or os.cpu_count() or 1
+        for drawn in done_by_processes(_draw, todo, workers, what="faces"):
             done += drawn
             on_progress(done, total)
         if missing:
@@ -161,53 +154,6 @@ def synthesise(
 def identity_name(seed: int, number: int) -> str:
     """The name of a synthetic person, as identity and as person: the same in every domain."""
     return f"synth{seed}-{number:06d}"
-
-
-def _work(units: Sequence[_Unit], processes: int) -> Iterator[int]:
-    """Do all units; the number of images of each as it is done."""
-    if processes == 1 or len(units) < 2:
-        with threadpool_limits(1):
-            for unit in units:
-                yield _draw(unit)
-        return
-    waiting: deque[Future[int]] = deque()
-    queue = iter(units)
-    # Workers are forked from a server that has imported all this once, not from this process,
-    # whose threads would not survive it.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    pool = ProcessPoolExecutor(min(processes, len(units)), context, initializer=_start_worker)
-    try:
-        for unit in queue:
-            waiting.append(pool.submit(_draw, unit))
-            if len(waiting) >= 3 * processes:  # a hundred thousand people are many units
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool as error:
-        raise DataError(
-            "A process that drew faces was ended from outside, perhaps for want of memory: run "
-            "the same command again, with fewer --processes."
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """A worker uses one thread, leaves Ctrl-C to its parent, and does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(0)
-    # A second thread for products of three columns only spins: it doubles the processor time.
-    threadpool_limits(1)
-    keep_freed_memory()
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def _draw(unit: _Unit) -> int:

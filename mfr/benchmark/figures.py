@@ -56,12 +56,7 @@ def roc_figure(curve: RocCurve, *, marks: list[tuple[float, float]]) -> str:
             fontsize=8,
             color=_INK,
         )
-    axes.set_xscale("log")
-    axes.set_xlim(min(wanted[0], 0.1), 1)  # a single comparison would leave no width
-    axes.set_ylim(0, 1.02)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
-    _legend(axes, "lower right")
+    _as_roc(axes, wanted[0])
     return _svg(canvas, "roc")
 
 
@@ -96,12 +91,7 @@ def compared_roc_figure(curves: Mapping[str, RocCurve]) -> str:
             )
         axes.step(wanted, curve.tar, where="post", color=colour, linewidth=1.8, label=name)
     axes.plot([lowest, 1], [lowest, 1], color=_INK, linewidth=0.8, linestyle=":", label="chance")
-    axes.set_xscale("log")
-    axes.set_xlim(min(lowest, 0.1), 1)
-    axes.set_ylim(0, 1.02)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
-    _legend(axes, "lower right")
+    _as_roc(axes, lowest)
     return _svg(canvas, "compared-roc")
 
 
@@ -135,6 +125,16 @@ def _axes(x: str, y: str) -> tuple[Canvas, Axes]:
         spine.set_color(_INK)
         spine.set_visible(side in ("left", "bottom"))
     return canvas, axes
+
+
+def _as_roc(axes: Axes, lowest: float) -> None:
+    """Scales and legend of an ROC whose least FAR is ``lowest``."""
+    axes.set_xscale("log")
+    axes.set_xlim(min(lowest, 0.1), 1)  # a single comparison would leave no width
+    axes.set_ylim(0, 1.02)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+    _legend(axes, "lower right")
 
 
 def _legend(axes: Axes, place: Literal["lower right", "upper right", "best"]) -> None:

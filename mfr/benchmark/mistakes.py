@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mfr.benchmark.comparisons import Compared, Comparisons
 from mfr.benchmark.embedding import take_rows
+from mfr.benchmark.pictures import jpeg_in_base64
 from mfr.benchmark.report import Mistake
 from mfr.data.manifest import Manifest
 
@@ -51,9 +50,4 @@ def _lowest(scores: NDArray[np.float32]) -> list[int]:
 def _pictures(rows: Manifest) -> list[str]:
     from mfr.data.loading import load_crops
 
-    encoded = []
-    for crop in load_crops(rows):
-        # imencode writes BGR; quality 85 keeps a crop near 4 kB.
-        _, jpeg = cv2.imencode(".jpg", crop[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-        encoded.append(base64.b64encode(jpeg.tobytes()).decode())
-    return encoded
+    return [jpeg_in_base64(crop, quality=85) for crop in load_crops(rows)]  # about 4 kB each

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from mfr.meta.closed_layers.channels import products, products_with
+from mfr.meta.closed_layers.channels import along_channels, products, products_with
 from mfr.meta.closed_layers.coverage import Dims, covered, fold
 
 
@@ -171,7 +171,6 @@ def _combine(*terms: tuple[Tensor, Tensor], offset: Tensor, mean: Tensor, r: Ten
         x, by_xhat * r, offset - by_xhat * r * mean, torch.zeros_like(r), torch.ones_like(r),
         False, 0.0, 0.0,
     )  # fmt: skip
-    shape = (-1,) + (1,) * (x.ndim - 2)
     for tensor, factor in others:
-        result.addcmul_(tensor, factor.view(shape))
+        result.addcmul_(tensor, along_channels(factor, x))
     return result

@@ -1,4 +1,4 @@
-"""Sums by channel of (n, c, ...) tensors, by the fastest kernel there is for them."""
+"""Sums and factors by channel of (n, c, ...) tensors; sums by the fastest kernel there is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ def products_with(g: Tensor, x: Tensor, mean: Tensor, r: Tensor) -> tuple[Tensor
         g, x, None, None, None, mean, r, True, 0.0, (False, True, True)
     )
     return with_x, alone
+
+
+def along_channels(factor: Tensor, x: Tensor) -> Tensor:
+    """(c,) factors in the shape that multiplies (n, c, ...) ``x``."""
+    return factor.view((-1,) + (1,) * (x.ndim - 2))
 
 
 def products(g: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from mfr.meta.closed_layers.channels import products
+from mfr.meta.closed_layers.channels import along_channels, products
 from mfr.meta.closed_layers.coverage import Dims, covered, fold
 
 
@@ -68,16 +68,15 @@ class _PReLUBackward(Function):
     def backward(ctx: Any, v: Tensor | None, va: Tensor | None) -> tuple[Tensor | None, ...]:
         gy, x, weight = ctx.saved_tensors
         by_gy, by_x, by_weight = ctx.needs_input_grad[:3]
-        shape = (-1,) + (1,) * (x.ndim - 2)
         dgy = dx = dw = None
         below = gy - torch.ops.aten.threshold_backward(gy, x, 0)
         if by_gy and v is not None:
             dgy, _ = _PReLUBackward.apply(v, x, weight, False)
         if by_gy and va is not None:
-            curve = va.view(shape) * x.clamp(max=0)
+            curve = along_channels(va, x) * x.clamp(max=0)
             dgy = curve if dgy is None else dgy + curve
         if by_x and va is not None:
-            dx = va.view(shape) * below
+            dx = along_channels(va, x) * below
         if by_weight and v is not None:
             # The reduction is differentiable to no further order, a plain sum is.
             third = torch.is_grad_enabled()
@@ -88,4 +87,4 @@ class _PReLUBackward(Function):
 def _sloped(g: Tensor, x: Tensor, weight: Tensor) -> Tensor:
     """S(g)."""
     above: Tensor = torch.ops.aten.threshold_backward(g, x, 0)
-    return above.lerp_(g, weight.view((-1,) + (1,) * (x.ndim - 2)))
+    return above.lerp_(g, along_channels(weight, x))
