@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -175,9 +175,9 @@ class _Aligner:
         writing: list[Future[dict[str, Any]]] = []
         with journal.Journal(self.root) as record, _searchers(self.abreast) as searchers:
             pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="align")
+            parts = _read_ahead(pool, tasks, batch, self.abreast + 1)
             try:
                 on_progress(done, len(tasks))
-                parts = _read_ahead(pool, tasks, batch, self.abreast + 1)
                 while True:
                     # One batch waits for a free searcher, so that none of them waits for photos.
                     for part in itertools.islice(parts, self.abreast + 1 - len(searching)):
@@ -200,9 +200,10 @@ class _Aligner:
             finally:
                 for _, found in searching:
                     found.cancel()
-                pool.shutdown(wait=True, cancel_futures=True)
-                # Stopped on the way: what could still be finished counts too.
-                whole = [f for f in writing if not f.cancelled() and f.exception() is None]
+                # Stopped on the way: nothing more is read, but crops that were found are written.
+                parts.close()
+                pool.shutdown(wait=True)
+                whole = [future for future in writing if future.exception() is None]
                 record.record([future.result() for future in whole])
 
     def _search(self, part: _Part) -> list[list[FaceCrop]]:
@@ -288,8 +289,8 @@ def resize_whole(image: np.ndarray) -> np.ndarray:
 
 def _read_ahead(
     pool: ThreadPoolExecutor, tasks: Sequence[_Task], batch: int, parts: int
-) -> Iterator[_Part]:
-    """Batches of decoded photos in order, the next ones being decoded meanwhile.
+) -> Generator[_Part, None, None]:
+    """Batches of decoded photos in order, the next ones being decoded meanwhile until it is closed.
 
     Sizes are read from the headers first, so that many large photos at once cannot exhaust
     memory: the last ``parts`` batches handed out and what is ahead keep to `_PIXELS_AHEAD`.
@@ -299,23 +300,27 @@ def _read_ahead(
     ahead = 0
     handed_out: deque[int] = deque(maxlen=parts)
     pixels = _pixels(queue[0].photo)
-    while queue or waiting:
-        while queue and len(waiting) < 2 * batch:
-            if waiting and ahead + sum(handed_out) + pixels > _PIXELS_AHEAD:
-                break
-            task = queue.popleft()
-            waiting.append((task, pixels, pool.submit(_read, task.photo)))
-            ahead += pixels
-            pixels = _pixels(queue[0].photo) if queue else 0
-        part: _Part = []
-        held = 0
-        while waiting and len(part) < batch and held <= _PIXELS_AHEAD // (2 * parts):
-            task, size, future = waiting.popleft()
-            part.append((task, future.result()))
-            ahead -= size
-            held += size
-        handed_out.append(held)
-        yield part
+    try:
+        while queue or waiting:
+            while queue and len(waiting) < 2 * batch:
+                if waiting and ahead + sum(handed_out) + pixels > _PIXELS_AHEAD:
+                    break
+                task = queue.popleft()
+                waiting.append((task, pixels, pool.submit(_read, task.photo)))
+                ahead += pixels
+                pixels = _pixels(queue[0].photo) if queue else 0
+            part: _Part = []
+            held = 0
+            while waiting and len(part) < batch and held <= _PIXELS_AHEAD // (2 * parts):
+                task, size, future = waiting.popleft()
+                part.append((task, future.result()))
+                ahead -= size
+                held += size
+            handed_out.append(held)
+            yield part
+    finally:
+        for _, _, future in waiting:
+            future.cancel()
 
 
 def _pixels(photo: Path) -> int:

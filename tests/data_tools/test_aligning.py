@@ -78,6 +78,27 @@ def test_nothing_is_done_twice(dataset, fake_detector):
     assert state(dataset)["../photos/ann/2.png"] == ["resized", "crops/d/ann/2.png", NO_FACE]
 
 
+def test_crops_that_were_found_are_written_however_busy_the_threads(
+    dataset, fake_detector, monkeypatch
+):
+    """The one thread reads the last photo, slowly, when photo 2 fails: crop 1 waits behind it."""
+    read = aligning._read
+
+    def slow(photo):
+        if photo.name == "text.jpg":
+            time.sleep(0.5)
+        return read(photo)
+
+    monkeypatch.setattr(aligning, "_THREADS", 1)
+    monkeypatch.setattr(aligning, "_abreast", lambda device: 1)
+    monkeypatch.setattr(aligning, "_read", slow)
+    with pytest.raises(FaceError, match="No face was found"):
+        align_dataset(dataset, on_miss="fail", batch=2)
+    rows = state(dataset)
+    assert rows["../photos/ann/1.png"][0] == "detected"
+    assert [rows[f"../photos/{name}"][0] for name in ("ann/2.png", "bob/1.png")] == ["pending"] * 2
+
+
 def test_on_miss_fail_stops_with_a_sentence_and_keeps_what_was_done(dataset, fake_detector):
     with pytest.raises(FaceError, match=r"No face was found in .*ann/2\.png: remove it"):
         align_dataset(dataset, on_miss="fail", batch=1)
