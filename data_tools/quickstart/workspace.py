@@ -16,7 +16,7 @@ from mfr import atomic, locking
 from mfr.errors import DataError
 
 FILE_NAME: Final = "quickstart.json"
-VERSION: Final = 1
+VERSION: Final = 2
 """Of what the stages do: raised when the same plan would give other results."""
 
 Found = TypeVar("Found", bound=BaseModel)

@@ -30,7 +30,7 @@ class Identity:
         domain: position of its domain in the pool's ``domains``.
         person: the human behind it; the same in other domains.
         rows: (n,) its images' rows, n >= 2.
-        label: its class, counted over all domains of the pool.
+        label: the class of its person, one in all domains of the pool.
     """
 
     domain: int
@@ -76,6 +76,7 @@ class IdentityPool:
         domains: the source domains' names.
         identities: by domain, sorted by name, so that row order of the manifest does not matter.
         left_out: identities by domain that have a single image and are never drawn.
+        classes: people to tell apart, whatever domains they stand in.
 
     Raises:
         DataError: a domain is named twice or has fewer than two usable identities.
@@ -95,7 +96,7 @@ class IdentityPool:
             person_of[domain, identity] = person
         self.identities: list[list[Identity]] = [[] for _ in domains]
         self.left_out = dict.fromkeys(domains, 0)
-        label = 0
+        labels: dict[str, int] = {}
         position = {domain: i for i, domain in enumerate(domains)}
         for key in sorted(key for key in rows_of if key[0] in position):
             if len(rows_of[key]) < 2:
@@ -103,9 +104,10 @@ class IdentityPool:
                 continue
             rows = np.array([row for _, row in sorted(rows_of[key])], np.int64)
             place = position[key[0]]
-            self.identities[place].append(Identity(place, person_of[key], rows, label))
-            label += 1
-        self.classes = label
+            person = person_of[key]
+            label = labels.setdefault(person, len(labels))
+            self.identities[place].append(Identity(place, person, rows, label))
+        self.classes = len(labels)
         for domain, found in zip(domains, self.identities, strict=True):
             if len(found) < 2:
                 raise DataError(

@@ -172,3 +172,11 @@ def test_images_come_once_an_epoch_with_their_class():
         assert sorted(epoch) == list(range(21))
     assert not (rows[:21] == rows[21:42]).all()
     assert (labels == rows // 3).all()
+
+
+def test_a_person_is_one_class_in_all_domains():
+    manifest = make_manifest({"a": 3, "b": 3}, person=lambda domain, k: f"{domain * (k > 0)}{k}")
+    pool = IdentityPool(manifest, ["a", "b"])
+    assert [[one.label for one in domain] for domain in pool.identities] == [[0, 1, 2], [0, 3, 4]]
+    assert pool.classes == 5
+    assert Counter(pool.labels.tolist()) == {0: 6, 1: 3, 2: 3, 3: 3, 4: 3}
