@@ -186,33 +186,34 @@ def main() -> None:
     recipe = MAML_RECIPES[5]
     options.iterations = options.iterations or recipe.iterations
     name, seed, alpha = options.learner, options.seed, recipe.rate * options.ways
-    what = "omniglot" if options.data is None else f"{options.domain}{options.size}px"
+    ways, shots, eps = options.ways, options.shots, options.eps
+    images = "omniglot" if options.data is None else f"{options.domain}{options.size}px"
 
     torch.manual_seed(seed)
     channels, size = (1, 28) if options.data is None else (3, options.size)
-    network = four_blocks(options.ways, channels, size, reptile=False)
+    network = four_blocks(ways, channels, size, reptile=False)
     maml = MAML(alpha, recipe.steps, adapts=not_normalisation)
     adml = ADML(
         alpha,
         alpha,
-        attack=FGSM(options.eps),
+        attack=FGSM(eps),
         steps=recipe.steps,
         adapts=not_normalisation,
     )
     learner = make_learner(network, adml if name == "adml" else maml, 1e-3)
     tasks = classification(network)
     if name == "maml-ad":
-        tasks = joined_with_attacked(learner, options.eps, recipe.steps)
+        tasks = joined_with_attacked(learner, eps, recipe.steps)
     source = omniglot_sources(options) if options.data is None else face_sources(options)
     curve_source = source("test", JUDGED_AT_ONCE, CURVE_SEED)
-    ends = (0.0, options.eps)
+    ends = (0.0, eps)
     run = Run(
-        name=f"adml-{what}-{options.ways}way-{options.shots}shot-{name}-seed{seed}",
-        experiment=f"{what}, {options.ways}-way {options.shots}-shot, under attack",
+        name=f"adml-{images}-eps{eps:g}-{ways}way-{shots}shot-{name}-seed{seed}",
+        experiment=f"{images}, {ways}-way {shots}-shot, attacked by eps {eps:g}",
         settings={
             "learner": name,
             "seed": seed,
-            "eps": options.eps,
+            "eps": eps,
             "attack": "FGSM",
             **recipe._replace(meta_batch=options.meta_batch)._asdict(),
         },
