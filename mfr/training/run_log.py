@@ -18,7 +18,7 @@ class RunLog:
 
     Args:
         directory: of the run.
-        done: steps that are kept.
+        done: steps that are kept; with none, the run begins anew, its look at step 0 too.
 
     Raises:
         WriteError: the disk is full or the place not writable.
@@ -28,10 +28,11 @@ class RunLog:
         from torch.utils.tensorboard import SummaryWriter
 
         self._path = directory / FILE_NAME
-        lines = [json.dumps(one) for one in read_log(directory) if one["step"] <= done]
+        first_lost = done + 1 if done else 0
+        lines = [json.dumps(one) for one in read_log(directory) if one["step"] < first_lost]
         atomic.write_text(self._path, "".join(f"{line}\n" for line in lines))
         self._file = self._path.open("a", encoding="utf-8")
-        self._events = SummaryWriter(str(directory), purge_step=done + 1)
+        self._events = SummaryWriter(str(directory), purge_step=first_lost)
 
     def write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
         """Record ``values`` of ``kind`` ('train', 'validation') after ``step`` steps.

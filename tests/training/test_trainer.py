@@ -80,22 +80,27 @@ def test_every_method_trains_logs_and_leaves_a_model(dataset, tmp_path, method):
     assert list((tmp_path / "run").glob("events.out.tfevents*"))
 
 
-def test_resumed_is_to_the_bit_what_was_never_stopped(dataset, tmp_path):
+@pytest.mark.parametrize(
+    ("lost", "kept"), [(("validation", 0), None), (("train", 1), 0), (("train", 2), 1)]
+)
+def test_resumed_is_to_the_bit_what_was_never_stopped(dataset, tmp_path, lost, kept):
     config = configure(dataset, steps=3, checkpoint_every=1)
     start(config, tmp_path / "whole")
 
     class StopError(Exception):
         pass
 
-    def stop_after_two(progress):
-        if progress.kind == "train" and progress.step == 2:
+    def stop(progress):
+        if (progress.kind, progress.step) == lost:
             raise StopError
 
+    broken = tmp_path / "broken"
     with pytest.raises(StopError):
-        start(config, tmp_path / "broken", watch=stop_after_two)
-    assert trained(tmp_path / "broken").step == 1  # step 2 was lost with its process
-    resume(tmp_path / "broken")
-    assert_same_state(trained(tmp_path / "whole"), trained(tmp_path / "broken"))
+        start(config, broken, watch=stop)
+    last = checkpoint.latest(broken / "checkpoints")
+    assert (None if last is None else trained(broken).step) == kept
+    resume(broken)
+    assert_same_state(trained(tmp_path / "whole"), trained(broken))
     models = [read_model(tmp_path / name / "model.safetensors")[0] for name in ("whole", "broken")]
     assert models[0].model_hash == models[1].model_hash
     timeless = [
