@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -367,7 +368,7 @@ def align_command(
     if as_json:
         _print_json(result)
     else:
-        _print_alignment(result)
+        _print_alignment(dataset, result)
 
 
 @app.command("mask")
@@ -634,7 +635,7 @@ def _fix_sentence(fix: Fix) -> str:
     )
 
 
-def _print_alignment(result: AlignResult) -> None:
+def _print_alignment(dataset: Path, result: AlignResult) -> None:
     table = Table(
         Column("domain", no_wrap=True),
         "images",
@@ -652,7 +653,8 @@ def _print_alignment(result: AlignResult) -> None:
     if result.problems:
         _say(f"{len(result.problems)} photos without a detected face; the manifest lists all:")
         for path, problem in result.problems[:_SHOWN_PROBLEMS]:
-            _say(f"  {path}: {problem}")
+            # The manifest's paths are relative to the dataset; these can be opened from here.
+            _say(f"  {os.path.normpath(dataset / path)}: {problem}")
         if len(result.problems) > _SHOWN_PROBLEMS:
             _say(f"  ... and {len(result.problems) - _SHOWN_PROBLEMS} more")
 

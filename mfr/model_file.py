@@ -16,10 +16,9 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from mfr import atomic
 from mfr.errors import ModelError
+from mfr.tensor_file import write_tensors
 
 VERSION: Final = 1
 
@@ -135,8 +134,7 @@ def write_model(
     check_finite(path, tensors)
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     record = record.model_copy(update={"model_hash": hash_model(record, stored)})
-    with atomic.replacing(path) as temporary:
-        save_file(stored, temporary, metadata={"mfr": record.model_dump_json()})
+    write_tensors(path, stored, {"mfr": record.model_dump_json()})
     return record
 
 

@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mfr import atomic
@@ -36,6 +35,7 @@ from mfr.meta.reptile import Reptile
 from mfr.meta.rule import Rule
 from mfr.meta.tasks.batch import TaskBatch, TaskSource
 from mfr.meta.tasks.prefetch import prefetched
+from mfr.tensor_file import write_tensors
 
 LEARNERS = ("maml", "fomaml", "meta-sgd", "reptile")
 TEST_SEED, CURVE_SEED = 600_000, 700_000
@@ -219,8 +219,7 @@ class Run:
                 if isinstance(value, Tensor)
             }
         said = json.dumps({"settings": self.settings, "progress": asdict(progress)})
-        with atomic.replacing(path) as temporary:
-            save_file(tensors, temporary, metadata={"run": said})
+        write_tensors(path, tensors, {"run": said})
 
     def _restore(self, path: Path) -> Progress:
         with safe_open(path, framework="pt") as file:

@@ -96,10 +96,10 @@ WRITER = """
 import sys, time
 from pathlib import Path
 import torch
-from mfr import atomic, model_file
+from mfr import atomic, model_file, tensor_file
 record = model_file.ModelRecord(backbone="mobilefacenet", embedding_size=4)
 path = Path(sys.argv[1])
-inner = model_file.save_file
+inner = tensor_file.save_file
 def slow(tensors, temporary, metadata):
     inner(tensors, temporary, metadata=metadata)
     if sys.argv[2] == "half":
@@ -107,7 +107,7 @@ def slow(tensors, temporary, metadata):
         Path(temporary).write_bytes(data[: len(data) // 2])
     print("writing", flush=True)
     time.sleep(60)
-model_file.save_file = slow
+tensor_file.save_file = slow
 model_file.write_model(path, record, {"w": torch.full((1000,), 2.0)})
 """
 

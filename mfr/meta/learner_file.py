@@ -14,14 +14,13 @@ from typing import Final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from mfr import atomic
 from mfr.errors import ModelError
 from mfr.meta.learner import MetaLearner
 from mfr.meta.step_statistics import StepStatistics
 from mfr.model_file import check_finite
+from mfr.tensor_file import write_tensors
 
 FORMAT: Final = "mfr-learner"
 VERSION: Final = 1
@@ -46,8 +45,7 @@ def save_learner(
     }
     check_finite(path, stored)
     header = {"format": FORMAT, "version": VERSION, "rule": type(learner.rule).__name__}
-    with atomic.replacing(path) as temporary:
-        save_file(stored, temporary, metadata={_HEADER: json.dumps(header)})
+    write_tensors(path, stored, {_HEADER: json.dumps(header)})
 
 
 def load_learner(

@@ -13,11 +13,10 @@ from typing import Final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from mfr import atomic
 from mfr.errors import TrainingError
+from mfr.tensor_file import write_tensors
 
 KEPT: Final = 2
 _NETWORK, _MOMENTUM = "network/", "momentum/"
@@ -66,9 +65,7 @@ def write(directory: Path, checkpoint: Checkpoint) -> Path:
     tensors = {_NETWORK + name: t for name, t in checkpoint.network.items()}
     tensors |= {_MOMENTUM + name: t for name, t in checkpoint.momentum.items()}
     stored = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    metadata = {"mfr-checkpoint": json.dumps({"step": checkpoint.step})}
-    with atomic.replacing(path) as temporary:
-        save_file(stored, temporary, metadata=metadata)
+    write_tensors(path, stored, {"mfr-checkpoint": json.dumps({"step": checkpoint.step})})
     for old in _paths(directory)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
