@@ -199,7 +199,8 @@ class Run:
 
     def _note(self, progress: Progress, losses: dict[str, float]) -> None:
         figures = self.judge()
-        point = {"iteration": progress.iterations, "seconds": progress.seconds}
+        point = {"experiment": self.experiment, "iteration": progress.iterations}
+        point |= {"seconds": progress.seconds}
         progress.curve.append(point | {"training": losses, "held_out": figures})
         shown = ", ".join(f"{key} {value['mean']:.4g}" for key, value in figures.items())
         print(

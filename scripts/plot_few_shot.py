@@ -110,8 +110,8 @@ def print_table(experiment: str, records: list[Record]) -> None:
             print(f"\n{record['name']} is not finished: {record['iterations']} iterations.")
 
 
-def draw_curves(experiment: str, records: list[Record], path: Path) -> None:
-    """The learning curves of one experiment; published figures as lines across."""
+def draw_curves(experiment: str, records: list[Record], path: Path) -> bool:
+    """The learning curves of one experiment, if any; published figures as lines across."""
     figure, axes = plt.subplots(figsize=(8, 4.5))
     for index, record in enumerate(records):
         known = PUBLISHED.get((experiment, record["settings"]["learner"]), [])
@@ -119,7 +119,12 @@ def draw_curves(experiment: str, records: list[Record], path: Path) -> None:
         plain = [ONE] if experiment.startswith("sinusoid") else ["support 0, query 0", TOGETHER]
         keys = [one.of for one in known] or plain
         for style, key in zip(("-", ":", "--"), keys, strict=False):
-            points = [point for point in record["curve"] if key in point["held_out"]]
+            points = [
+                point
+                for point in record["curve"]
+                # One training can be judged twice; it was watched by one of the judges.
+                if key in point["held_out"] and point.get("experiment", experiment) == experiment
+            ]
             if not points:
                 continue
             heights = [point["held_out"][key]["mean"] for point in points]
@@ -137,12 +142,14 @@ def draw_curves(experiment: str, records: list[Record], path: Path) -> None:
                     axes.axhline(one.value, color=f"C{index}", linewidth=0.7, linestyle="--")
     axes.set(title=experiment, xlabel="iterations (dashed: published)")
     axes.set_ylabel("MSE" if experiment.startswith("sinusoid") else "accuracy")
-    if axes.has_data():
+    drawn = axes.has_data()
+    if drawn:
         axes.legend(fontsize="small")
-    figure.tight_layout()
-    with atomic.replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+        figure.tight_layout()
+        with atomic.replacing(path) as temporary:
+            figure.savefig(temporary, dpi=110)
     plt.close(figure)
+    return drawn
 
 
 def main() -> None:
@@ -157,8 +164,10 @@ def main() -> None:
         experiments[record["experiment"]].append(record)
     for experiment, records in sorted(experiments.items()):
         picture = options.pictures / f"{experiment.replace(', ', '-').replace(' ', '-')}.png"
-        draw_curves(experiment, records, picture)
+        drawn = draw_curves(experiment, records, picture)
         print_table(experiment, records)
+        if not drawn:
+            continue
         # Relative to docs/results, where the page is to lie.
         place = os.path.relpath(picture, options.pictures.parent)
         print(f"\n![{experiment}]({place})")
