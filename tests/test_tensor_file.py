@@ -13,7 +13,6 @@ from mfr import tensor_file
 from mfr.errors import WriteError
 from mfr.tensor_file import write_tensors
 
-
 WRITER = """
 import resource, sys, torch
 from mfr.errors import WriteError
