@@ -199,9 +199,15 @@ class Run:
 
     def _note(self, progress: Progress, losses: dict[str, float]) -> None:
         figures = self.judge()
-        point = {"experiment": self.experiment, "iteration": progress.iterations}
-        point |= {"seconds": progress.seconds}
-        progress.curve.append(point | {"training": losses, "held_out": figures})
+        progress.curve.append(
+            {
+                "experiment": self.experiment,
+                "iteration": progress.iterations,
+                "seconds": progress.seconds,
+                "training": losses,
+                "held_out": figures,
+            }
+        )
         shown = ", ".join(f"{key} {value['mean']:.4g}" for key, value in figures.items())
         print(
             f"{self.name} {progress.iterations} iterations, {progress.seconds / 60:.1f} min: "
