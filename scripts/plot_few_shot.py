@@ -71,6 +71,12 @@ def number(value: float, interval: float, percent: bool) -> str:
     return shown if interval != interval else f"{shown} +- {scale * interval:.{digits}f}"
 
 
+def learner_of(record: Record) -> str:
+    """The run's learner, and whether its outer rate falls where its paper's stays."""
+    settings = record["settings"]
+    return f"{settings['learner']}, rate decayed" if settings.get("decay") else settings["learner"]
+
+
 def row(record: Record, key: str, published: list[Published]) -> str:
     """A line of a table: one figure of one run."""
     percent = not key.startswith("mse")
@@ -81,7 +87,7 @@ def row(record: Record, key: str, published: list[Published]) -> str:
         if one.of == key
     )
     return (
-        f"| {record['settings']['learner']} | {key} | {known} "
+        f"| {learner_of(record)} | {key} | {known} "
         f"| {number(figure['mean'], figure['interval'], percent)} "
         f"| {number(figure['median'], float('nan'), percent)} | {figure['diverged']} "
         f"| {record['iterations']} of {record['planned_iterations']} "
@@ -128,7 +134,7 @@ def draw_curves(experiment: str, records: list[Record], path: Path) -> bool:
             if not points:
                 continue
             heights = [point["held_out"][key]["mean"] for point in points]
-            label = f"{record['settings']['learner']}, {key}, seed {record['settings']['seed']}"
+            label = f"{learner_of(record)}, {key}, seed {record['settings']['seed']}"
             axes.plot(
                 [point["iteration"] for point in points],
                 heights,

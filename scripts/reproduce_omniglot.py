@@ -92,11 +92,18 @@ def main() -> None:
     add_omniglot_option(parser)
     parser.add_argument("--ways", type=int, default=5, choices=[5, 20])
     parser.add_argument("--shots", type=int, default=1)
+    parser.add_argument(
+        "--decay",
+        action="store_true",
+        help="let the outer rate fall to 0, unlike the papers: for runs shorter than theirs",
+    )
     options = parser.parse_args()
     name, ways, shots, seed = options.learner, options.ways, options.shots, options.seed
     is_reptile = name == "reptile"
     recipe = RECIPES[name][ways]
     options.iterations = options.iterations or recipe.iterations
+    if is_reptile and options.decay:
+        parser.error("reptile's rate always falls: leave --decay out")
 
     torch.manual_seed(seed)
     network = four_blocks(ways, reptile=is_reptile)
@@ -140,18 +147,19 @@ def main() -> None:
         return judged(learner, test, test_tasks, count, recipe.test_steps, measure)
 
     run = Run(
-        name=f"omniglot-{ways}way-{shots}shot-{name}-seed{seed}",
+        name=f"omniglot-{ways}way-{shots}shot-{name}{'-decay' * options.decay}-seed{seed}",
         experiment=f"omniglot, {ways}-way {shots}-shot",
         settings={
             "learner": name,
             "seed": seed,
+            **({"decay": True} if options.decay else {}),
             **recipe._asdict(),
         },
         learner=learner,
         source=source,
         tasks=tasks,
         judge=lambda: judge(50, CURVE_SEED),
-        decays=is_reptile,
+        decays=is_reptile or options.decay,
         # Reptile's training does not know how many shots it will be tested with.
         trained_as=f"omniglot-{ways}way-reptile-seed{seed}" if is_reptile else None,
     )
