@@ -51,7 +51,7 @@ def run_config(plan: Plan, name: str, dataset: Path, start: Path | None) -> RunC
         "identities": plan.side,
         "steps": steps,
         "seed": plan.seed,
-        "halve_every": max(1, 2 * steps),  # never, in so short a run
+        "halve_every": steps + 1 if name == START else plan.halve_every,
         "validate_every": max(1, steps // 4),
         "checkpoint_every": 10,
         "init": start,

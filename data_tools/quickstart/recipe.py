@@ -44,15 +44,18 @@ def training(plan: Plan) -> str:
         "sources": list(SOURCES),
         "identities": plan.side,
         "seed": plan.seed,
-        "halve_every": 2 * max(plan.steps, plan.start_steps),
     }
+    start_only = {"halve_every": plan.start_steps + 1, "scale": plan.scale}
+    agg_only = {"halve_every": plan.halve_every, "scale": plan.scale}
+    mfr_only = {"halve_every": plan.halve_every, "scale": plan.mfr_scale}
     start = f"runs/{START}/model.safetensors"
     return (
-        _run_file("plain.toml", {**run_file, "scale": plan.scale})
-        + _run_file("mfr.toml", {**run_file, "scale": plan.mfr_scale})
-        + f"mfr train --config plain.toml --method agg-rnd --backbone {BACKBONE} "
+        _run_file("start.toml", {**run_file, **start_only})
+        + _run_file("agg.toml", {**run_file, **agg_only})
+        + _run_file("mfr.toml", {**run_file, **mfr_only})
+        + f"mfr train --config start.toml --method agg-rnd --backbone {BACKBONE} "
         f"--steps {plan.start_steps} --beta {plan.start_rate:g} --out runs/{START}\n"
-        f"mfr train --config plain.toml --method agg --init {start} --steps {plan.steps} "
+        f"mfr train --config agg.toml --method agg --init {start} --steps {plan.steps} "
         f"--beta {plan.agg_rate:g} --out runs/{AGG}\n"
         f"mfr train --config mfr.toml --method mfr --init {start} --steps {plan.steps} "
         f"--beta {plan.mfr_rate:g} --alpha {plan.mfr_inner_rate:g} --gamma {plan.mfr_gamma:g} "
