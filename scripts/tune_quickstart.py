@@ -70,9 +70,8 @@ def main() -> None:
         tars, areas = [], []
         for domain in (UNSEEN, *SOURCES):
             report = benchmark_domain(encoder, manifest, domain, seed=SEED, resamples=0, command="")
-            figures = {one.key: one.value for one in report.figures}
-            tars.append(100 * figures["tar@far=0.01"])
-            areas.append(figures["auc"])
+            tars.append(100 * report.figure("tar@far=0.01").value)
+            areas.append(report.figure("auc").value)
         return (
             f"| {name} | {tars[0]:.1f} | {areas[0]:.4f} "
             f"| {np.mean(tars[1:]):.1f} | {np.mean(areas[1:]):.4f} |"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tomli_w
 
 from data_tools.quickstart.desk import Desk
-from data_tools.quickstart.learning import AGG, MFR, START
-from data_tools.quickstart.plan import BACKBONE, SOURCES, UNSEEN, Plan
+from data_tools.quickstart.learning import AGG, MFR, START, run_config
+from data_tools.quickstart.plan import UNSEEN, Plan
+from mfr.training.trainer import MODEL_NAME
 
 if TYPE_CHECKING:
     from data_tools.quickstart.report import QuickstartReport
@@ -39,32 +41,22 @@ def commands(report: QuickstartReport) -> list[tuple[str, str]]:
 
 def training(plan: Plan) -> str:
     """The run files and the commands of the three training runs."""
-    run_file = {
-        "data": "dataset",
-        "sources": list(SOURCES),
-        "identities": plan.side,
-        "seed": plan.seed,
-    }
-    start_only = {"halve_every": plan.start_steps + 1, "scale": plan.scale}
-    agg_only = {"halve_every": plan.halve_every, "scale": plan.scale}
-    mfr_only = {"halve_every": plan.halve_every, "scale": plan.mfr_scale}
-    start = f"runs/{START}/model.safetensors"
-    return (
-        _run_file("start.toml", {**run_file, **start_only})
-        + _run_file("agg.toml", {**run_file, **agg_only})
-        + _run_file("mfr.toml", {**run_file, **mfr_only})
-        + f"mfr train --config start.toml --method agg-rnd --backbone {BACKBONE} "
-        f"--steps {plan.start_steps} --beta {plan.start_rate:g} --out runs/{START}\n"
-        f"mfr train --config agg.toml --method agg --init {start} --steps {plan.steps} "
-        f"--beta {plan.agg_rate:g} --out runs/{AGG}\n"
-        f"mfr train --config mfr.toml --method mfr --init {start} --steps {plan.steps} "
-        f"--beta {plan.mfr_rate:g} --alpha {plan.mfr_inner_rate:g} --gamma {plan.mfr_gamma:g} "
-        f"--out runs/{MFR}"
-    )
+    start = Path("runs", START, MODEL_NAME)
+    runs = (START, None), (AGG, start), (MFR, start)
+    files = (_run_file(plan, name, init) for name, init in runs)
+    commands = (f"mfr train --config {name}.toml --out runs/{name}" for name, _ in runs)
+    return "".join(files) + "\n".join(commands)
 
 
-def _run_file(name: str, values: dict[str, Any]) -> str:
-    return f"cat > {name} <<'END'\n{tomli_w.dumps(values)}END\n"
+def _run_file(plan: Plan, name: str, init: Path | None) -> str:
+    dataset = Path("dataset")
+    config = run_config(plan, name, dataset, init)
+    values = config.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    # The configuration makes paths absolute; by hand they begin where the reader works.
+    values["data"] = str(dataset)
+    if init is not None:
+        values["init"] = str(init)
+    return f"cat > {name}.toml <<'END'\n{tomli_w.dumps(values)}END\n"
 
 
 def _gallery(desk: Desk, plan: Plan) -> str:
