@@ -67,14 +67,18 @@ def main() -> None:
 
     def line(name: str, model: Path) -> str:
         encoder = Encoder.load(model)
-        tars, areas = [], []
-        for domain in (UNSEEN, *SOURCES):
-            report = benchmark_domain(encoder, manifest, domain, seed=SEED, resamples=0, command="")
-            tars.append(100 * report.figure("tar@far=0.01").value)
-            areas.append(report.figure("auc").value)
+        reports = [
+            benchmark_domain(encoder, manifest, domain, seed=SEED, resamples=0, command="")
+            for domain in (UNSEEN, *SOURCES)
+        ]
+        # A figure that could not be measured is None, which becomes NaN here.
+        tars, areas = (
+            np.array([report.figure(key).value for report in reports], np.float64)
+            for key in ("tar@far=0.01", "auc")
+        )
         return (
-            f"| {name} | {tars[0]:.1f} | {areas[0]:.4f} "
-            f"| {np.mean(tars[1:]):.1f} | {np.mean(areas[1:]):.4f} |"
+            f"| {name} | {100 * tars[0]:.1f} | {areas[0]:.4f} "
+            f"| {100 * tars[1:].mean():.1f} | {areas[1:].mean():.4f} |"
         )
 
     print(f"People: {split.people}. TAR at FAR 1%, %, and AUC on those to test.\n")
