@@ -25,6 +25,7 @@ from mfr.training.trainer import MODEL_NAME
 
 UNSEEN: Final = "scarf"
 SEED: Final = 31_337
+CLASSIFICATION: Final = "meta_train/classification"
 SETTINGS: Final[list[dict[str, float]]] = [
     {"mfr_scale": scale, "mfr_gamma": gamma, "mfr_rate": rate, "mfr_inner_rate": rate}
     for scale, gamma, rate in [
@@ -58,14 +59,14 @@ def main() -> None:
     split = split_dataset(dataset, test=0.4, val=0.1, seed=SEED)
     manifest = Manifest.read(dataset)
 
-    def learned(method: str, directory: str, **numbers: Any) -> Path:
+    def learned(method: str, directory: str, **numbers: Any) -> tuple[Path, list[float]]:
         plan = Plan(seed=SEED, steps=options.steps, **numbers)
         start = None if method == START else options.out / START / MODEL_NAME
         out = options.out / directory
-        train(run_config(plan, method, dataset, start), out, lambda *_: None)
-        return out / MODEL_NAME
+        curve = train(run_config(plan, method, dataset, start), out, lambda *_: None).curve
+        return out / MODEL_NAME, [loss for _, loss in curve.losses.get(CLASSIFICATION, ())]
 
-    def line(name: str, model: Path) -> str:
+    def line(name: str, model: Path, classification: list[float]) -> str:
         encoder = Encoder.load(model)
         reports = [
             benchmark_domain(encoder, manifest, domain, seed=SEED, resamples=0, command="")
@@ -78,19 +79,21 @@ def main() -> None:
         )
         return (
             f"| {name} | {100 * tars[0]:.1f} | {areas[0]:.4f} "
-            f"| {100 * tars[1:].mean():.1f} | {areas[1:].mean():.4f} |"
+            f"| {100 * tars[1:].mean():.1f} | {areas[1:].mean():.4f} "
+            f"| {f'{np.mean(classification):.2f}' if classification else ''} |"
         )
 
-    print(f"People: {split.people}. TAR at FAR 1%, %, and AUC on those to test.\n")
-    print(f"| network | {UNSEEN} (unseen): TAR | AUC | mean of sources: TAR | AUC |")
-    print("|---|---|---|---|---|", flush=True)
+    print(f"People: {split.people}. TAR at FAR 1%, %, and AUC on those to test; in training, the")
+    print("mean of soft classification on meta-train.\n")
+    print(f"| network | {UNSEEN} (unseen): TAR | AUC | mean of sources: TAR | AUC | L_cls |")
+    print("|---|---|---|---|---|---|", flush=True)
     for method, name in ((START, "common start"), (AGG, "aggregation")):
-        print(line(name, learned(method, method)), flush=True)
+        print(line(name, *learned(method, method)), flush=True)
     for numbers in SETTINGS:
         scale, gamma, rate = (numbers[key] for key in ("mfr_scale", "mfr_gamma", "mfr_rate"))
         name = f"MFR, s {scale:g}, gamma {gamma:g}, rates {rate:g}"
-        model = learned(MFR, f"s{scale:g}-gamma{gamma:g}-rate{rate:g}", **numbers)
-        print(line(name, model), flush=True)
+        directory = f"s{scale:g}-gamma{gamma:g}-rate{rate:g}"
+        print(line(name, *learned(MFR, directory, **numbers)), flush=True)
 
 
 if __name__ == "__main__":

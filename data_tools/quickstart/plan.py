@@ -26,11 +26,11 @@ class Plan(BaseModel):
     The rates of both are halved twice on the way, as in the paper's 3000 steps, and with MFR's the
     thresholds of hard pairs move (`halve_every`).
 
-    MFR's numbers were chosen among eight settings, each tried for all its steps on people whom no
-    quickstart of seed 0 shows (100 to train, 80 to judge), with scarves as the unseen domain; masks
-    played no part in it. With the paper's s = 64, domain alignment, which grows with s squared,
-    draws all faces to one point within 30 steps; and already at s = 8 soft classification, whose
-    prototypes hold the very features they classify, is all but 0 and teaches nothing. From random
+    MFR's numbers were chosen with scarves as the unseen domain, on people no quickstart of seed 0
+    shows; masks played no part in it. scripts/tune_quickstart.py lays eight settings side by side
+    (docs/results/quickstart-settings.md). With the paper's s = 64, domain alignment, which grows
+    with s squared, draws all faces to one point; and already at s = 8 soft classification, whose
+    prototypes hold the very features they classify, is all but 0 and teaches little. From random
     weights MFR learns too slowly for minutes.
     """
 
