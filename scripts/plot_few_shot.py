@@ -119,7 +119,11 @@ def print_table(experiment: str, records: list[Record]) -> None:
 def draw_curves(experiment: str, records: list[Record], path: Path) -> bool:
     """The learning curves of one experiment, if any; published figures as lines across."""
     figure, axes = plt.subplots(figsize=(8, 4.5))
+    learners = [record["settings"]["learner"] for record in records]
     for index, record in enumerate(records):
+        # One colour a learner, as its published line is the same; its further runs are paler.
+        colour = f"C{list(dict.fromkeys(learners)).index(learners[index])}"
+        opacity = 0.5 if learners[index] in learners[:index] else 1.0
         known = PUBLISHED.get((experiment, record["settings"]["learner"]), [])
         # Where nothing is published, the figure of learning is after a step, or of clean images.
         plain = [ONE] if experiment.startswith("sinusoid") else ["support 0, query 0", TOGETHER]
@@ -139,13 +143,14 @@ def draw_curves(experiment: str, records: list[Record], path: Path) -> bool:
                 [point["iteration"] for point in points],
                 heights,
                 style,
-                color=f"C{index}",
+                color=colour,
+                alpha=opacity,
                 marker="." if len(points) < 3 else None,
                 label=label,
             )
             for one in known:
                 if one.of == key:
-                    axes.axhline(one.value, color=f"C{index}", linewidth=0.7, linestyle="--")
+                    axes.axhline(one.value, color=colour, linewidth=0.7, linestyle="--")
     axes.set(title=experiment, xlabel="iterations (dashed: published)")
     axes.set_ylabel("MSE" if experiment.startswith("sinusoid") else "accuracy")
     drawn = axes.has_data()
