@@ -119,12 +119,13 @@ def print_table(experiment: str, records: list[Record]) -> None:
 def draw_curves(experiment: str, records: list[Record], path: Path) -> bool:
     """The learning curves of one experiment, if any; published figures as lines across."""
     figure, axes = plt.subplots(figsize=(8, 4.5))
-    learners = [record["settings"]["learner"] for record in records]
-    for index, record in enumerate(records):
+    colours: dict[str, str] = {}
+    for record in records:
+        learner = record["settings"]["learner"]
         # One colour a learner, as its published line is the same; its further runs are paler.
-        colour = f"C{list(dict.fromkeys(learners)).index(learners[index])}"
-        opacity = 0.5 if learners[index] in learners[:index] else 1.0
-        known = PUBLISHED.get((experiment, record["settings"]["learner"]), [])
+        opacity = 0.5 if learner in colours else 1.0
+        colour = colours.setdefault(learner, f"C{len(colours)}")
+        known = PUBLISHED.get((experiment, learner), [])
         # Where nothing is published, the figure of learning is after a step, or of clean images.
         plain = [ONE] if experiment.startswith("sinusoid") else ["support 0, query 0", TOGETHER]
         keys = [one.of for one in known] or plain
