@@ -32,6 +32,7 @@ from mfr.data.sampling import (
     PairSampler,
 )
 from mfr.errors import TrainingError
+from mfr.geometry import CropGeometry
 from mfr.losses import (
     cosface,
     domain_alignment,
@@ -51,7 +52,6 @@ from mfr.meta.functional import (
 from mfr.meta.mfr import MFR
 from mfr.meta.mldg import MLDG
 from mfr.meta.rule import PlainGradient, Rule
-from mfr.model_file import CropGeometry
 from mfr.training.distributed import ALONE, Processes
 
 # Keeps augmentation's random streams apart from the samplers'.

@@ -20,7 +20,8 @@ from mfr.data.loading import CropStore, StepLoader
 from mfr.data.manifest import Manifest
 from mfr.data.random_bits import RandomBits
 from mfr.data.sampling import IdentityPool
-from mfr.encoder import Encoder, usable_device
+from mfr.devices import usable_device
+from mfr.encoder import Encoder
 from mfr.errors import DataError, TrainingError
 from mfr.locking import refusing_others
 from mfr.meta.functional import Task

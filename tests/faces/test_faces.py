@@ -7,8 +7,8 @@ from facenet_pytorch import MTCNN
 
 from mfr.errors import FaceError
 from mfr.faces import Face, FaceCropper, FaceDetector, measure_quality
-from mfr.faces.averages import AreaAverages
-from mfr.faces.cascade import Cascade, _Stage
+from mfr.faces.mtcnn.averages import AreaAverages
+from mfr.faces.mtcnn.cascade import Cascade, _Stage
 from mfr.faces.cropping import choose_faces
 from mfr.geometry import CROP_SIZE, TEMPLATE
 from mfr.images import read_image

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate, pad
 
-from mfr.faces.averages import AreaAverages
+from mfr.faces.mtcnn.averages import AreaAverages
 
 CPU = torch.device("cpu")
 

@@ -25,7 +25,7 @@ from facenet_pytorch.models.utils.detect_face import (
 from torch import Tensor, nn
 from torchvision.ops import nms  # type: ignore[import-untyped]
 
-from mfr.faces.averages import AreaAverages
+from mfr.faces.mtcnn.averages import AreaAverages
 
 _CELL: Final = 12
 """Side of the first network's window, in pixels."""

@@ -1,16 +1,17 @@
-"""Where the faces are: boxes and five landmarks, over photos of any size."""
+"""MTCNN as a detector: boxes and five landmarks in photos of any size."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 import torch
 
-from mfr.faces.cascade import Cascade
+from mfr.faces.detector import MIN_FACE_FRACTION
+from mfr.faces.face import Face
+from mfr.faces.mtcnn.cascade import Cascade
 
 MAX_SIDE: Final = 1024
 """Photos with a longer side are searched in a copy shrunk to this many pixels."""
@@ -26,34 +27,8 @@ _SECOND_LOOK_BORDER: Final = 0.5
 """Width of the border of the second look, as a share of the photo's short side."""
 
 
-@dataclass(frozen=True)
-class Face:
-    """One detected face, in pixels of the photo.
-
-    Attributes:
-        box: (4,) float32: x0, y0, x1, y1; it may reach beyond the photo.
-        probability: how sure the detector is, 0-1.
-        landmarks: (5, 2) float32 x, y: eyes, nose tip, mouth corners, as in `mfr.geometry`.
-    """
-
-    box: np.ndarray
-    probability: float
-    landmarks: np.ndarray
-
-    @property
-    def area(self) -> float:
-        """Of the box, in pixels."""
-        width, height = self.box[2:] - self.box[:2]
-        return float(width * height)
-
-    @property
-    def inter_ocular(self) -> float:
-        """Distance between the eyes in pixels."""
-        return float(np.linalg.norm(self.landmarks[1] - self.landmarks[0]))
-
-
-class FaceDetector:
-    """Finds faces in batches of photos; the same photos always give the same faces.
+class MtcnnDetector:
+    """Finds faces in batches of photos; the same photo always gives the same faces.
 
     A photo in which nothing is found gets a second look, brightened (or dimmed) to a middle grey
     and with a black border around it. The detector was trained on faces with some background
@@ -69,11 +44,13 @@ class FaceDetector:
         factor: ratio between the scales of the image pyramid.
     """
 
+    name: Final = "mtcnn"
+
     def __init__(
         self,
         device: str | torch.device = "cpu",
         *,
-        min_face_fraction: float = 0.05,
+        min_face_fraction: float = MIN_FACE_FRACTION,
         thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
         factor: float = 0.709,
     ) -> None:
