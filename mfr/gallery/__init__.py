@@ -1,6 +1,7 @@
 """Who is enrolled, and whether a photo shows one of them."""
 
-from mfr.gallery.decision import Decision, PhotoEncoder, compare
+from mfr.decision import Decision
+from mfr.gallery.comparison import PhotoEncoder, compare
 from mfr.gallery.gallery import Enrolment, Gallery, Match
 from mfr.gallery.store import IdentitySummary, ModelSource, Template
 

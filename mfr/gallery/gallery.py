@@ -15,16 +15,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
+from mfr.decision import DEFAULT_FMR, Decision, FaceToTake, choose_threshold, cosine, decide
 from mfr.errors import ConfigError, GalleryError, WriteError
-from mfr.gallery.decision import (
-    DEFAULT_FMR,
-    Decision,
-    FaceToTake,
-    PhotoEncoder,
-    choose_threshold,
-    cosine,
-    decide,
-)
+from mfr.gallery.comparison import PhotoEncoder
 from mfr.gallery.store import (
     IdentitySummary,
     ModelSource,
