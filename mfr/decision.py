@@ -10,8 +10,8 @@ import numpy as np
 
 from mfr.errors import ConfigError, ModelError
 
-if TYPE_CHECKING:  # mfr.model_file imports torch; nothing here needs it at run time.
-    from mfr.model_file import Calibration
+if TYPE_CHECKING:  # pydantic takes time to import; nothing here needs it at run time.
+    from mfr.calibration import Calibration
 
 DEFAULT_FMR: Final = 1e-3
 """The false-match rate at which a comparison is judged unless another is asked for."""

@@ -49,12 +49,17 @@ SCHEMA: Final = pa.schema(
         pa.field("problem", pa.string()),  # why there is no detected crop
         pa.field("landmarks", pa.list_(pa.float32(), 10)),  # x0 y0 ... x4 y4, pixels of the photo
         pa.field("probability", pa.float32()),  # of the detection, 0-1
+        pa.field("detector", pa.string()),  # that found the face; null where none was asked
         pa.field("inter_ocular", pa.float32()),  # pixels of the photo
         pa.field("blur", pa.float32()),  # variance of the Laplacian of the crop; low is blurred
         pa.field("brightness", pa.float32()),  # mean grey of the crop, 0-255
         pa.field("source", pa.string()),  # the importer and what it read
     ]
 )
+
+
+ADDED_COLUMNS: Final = ("detector",)
+"""Columns that manifests written before they existed lack; there every row's value is null."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +247,7 @@ class ManifestFile:
         footer = _reading(path, lambda: pq.read_metadata(path))
         schema = footer.schema.to_arrow_schema()
         header = _header(path, schema.metadata)
-        missing = [name for name in SCHEMA.names if name not in schema.names]
+        missing = [name for name in SCHEMA.names if name not in {*schema.names, *ADDED_COLUMNS}]
         if missing:
             raise DataError(f"{path} lacks the column(s) {', '.join(missing)}: import again.")
         return cls(root, footer.num_rows, header.get("notes", {}))
@@ -374,6 +379,8 @@ def _reading(path: Path, read: Callable[[], T]) -> T:
 def _conforming(path: Path, table: pa.Table, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
     """``table`` with these columns, of the schema's types."""
     schema = pa.schema([SCHEMA.field(name) for name in columns])
+    for name in set(ADDED_COLUMNS) & set(columns) - set(table.schema.names):
+        table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), pa.string()))
     try:
         return table.select(schema.names).cast(schema)
     except (pa.ArrowException, ValueError) as error:

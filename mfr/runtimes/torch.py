@@ -53,8 +53,9 @@ class TorchRuntime:
     def _ready(self) -> nn.Module:
         with self._folding:
             if self._folded is None:
-                folded = _folded(self._network)
-                self._folded = folded.to(self.device, memory_format=torch.channels_last)
+                folded = _folded(self._network).to(self.device)
+                # The type of `to` knows no memory format alone.
+                self._folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             return self._folded
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -146,15 +146,8 @@ def resume(
         return run.go(watch)
 
 
-@contextmanager
-def _training_alone(out: Path) -> Iterator[None]:
-    try:
-        with refusing_others(out / ".lock"):
-            yield
-    except BlockingIOError as error:
-        raise TrainingError(
-            f"Another 'mfr train' is at work on {out}: wait for it to end, or stop it."
-        ) from error
+def _training_alone(out: Path) -> AbstractContextManager[None]:
+    return refusing_others(out / ".lock", "'mfr train'", TrainingError)
 
 
 class _Run:

@@ -286,7 +286,7 @@ if moment == "before the manifest is written":
 if moment == "before the journal is removed":
     remove = Path.unlink
     Path.unlink = lambda path, **how: (die if "journal" in path.name else remove)(path, **how)
-aligning.FaceDetector = Slow
+aligning.build_detector = Slow
 torch.set_num_threads(2)
 aligning.align_dataset(root, batch=2)
 """

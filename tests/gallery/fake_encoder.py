@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mfr.errors import FaceError
 from mfr.calibration import Calibration
+from mfr.errors import FaceError
 
 CALIBRATION = Calibration(
     thresholds=[0.9, 0.5, 0.1], fmrs=[0.001, 0.01, 0.1], comparisons=1000, people=50, source="toy"

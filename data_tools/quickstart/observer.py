@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Audience(Protocol):
+class Observer(Protocol):
     """What the stages tell."""
 
     def begin(self, number: int, of: int, sentence: str) -> None:

@@ -24,15 +24,15 @@ SERIES = (MATED, NONMATED, "#7a8594", "#2a9d6f", "#8a5fc7", "#b8902a")
 _INK = "#010203"  # stands for the page's text colour until the SVG is finished
 
 
-def roc_figure(curve: RocCurve, *, marks: list[tuple[float, float]]) -> str:
-    """TAR over FAR on a log axis, with the confidence band and the named operating points.
+def roc_plot(curve: RocCurve, *, marks: list[tuple[float, float]]) -> str:
+    """TAR over FMR on a log axis, with the confidence band and the named operating points.
 
     Args:
-        curve: points with FAR 0 are drawn at the left edge.
-        marks: (FAR wanted, TAR) of each operating point.
+        curve: points with FMR 0 are drawn at the left edge.
+        marks: (FMR wanted, TAR) of each operating point.
     """
-    canvas, axes = _axes("false accept rate (log)", "true accept rate")
-    wanted = np.array(curve.wanted_far)
+    canvas, axes = _axes("false match rate (log)", "true accept rate")
+    wanted = np.array(curve.wanted_fmr)
     if curve.low is not None and curve.high is not None:
         axes.fill_between(
             wanted,
@@ -46,11 +46,11 @@ def roc_figure(curve: RocCurve, *, marks: list[tuple[float, float]]) -> str:
         )
     axes.step(wanted, curve.tar, where="post", color=MATED, linewidth=1.8, label="measured")
     axes.plot(wanted, wanted, color=_INK, linewidth=0.8, linestyle=":", label="chance")
-    for far, tar in marks:
-        axes.plot([far], [tar], marker="o", markersize=5, color=NONMATED)
+    for fmr, tar in marks:
+        axes.plot([fmr], [tar], marker="o", markersize=5, color=NONMATED)
         axes.annotate(
             f"{tar:.1%}",
-            (far, tar),
+            (fmr, tar),
             xytext=(5, -11),
             textcoords="offset points",
             fontsize=8,
@@ -60,7 +60,7 @@ def roc_figure(curve: RocCurve, *, marks: list[tuple[float, float]]) -> str:
     return _svg(canvas, "roc")
 
 
-def histogram_figure(histogram: Histogram, *, threshold: float | None) -> str:
+def histogram_plot(histogram: Histogram, *, threshold: float | None) -> str:
     """Shares of mated and non-mated comparisons over the score."""
     canvas, axes = _axes("score (cosine)", "share of comparisons per bin")
     edges = np.array(histogram.edges)
@@ -72,19 +72,19 @@ def histogram_figure(histogram: Histogram, *, threshold: float | None) -> str:
         axes.stairs(shares, edges, color=colour, fill=True, alpha=0.35)
         axes.stairs(shares, edges, color=colour, linewidth=1.4, label=name)
     if threshold is not None:
-        axes.axvline(threshold, color=_INK, linewidth=1, linestyle="--", label="FAR 0.1% threshold")
+        axes.axvline(threshold, color=_INK, linewidth=1, linestyle="--", label="FMR 0.1% threshold")
     axes.set_xlim(edges[0], edges[-1])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
     _legend(axes, "upper right")
     return _svg(canvas, "histogram")
 
 
-def compared_roc_figure(curves: Mapping[str, RocCurve]) -> str:
-    """Several encoders' TAR over FAR on a log axis, each with its confidence band, by name."""
-    canvas, axes = _axes("false accept rate (log)", "true accept rate")
-    lowest = min(curve.wanted_far[0] for curve in curves.values())
+def compared_roc_plot(curves: Mapping[str, RocCurve]) -> str:
+    """Several encoders' TAR over FMR on a log axis, each with its confidence band, by name."""
+    canvas, axes = _axes("false match rate (log)", "true accept rate")
+    lowest = min(curve.wanted_fmr[0] for curve in curves.values())
     for colour, (name, curve) in zip(SERIES, curves.items(), strict=False):
-        wanted = np.array(curve.wanted_far)
+        wanted = np.array(curve.wanted_fmr)
         if curve.low is not None and curve.high is not None:
             axes.fill_between(
                 wanted, curve.low, curve.high, step="post", color=colour, alpha=0.18, linewidth=0
@@ -95,7 +95,7 @@ def compared_roc_figure(curves: Mapping[str, RocCurve]) -> str:
     return _svg(canvas, "compared-roc")
 
 
-def curves_figure(
+def curves_plot(
     curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str, name: str
 ) -> str:
     """Lines through (x, y) points, by what the legend calls them; in the order of `SERIES`.
@@ -128,7 +128,7 @@ def _axes(x: str, y: str) -> tuple[Canvas, Axes]:
 
 
 def _as_roc(axes: Axes, lowest: float) -> None:
-    """Scales and legend of an ROC whose least FAR is ``lowest``."""
+    """Scales and legend of an ROC whose least FMR is ``lowest``."""
     axes.set_xscale("log")
     axes.set_xlim(min(lowest, 0.1), 1)  # a single comparison would leave no width
     axes.set_ylim(0, 1.02)
