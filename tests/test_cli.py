@@ -12,6 +12,7 @@ import pytest
 
 import mfr
 from mfr import cli
+from mfr.cli import root
 from mfr.errors import ModelError
 from tests.datasets import write_dataset
 from tests.gallery.fake_encoder import FakeEncoder, photo
@@ -275,7 +276,7 @@ def _commands(group: Any, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     import typer.main
 
-    commands = _commands(typer.main.get_command(cli.app))
+    commands = _commands(typer.main.get_command(root.app))
     assert {("data", "align"), ("gallery", "show"), ("train",)} <= set(commands)
     for command in commands:
         assert cli.run([*command, "--help"]) == 0
