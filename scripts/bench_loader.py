@@ -29,7 +29,8 @@ from mfr.data.augment import AugmentConfig
 from mfr.data.loading import CropStore, StepLoader
 from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
-from mfr.training.methods import Pairs, build_method
+from mfr.training.methods.building import build_method
+from mfr.training.methods.images import Pairs
 
 
 class StockImages(Dataset[Tensor]):

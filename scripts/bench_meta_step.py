@@ -35,7 +35,7 @@ from mfr.meta.functional import (
 )
 from mfr.meta.mfr import MFR
 from mfr.meta.supervised import Forward
-from mfr.training.methods import FaceNetwork
+from mfr.training.methods.network import FaceNetwork
 
 RULES: dict[str, MFR] = {
     "plain": MFR(alpha=0.0),

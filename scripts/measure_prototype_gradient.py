@@ -32,7 +32,8 @@ from mfr.losses import soft_classification
 from mfr.meta.functional import Losses, Params, Task, forward_updating
 from mfr.meta.learner import MetaLearner
 from mfr.meta.rule import PlainGradient
-from mfr.training.methods import FaceNetwork, ImageSource
+from mfr.training.methods.images import ImageSource
+from mfr.training.methods.network import FaceNetwork
 from mfr.training.validation import Validator
 
 BACKBONE = "mfr-resnet28"
