@@ -1,50 +1,6 @@
-"""An encoder whose photos are text files that spell their embedding: '3 4 0' is (0.6, 0.8, 0)."""
+"""The old name, until the tests of the command line use the new one."""
 
-from __future__ import annotations
+from tests.gallery.fake_recogniser import FakeRecogniser as FakeEncoder
+from tests.gallery.fake_recogniser import photo
 
-from dataclasses import dataclass, field
-from pathlib import Path
-
-import numpy as np
-
-from mfr.calibration import Calibration
-from mfr.errors import FaceError
-
-CALIBRATION = Calibration(
-    thresholds=[0.9, 0.5, 0.1], fmrs=[0.001, 0.01, 0.1], comparisons=1000, people=50, source="toy"
-)
-
-
-@dataclass(frozen=True)
-class FakeQuality:
-    probability: float = 0.99
-    blur: float = 12.5
-
-
-@dataclass(frozen=True)
-class FakeFace:
-    embedding: np.ndarray
-    name: str
-    quality: FakeQuality = field(default_factory=FakeQuality)
-
-
-@dataclass
-class FakeEncoder:
-    embedding_size: int = 3
-    model_hash: str = "0123456789abcdef"
-    calibration: Calibration | None = CALIBRATION
-    scale: float = 1.0
-
-    def embed_photo(self, source: str | Path | bytes, *, face: str = "largest") -> FakeFace:
-        name = "the image" if isinstance(source, bytes) else str(source)
-        text = source if isinstance(source, bytes) else Path(source).read_bytes()
-        if not text.strip():
-            raise FaceError(f"No face was found in {name}: use another photo.")
-        vector = np.array(text.split()[: self.embedding_size], dtype=np.float64)
-        unit = vector / np.linalg.norm(vector) * self.scale
-        return FakeFace(unit.astype(np.float32), name)
-
-
-def photo(*numbers: float, note: str = "") -> bytes:
-    """A photo whose embedding points along ``numbers``; ``note`` makes its bytes different."""
-    return (" ".join(repr(float(number)) for number in numbers) + " " + note).encode()
+__all__ = ["FakeEncoder", "photo"]
