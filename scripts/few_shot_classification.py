@@ -12,12 +12,12 @@ from few_shot_training import Figures, TasksOf, after_steps, summary
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mfr.data.random_bits import RandomBits
 from mfr.meta.batching import Batching
 from mfr.meta.functional import Params, Task, forward_isolated
 from mfr.meta.learner import MetaLearner
 from mfr.meta.stacking import forward_stacked
 from mfr.meta.tasks.batch import TaskBatch, TaskSource
+from mfr.random_bits import RandomBits
 
 
 def four_blocks(ways: int, channels: int = 1, size: int = 28, *, reptile: bool) -> nn.Sequential:

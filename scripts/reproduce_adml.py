@@ -49,9 +49,9 @@ from mfr.meta.functional import Params, Task, forward_isolated, parameters_of
 from mfr.meta.learner import MetaLearner
 from mfr.meta.maml import MAML
 from mfr.meta.tasks.batch import TaskBatch, TaskSource
-from mfr.meta.tasks.faces import FaceEpisodes, unit_pixels
 from mfr.meta.tasks.few_shot import FewShotEpisodes
 from mfr.meta.tasks.omniglot import load_omniglot
+from mfr.training.face_tasks import FaceEpisodes, unit_pixels
 
 Sources = Callable[[str, int, int], TaskSource]
 """Split, tasks a step and seed -> tasks."""

@@ -89,8 +89,8 @@ def commands_page() -> str:
     lines = [
         "# Commands",
         "",
-        "Generated from the program. Every command takes `--help` and exits with 0 when it is done, "
-        "2 for a mistake to put right, told in one sentence, 130 when it was stopped by Ctrl-C.",
+        "Generated from the program. Every command takes `--help`, and exits with 0 when it is "
+        "done, 2 for a mistake to put right, told in one sentence, 130 when stopped by Ctrl-C.",
         "",
     ]
     for words, command in commands():

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from mfr.errors import GalleryMissingError
 from mfr.faces.cropping import OneFace
 from mfr.gallery.gallery import Enrolment, Gallery
 from mfr.gallery.names import identity_name
 from mfr.gallery.own_model import load_recogniser
-from mfr.gallery.photos import embed_templates
+from mfr.gallery.photos import Photo, embed_templates
 from mfr.gallery.records import ModelSource
+from mfr.gallery.store import Location
 from mfr.models import lasting_name
 from mfr.recogniser import Recogniser
 
 
 def enroll_photos(
-    location: str | Path,
+    location: Location,
     identity: str,
-    photos: Sequence[str | Path | bytes],
+    photos: Sequence[Photo],
     *,
     model: str | None = None,
     backbone: str | None = None,

@@ -16,7 +16,6 @@ from mfr.benchmark.calibration import calibrate_encoder
 from mfr.config import RunConfig, read_run_config, write_run_config
 from mfr.data.loading import CropStore, StepLoader
 from mfr.data.manifest import Manifest
-from mfr.data.random_bits import RandomBits
 from mfr.data.sampling import IdentityPool
 from mfr.devices import usable_device
 from mfr.errors import DataError, TrainingError
@@ -24,6 +23,7 @@ from mfr.locking import refusing_others
 from mfr.meta.functional import Task
 from mfr.meta.learner import MetaLearner
 from mfr.meta.rule import PlainGradient
+from mfr.random_bits import RandomBits
 from mfr.training import checkpoint
 from mfr.training.distributed import ALONE, Processes
 from mfr.training.interruption import deferred_interrupt

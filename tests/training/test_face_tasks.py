@@ -5,7 +5,7 @@ import torch
 from mfr.data.loading import CropStore
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError
-from mfr.meta.tasks.faces import FaceEpisodes
+from mfr.training.face_tasks import FaceEpisodes
 from tests.datasets import write_dataset
 
 SHAPE = {"ways": 3, "shots": 2, "query_shots": 1, "seed": 0}
