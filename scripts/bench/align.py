@@ -18,7 +18,7 @@ Memory is the most that was resident in the process during its runs, programs in
 memory kept' (`mfr.allocator`) is on in all, as it is in `mfr`. The first round warms up and does
 not count.
 
-    python scripts/bench_align.py --photos FOLDER --count 256
+    python -m scripts.bench.align --photos FOLDER --count 256
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from pathlib import Path
 import torch
 from facenet_pytorch import MTCNN
 from PIL import Image
-from resident_memory import peak, reset_peak
 
 from data_tools.aligning import MIN_FACE_FRACTION, align_dataset
 from data_tools.importing.folder import import_folder
 from mfr.allocator import keep_freed_memory
 from mfr.faces import FaceDetector
 from mfr.images import image_size, read_image
+from scripts.lib.resident_memory import peak, reset_peak
 
 Job = Callable[[Sequence[Path], Path], int]
 """Searches photos, writes into an empty folder, returns in how many photos a face was found."""

@@ -4,7 +4,7 @@ Every run is an ordinary 'mfr train'; a run that was cut off is resumed, one tha
 repeated. Judged are the test people of every domain: those of the unseen domain, and those of the
 sources. Prints the tables of docs/results/unseen-caricature.md.
 
-    python scripts/compare_methods.py --data DATASET --init WEIGHTS --out runs/compare
+    python -m scripts.study.compare_methods --data DATASET --init WEIGHTS --out runs/compare
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from mfr.benchmark.report import Figure, Report
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
 from mfr.training.run_log import read_log
+from scripts.lib.command_line import command
 
 START = "starting weights"
 RUNS = {
@@ -135,7 +136,7 @@ def main() -> None:
     manifest = Manifest.read(options.data)
     encoders = {START: Encoder.load(options.init)}
     encoders |= {name: Encoder.load(model) for name, model in models.items()}
-    print(f"command: python {' '.join(sys.argv)}")
+    print(f"command: {command()}")
     print(
         f"machine: {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, "
         f"Python {platform.python_version()}, {options.jobs} runs side by side"

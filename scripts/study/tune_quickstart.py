@@ -3,7 +3,7 @@
 Everybody drawn is of a seed of their own, so nobody a quickstart shows decides over its settings,
 and neither do its masks. Goes on where it was stopped.
 
-    python scripts/tune_quickstart.py --out OUT
+    python -m scripts.study.tune_quickstart --out OUT
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     mfr data synth --out DATASET --identities 1000 --images 6 \\
         --domains daylight,side_light,nir,surveillance,sketch,mask_surgical
     mfr data split DATASET --test 0.2 --val 0
-    python scripts/measure_synth.py --data DATASET --minutes 60 --lfw LFW --pairs pairs.txt
+    python -m scripts.study.measure_synth --data DATASET --minutes 60 --lfw LFW --pairs pairs.txt
 
 A small network (four strided convolutions on crops of 56 x 56) is trained from scratch with
 CosFace on the training people of all domains. Then, on unseen people: TAR at FAR 1e-3 in each

@@ -1,6 +1,6 @@
 """What folding, channels-last and bfloat16 do to an encoder's speed and to its embeddings.
 
-    python scripts/bench_encoder.py WEIGHTS --backbone mobilefacenet-112x96 --photos FOLDER
+    python -m scripts.bench.encoder WEIGHTS --backbone mobilefacenet-112x96 --photos FOLDER
 
 Each round runs every variant once, so that a busy machine slows them alike. Speeds compare medians
 with the network as it is; 'cosine' is the lowest cosine of an embedding with the exact one.
