@@ -13,13 +13,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from mfr.errors import TrainingError
+from mfr.optimiser_state import Plain, named_state, restore_named_state
 from mfr.tensor_file import write_tensors
 
 KEPT: Final = 2
@@ -29,8 +30,6 @@ _NETWORK, _OPTIMISER, _METHOD = "network/", "optimiser/", "method/"
 # Version 1 knew SGD alone, and called its momentum_buffer/NAME momentum/NAME.
 _MOMENTUM: Final = "momentum/"
 _BUFFER: Final = "momentum_buffer"
-
-Plain = float | int | bool | str | None
 
 
 class Stateful(Protocol):
@@ -75,28 +74,16 @@ def capture(
     Raises:
         TrainingError: the optimiser keeps what a checkpoint cannot hold.
     """
-    names = _parameter_names(network, optimiser)
-    state = optimiser.state_dict()
-    kept = {
-        f"{key}/{names[number]}": value
-        for number, values in state["state"].items()
-        for key, value in values.items()
-    }
-    for name, value in kept.items():
-        if not isinstance(value, Tensor | Plain):
-            raise TrainingError(
-                f"The optimiser {type(optimiser).__name__} keeps {name} as a "
-                f"{type(value).__name__}, which no checkpoint can hold: train with another."
-            )
+    tensors, numbers = named_state(optimiser, dict(network.named_parameters()))
     return Checkpoint(
         step,
         network.state_dict(),
-        {name: value for name, value in kept.items() if isinstance(value, Tensor)},
+        tensors,
         {} if method is None else method.state_dict(),
-        {name: value for name, value in kept.items() if not isinstance(value, Tensor)},
+        numbers,
         [
             {key: value for key, value in group.items() if isinstance(value, Plain)}
-            for group in state["param_groups"]
+            for group in optimiser.param_groups
         ],
     )
 
@@ -114,7 +101,12 @@ def restore(
     """
     try:
         network.load_state_dict(checkpoint.network)
-        _restore_optimiser(checkpoint, network, optimiser)
+        restore_named_state(
+            optimiser,
+            dict(network.named_parameters()),
+            {**checkpoint.optimiser, **checkpoint.numbers},
+            checkpoint.groups,
+        )
     except (RuntimeError, KeyError, ValueError) as error:
         raise TrainingError(
             "The checkpoint is of another network or other classes than this run's: "
@@ -128,27 +120,6 @@ def restore(
         )
     if method is not None:
         method.load_state_dict(checkpoint.method)
-
-
-def _restore_optimiser(
-    checkpoint: Checkpoint, network: nn.Module, optimiser: torch.optim.Optimizer
-) -> None:
-    numbers = {name: n for n, name in enumerate(_parameter_names(network, optimiser))}
-    state: dict[int, dict[str, Any]] = {}
-    for place, value in {**checkpoint.optimiser, **checkpoint.numbers}.items():
-        key, _, name = place.partition("/")
-        state.setdefault(numbers[name], {})[key] = value
-    groups = optimiser.state_dict()["param_groups"]
-    for group, kept in zip(groups, checkpoint.groups, strict=False):
-        group |= kept
-    # Torch's own way: it knows which of an optimiser's values lie on the parameter's device.
-    optimiser.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _parameter_names(network: nn.Module, optimiser: torch.optim.Optimizer) -> list[str]:
-    """The names of the optimiser's parameters, in the order of its state_dict."""
-    names = {id(p): name for name, p in network.named_parameters()}
-    return [names[id(p)] for group in optimiser.param_groups for p in group["params"]]
 
 
 def write(directory: Path, checkpoint: Checkpoint) -> Path:

@@ -1,6 +1,6 @@
 """Whether a hundred thousand synthetic people are as easy as a hundred: start, memory, and the end.
 
-    python scripts/bench_synth_scale.py --identities 100 100000
+    python -m scripts.bench.synth_scale --identities 100 100000
 
 For each size, in processes of their own: 'mfr data synth' begins a world and is stopped after its
 first unit of work (16 people in a domain); begins again and is stopped after one more. Then all
@@ -23,9 +23,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from resident_memory import current, peak, reset_peak
 
 from data_tools.synth.dataset import BLOCK, synthesise
+from scripts.lib.resident_memory import current, peak, reset_peak
 
 DOMAINS = ("daylight", "nir", "surveillance", "mask_surgical")
 

@@ -6,7 +6,7 @@ Reptile's inner Adam goes on from task to task, in tests too, as in its authors'
 Test characters are never trained on, and nothing is chosen by them: the learning curve on some of
 their tasks is only drawn. Both ways of normalising the query are judged; MAML's is transductive.
 
-    python scripts/reproduce_omniglot.py --omniglot OMNIGLOT --learner maml --out runs/omniglot
+    python -m scripts.reproduce.omniglot --omniglot OMNIGLOT --learner maml --out runs/omniglot
 """
 
 from __future__ import annotations
@@ -19,29 +19,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from few_shot_classification import (
-    accuracies,
-    classification,
-    four_blocks,
-    judged,
-    minibatched,
-    not_normalisation,
-)
-from few_shot_training import (
-    CURVE_SEED,
-    TEST_SEED,
-    Figures,
-    Run,
-    make_learner,
-    make_rule,
-    options_parser,
-)
 
+from mfr.meta.few_shot_evaluation import Figures, accuracies, evaluate
+from mfr.meta.few_shot_training import FewShotRun
 from mfr.meta.maml import MAML
 from mfr.meta.meta_sgd import MetaSGD
+from mfr.meta.minibatches import minibatched, whole_support
 from mfr.meta.reptile import Adam, Reptile, carried_moments
 from mfr.meta.tasks.few_shot import FewShotEpisodes
 from mfr.meta.tasks.omniglot import load_omniglot
+from scripts.lib.command_line import command
+from scripts.lib.few_shot import (
+    CURVE_SEED,
+    TEST_SEED,
+    make_learner,
+    make_rule,
+    options_parser,
+    train_and_judge,
+)
+from scripts.lib.omniglot_network import four_blocks, not_normalisation
 
 JUDGED_AT_ONCE = 5
 """Tasks; a stack's inner loop keeps every step, 50 of Reptile's: about 70 MB a task."""
@@ -106,7 +102,7 @@ def main() -> None:
         parser.error("reptile's rate always falls: leave --decay out")
 
     torch.manual_seed(seed)
-    network = four_blocks(ways, reptile=is_reptile)
+    network = four_blocks(ways, reptile=is_reptile).to(options.device)
     inner = Adam(recipe.rate)
     rule = make_rule(
         name,
@@ -123,7 +119,7 @@ def main() -> None:
         tasks = minibatched(network, recipe.minibatch, recipe.steps, seed)
         test_tasks = minibatched(network, recipe.test_minibatch, recipe.test_steps, TEST_SEED)
     else:
-        tasks = test_tasks = classification(network)
+        tasks = test_tasks = whole_support(network)
     images = load_omniglot(options.omniglot)
     source = FewShotEpisodes(
         images.train,
@@ -144,9 +140,12 @@ def main() -> None:
             seed=of_seed,
         )
         measure = partial(accuracies, network)
-        return judged(learner, test, test_tasks, count, recipe.test_steps, measure)
+        return evaluate(
+            learner, test, test_tasks, count=count, steps=recipe.test_steps, measure=measure
+        )
 
-    run = Run(
+    run = FewShotRun(
+        directory=options.out,
         name=f"omniglot-{ways}way-{shots}shot-{name}{'-decay' * options.decay}-seed{seed}",
         experiment=f"omniglot, {ways}-way {shots}-shot",
         settings={
@@ -158,14 +157,13 @@ def main() -> None:
         learner=learner,
         source=source,
         tasks=tasks,
-        judge=lambda: judge(50, CURVE_SEED),
+        judge=lambda: judge(options.curve_tasks, CURVE_SEED),
         decays=is_reptile or options.decay,
         # Reptile's training does not know how many shots it will be tested with.
         trained_as=f"omniglot-{ways}way-reptile-seed{seed}" if is_reptile else None,
+        command=command(),
     )
-    progress = run.train(options)
-    result = judge(options.test_tasks, TEST_SEED)
-    run.write(options, progress, result)
+    progress, result = train_and_judge(run, options, lambda: judge(options.test_tasks, TEST_SEED))
     shown = "; ".join(
         f"{key}: {100 * value['mean']:.2f} +- {100 * value['interval']:.2f}%"
         for key, value in result.items()

@@ -2,7 +2,7 @@
 
 Each measurement is a process of its own (the setting is the process's); the two settings alternate.
 
-    python scripts/bench_allocator.py --rounds 3
+    python -m scripts.bench.allocator --rounds 3
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ import sys
 import time
 
 import numpy as np
-import resident_memory
 import torch
-from bench_meta_step import make_step
 
 from mfr.allocator import keep_freed_memory
 from mfr.backbones import build_backbone
 from mfr.encoder import Encoder
+from scripts.bench.meta_step import Setting, make_step
+from scripts.lib import resident_memory
+from scripts.lib.command_line import command
 
+MODULE = "scripts.bench.allocator"
 BACKBONE = "mobilefacenet-112x96"
 WORKLOADS = ("embed 128 crops, 64 at once", "plain step, 192 images", "second order, 64 images")
 SETTINGS = ("glibc's defaults", "keeping freed memory")
@@ -42,9 +44,9 @@ def measure(workload: str, setting: str) -> tuple[float, float, float]:
         def call() -> None:
             encoder.embed(crops, batch_size=64)
     elif workload == WORKLOADS[1]:
-        call = make_step(BACKBONE, 48, "plain", "contiguous")
+        call = make_step(Setting(BACKBONE, 48), "plain", "contiguous")
     else:
-        call = make_step(BACKBONE, 16, "second order", "contiguous")
+        call = make_step(Setting(BACKBONE, 16), "second order", "contiguous")
     call()
     before, begin = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     call()
@@ -65,10 +67,11 @@ def main() -> None:
     for _ in range(options.rounds):
         for workload in WORKLOADS:
             for setting in SETTINGS:
-                command = [sys.executable, __file__, "--job", json.dumps([workload, setting])]
-                run = subprocess.run(command, capture_output=True, text=True, check=True)
+                job = json.dumps([workload, setting])
+                child = [sys.executable, "-m", MODULE, "--job", job]
+                run = subprocess.run(child, capture_output=True, text=True, check=True)
                 results.setdefault((workload, setting), []).append(json.loads(run.stdout))
-    print(f"command: python {' '.join(sys.argv)}")
+    print(f"command: {command()}")
     print(
         f"{BACKBONE}, median of {options.rounds} processes; torch {torch.__version__}, "
         f"{torch.get_num_threads()} threads, {platform.machine()}, {platform.libc_ver()}\n"

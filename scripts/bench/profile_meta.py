@@ -1,4 +1,4 @@
-"""Where the time of our meta-gradients goes: the workloads of bench_meta.py by kind of operation.
+"""Where the time of our meta-gradients goes: scripts.bench.meta by kind of operation.
 
 One thread. 'arithmetic' is the share of a step that its floating-point operations would take at the
 machine's measured matrix-multiply rate, which convolutions can exceed. Beside it stand the shares
@@ -6,7 +6,7 @@ that convolutions and matrix products, normalisation, everything else that runs 
 the work between operations (Python, autograd and dispatch) really take, by PyTorch's profiler,
 whose own cost makes the last one too large where operations are tiny.
 
-    python scripts/profile_meta.py
+    python -m scripts.bench.profile_meta
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import argparse
 import time
 
 import torch
-from bench_meta import WORKLOADS, matmul_rate, operations_of
 from torch.profiler import ProfilerActivity, profile
 
 from mfr.allocator import keep_freed_memory
+from scripts.bench.meta import WORKLOADS, matmul_rate, operations_of
 
 KINDS = {
     "products": ("convolution", "mm", "addmm", "bmm", "linear", "dot"),

@@ -6,7 +6,7 @@ are second: 'autograd' is a double backward a task, 'vmap(grad)' takes both deri
 'backward(vmap)' the outer one outside, as PyTorch's MAML example does. Finite differences by
 themselves are off by some 1e-9.
 
-    python scripts/check_vmap_normalisation.py
+    python -m scripts.study.check_vmap_normalisation
 """
 
 from __future__ import annotations
@@ -17,15 +17,6 @@ import platform
 from collections.abc import Callable
 
 import torch
-from meta_peers import (
-    MetaGradient,
-    Peer,
-    TaskBatch,
-    relative_error,
-    textbook,
-    vmapped,
-    vmapped_losses,
-)
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -34,6 +25,15 @@ from mfr.meta.functional import Params, parameters_of
 from mfr.meta.learner import MetaLearner
 from mfr.meta.maml import MAML
 from mfr.meta.supervised import Loss, stacked
+from scripts.lib.meta_peers import (
+    MetaGradient,
+    Peer,
+    TaskBatch,
+    relative_error,
+    textbook,
+    vmapped,
+    vmapped_losses,
+)
 
 CHANNELS, SIDE, CLASSES, TASKS, SHOTS = 5, 6, 2, 3, 4
 RIGHT = 1e-6

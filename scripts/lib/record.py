@@ -1,6 +1,6 @@
 """Run a command and keep what it prints as a page of docs/results, with the machine it ran on.
 
-python scripts/record.py docs/results/loader.md -- python scripts/bench_loader.py ...
+python -m scripts.lib.record docs/results/loader.md -- python -m scripts.bench.loader ...
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def processor() -> str:
 def main() -> None:
     """Run, print, keep."""
     if len(sys.argv) < 4 or sys.argv[2] != "--":
-        sys.exit("usage: python scripts/record.py PAGE.md -- COMMAND ...")
+        sys.exit("usage: python -m scripts.lib.record PAGE.md -- COMMAND ...")
     page, command = Path(sys.argv[1]), sys.argv[3:]
     environment = {**os.environ, "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)

@@ -5,7 +5,7 @@ is made of the very features it classifies. Nor can the whole objective at the s
 alignment drowns the rest. So Eq. 2 stands alone here, on pairs of all source domains, from random
 weights; both choices see the same images and start from the same weights.
 
-    python scripts/measure_prototype_gradient.py --data DATASET
+    python -m scripts.study.measure_prototype_gradient --data DATASET
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import argparse
 import os
 import platform
 import statistics
-import sys
 from itertools import product
 from pathlib import Path
 
@@ -35,6 +34,7 @@ from mfr.meta.rule import PlainGradient
 from mfr.training.methods.images import ImageSource
 from mfr.training.methods.network import FaceNetwork
 from mfr.training.validation import Validator
+from scripts.lib.command_line import command
 
 BACKBONE = "mfr-resnet28"
 CHOICES = {"through W": True, "W constant": False}
@@ -79,7 +79,7 @@ def main() -> None:
     training = people.where(splits=["train"])
     pool, store = IdentityPool(training, options.sources), CropStore(training, 2**33)
     validator = Validator(people.where(splits=["val"]))
-    print(f"command: python {' '.join(sys.argv)}")
+    print(f"command: {command()}")
     print(f"machine: {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}\n")
     figures = [f"{domain}/{name}" for domain in options.sources for name in ("auc", "tar")]
     heads = ["W", "seed", "L_cls, first 10 steps", "last 10"]

@@ -3,7 +3,7 @@
 Each peer is written the way its own example of MAML is, and prepares once what the example prepares
 outside its loop. Only what is installed takes part; a missing or broken library is reported.
 
-    python scripts/meta_peers.py
+    python -m scripts.lib.meta_peers
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Errors of known kinds are planted in a copy of a folder of photos: how many does a check find?
 
-    python scripts/plant_errors.py PHOTOS WEIGHTS --backbone mobilefacenet-112x96 --each 10
+    python -m scripts.study.plant_errors PHOTOS WEIGHTS --backbone mobilefacenet-112x96 --each 10
 
 PHOTOS/<identity>/<image>. Every error has identities of its own. What a check reports beside them
 is counted as a false alarm, though some of it may be a true error of the photos.

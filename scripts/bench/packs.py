@@ -8,7 +8,7 @@ What becomes of the rows is measured at larger sizes too, without the images: th
 the folders' rows on the disk, as after a kill, and makes the manifest of them; then it is run
 once more, with nothing new.
 
-    python scripts/bench_packs.py --images 10000 50000 --rows 50000 500000 5000000
+    python -m scripts.bench.packs --images 10000 50000 --rows 50000 500000 5000000
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import multiprocessing
 import os
 import platform
 import struct
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,10 +30,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
-from resident_memory import current, peak, reset_peak
 
 from data_tools.importing.packs.insightface_rec import InsightFaceRec
 from data_tools.importing.packs.unpacking import IMAGES_A_FOLDER, import_pack
+from scripts.lib.command_line import command
+from scripts.lib.resident_memory import current, peak, reset_peak
 
 T = TypeVar("T")
 _DISTINCT = 500
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[10_000, 50_000])
     parser.add_argument("--rows", type=int, nargs="+", default=[50_000, 500_000])
     options = parser.parse_args()
-    print(f"command: python {' '.join(sys.argv)}")
+    print(f"command: {command()}")
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}\n")
     print("| images | bytes each | images a processor second | MiB |\n|---|---|---|---|")
     for images in options.images:

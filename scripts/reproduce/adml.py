@@ -8,8 +8,8 @@ attacked at the meta-learned weights and queries at the weights adapted to the c
 Tested is every mixture of clean and attacked (FGSM) support and query; a query is attacked at the
 very weights that judge it. The query is normalised together (transductive).
 
-    python scripts/reproduce_adml.py --omniglot OMNIGLOT --learner adml --out runs/adml
-    python scripts/reproduce_adml.py --data DATASET --domain lfw --learner adml --out runs/adml
+    python -m scripts.reproduce.adml --omniglot OMNIGLOT --learner adml --out runs/adml
+    python -m scripts.reproduce.adml --data DATASET --domain lfw --learner adml --out runs/adml
 """
 
 from __future__ import annotations
@@ -19,25 +19,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
-from few_shot_classification import (
-    adapted_each,
-    classification,
-    four_blocks,
-    judged,
-    not_normalisation,
-    share,
-    single_tasks,
-)
-from few_shot_training import (
-    CURVE_SEED,
-    TEST_SEED,
-    Figures,
-    Run,
-    TasksOf,
-    make_learner,
-    options_parser,
-)
-from reproduce_omniglot import JUDGED_AT_ONCE, MAML_RECIPES, add_omniglot_option
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -45,13 +26,33 @@ from mfr.data.loading import CropStore
 from mfr.data.manifest import Manifest
 from mfr.meta.adml import ADML
 from mfr.meta.attacks import FGSM
+from mfr.meta.few_shot_evaluation import (
+    Figures,
+    TasksOf,
+    accuracy,
+    adapted_each,
+    evaluate,
+    single_tasks,
+)
+from mfr.meta.few_shot_training import FewShotRun
 from mfr.meta.functional import Params, Task, forward_isolated, parameters_of
 from mfr.meta.learner import MetaLearner
 from mfr.meta.maml import MAML
+from mfr.meta.minibatches import whole_support
 from mfr.meta.tasks.batch import TaskBatch, TaskSource
 from mfr.meta.tasks.few_shot import FewShotEpisodes
 from mfr.meta.tasks.omniglot import load_omniglot
 from mfr.training.face_tasks import FaceEpisodes, unit_pixels
+from scripts.lib.command_line import command
+from scripts.lib.few_shot import (
+    CURVE_SEED,
+    TEST_SEED,
+    make_learner,
+    options_parser,
+    train_and_judge,
+)
+from scripts.lib.omniglot_network import four_blocks, not_normalisation
+from scripts.reproduce.omniglot import JUDGED_AT_ONCE, MAML_RECIPES, add_omniglot_option
 
 Sources = Callable[[str, int, int], TaskSource]
 """Split, tasks a step and seed -> tasks."""
@@ -81,7 +82,7 @@ def support_attacked(network: nn.Module, eps: float, batch: TaskBatch) -> TaskBa
 def joined_with_attacked(learner: MetaLearner, eps: float, steps: int) -> TasksOf:
     """MAML-AD's tasks: clean and adversarial samples, support and query, in one."""
     network = learner.network
-    plain = classification(network)
+    plain = whole_support(network)
 
     def tasks(number: int, batch: TaskBatch) -> Iterable[Task]:
         adapted = adapted_each(learner, plain(number, batch), steps)
@@ -107,7 +108,7 @@ def under_attack(
 ) -> Figures:
     """Accuracy for every pair of attacks on support and query; an eps of 0 is clean."""
     network, query_eps = learner.network, tuple(query_eps)
-    plain = classification(network)
+    plain = whole_support(network)
 
     def measure(params: Params, one: TaskBatch) -> dict[str, float]:
         found = {}
@@ -115,7 +116,7 @@ def under_attack(
             inputs = fgsm(network, params, eps, one.query_inputs, one.query_targets)
             with torch.no_grad():
                 outputs = forward_isolated(network, params, inputs)
-            found[f"query {eps:g}"] = share(outputs, one.query_targets)
+            found[f"query {eps:g}"] = accuracy(outputs, one.query_targets)
         return found
 
     figures: Figures = {}
@@ -124,7 +125,7 @@ def under_attack(
         def tasks(number: int, batch: TaskBatch, eps: float = eps) -> Iterable[Task]:
             return plain(number, support_attacked(network, eps, batch))
 
-        found = judged(learner, source, tasks, count, steps, measure)
+        found = evaluate(learner, source, tasks, count=count, steps=steps, measure=measure)
         figures |= {f"support {eps:g}, {key}": value for key, value in found.items()}
     return figures
 
@@ -191,7 +192,7 @@ def main() -> None:
 
     torch.manual_seed(seed)
     channels, size = (1, 28) if options.data is None else (3, options.size)
-    network = four_blocks(ways, channels, size, reptile=False)
+    network = four_blocks(ways, channels, size, reptile=False).to(options.device)
     maml = MAML(alpha, recipe.steps, adapts=not_normalisation)
     adml = ADML(
         alpha,
@@ -201,13 +202,14 @@ def main() -> None:
         adapts=not_normalisation,
     )
     learner = make_learner(network, adml if name == "adml" else maml, 1e-3)
-    tasks = classification(network)
+    tasks = whole_support(network)
     if name == "maml-ad":
         tasks = joined_with_attacked(learner, eps, recipe.steps)
     source = omniglot_sources(options) if options.data is None else face_sources(options)
     curve_source = source("test", JUDGED_AT_ONCE, CURVE_SEED)
     ends = (0.0, eps)
-    run = Run(
+    run = FewShotRun(
+        directory=options.out,
         name=f"adml-{images}-eps{eps:g}-{ways}way-{shots}shot-{name}-seed{seed}",
         experiment=f"{images}, {ways}-way {shots}-shot, attacked by eps {eps:g}",
         settings={
@@ -220,19 +222,24 @@ def main() -> None:
         learner=learner,
         source=source("train", options.meta_batch, seed),
         tasks=tasks,
-        judge=lambda: under_attack(learner, curve_source, 50, recipe.test_steps, (0.0,), ends),
+        judge=lambda: under_attack(
+            learner, curve_source, options.curve_tasks, recipe.test_steps, (0.0,), ends
+        ),
+        command=command(),
     )
-    progress = run.train(options)
     every_eps = (0.0, *options.test_eps)
-    result = under_attack(
-        learner,
-        source("test", JUDGED_AT_ONCE, TEST_SEED),
-        options.test_tasks,
-        recipe.test_steps,
-        every_eps,
-        every_eps,
+    progress, result = train_and_judge(
+        run,
+        options,
+        lambda: under_attack(
+            learner,
+            source("test", JUDGED_AT_ONCE, TEST_SEED),
+            options.test_tasks,
+            recipe.test_steps,
+            every_eps,
+            every_eps,
+        ),
     )
-    run.write(options, progress, result)
     print(f"\n{run.headline(progress)}\n")
     print("| support eps | " + " | ".join(f"query eps {eps:g}" for eps in every_eps) + " |")
     print("|---|" + "---|" * len(every_eps))

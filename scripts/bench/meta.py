@@ -8,8 +8,8 @@ and held the tasks. 'peak' is the share of the machine's measured matrix-multipl
 plain loop's floating-point operations would make in that time; convolutions can run faster than
 matrix products do.
 
-    python scripts/bench_meta.py --rounds 5
-    python scripts/bench_meta.py --workload omniglot-1 --peers textbook learn2learn
+    python -m scripts.bench.meta --rounds 5
+    python -m scripts.bench.meta --workload omniglot-1 --peers textbook learn2learn
 """
 
 from __future__ import annotations
@@ -26,10 +26,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import meta_peers
-import resident_memory
 import torch
-from bench_meta_step import make_task
 from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
@@ -43,7 +40,10 @@ from mfr.meta.learner import MetaLearner
 from mfr.meta.maml import MAML
 from mfr.meta.mfr import GAMMA, MFR
 from mfr.meta.tasks.batch import TaskBatch
+from scripts.bench.meta_step import Setting, make_task
+from scripts.lib import meta_peers, resident_memory
 
+MODULE = "scripts.bench.meta"
 Step = Callable[[], Params]
 AGREES = 1e-4
 IN_A_ROW = 0.2
@@ -114,12 +114,13 @@ class Faces:
 
     def step(self, peer: str) -> Step:
         """One episode's meta-gradient."""
+        setting = Setting(self.backbone, self.identities)
         contiguous = torch.contiguous_format
         if peer == "ours":
-            network, task = make_task(self.backbone, self.identities, contiguous)
+            network, task = make_task(setting, contiguous)
             params = parameters_of(network)
             return lambda: MFR().meta_gradient(params, task)[0]
-        network, task = make_task(self.backbone, self.identities, contiguous, stock, stock)
+        network, task = make_task(setting, contiguous, stock, stock)
         params = parameters_of(network)
         return lambda: textbook_mfr(params, task)
 
@@ -225,7 +226,7 @@ def operations_of(step: Step) -> int:
 
 def peak_memory(workload: str, peer: str) -> float:
     """MiB that a step adds to the resident set, in a fresh process."""
-    command = [sys.executable, __file__, "--memory-of", json.dumps([workload, peer])]
+    command = [sys.executable, "-m", MODULE, "--memory-of", json.dumps([workload, peer])]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(run.stdout)
 

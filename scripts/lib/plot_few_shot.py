@@ -1,9 +1,9 @@
 """Tables of published and reached few-shot figures, and pictures of the learning curves.
 
-Reads the JSON files of reproduce_sinusoid.py, reproduce_omniglot.py and reproduce_adml.py, those
-of unfinished runs too, and prints the page of docs/results/few-shot.md.
+Reads the JSON files of scripts.reproduce.sinusoid, .omniglot and .adml, those of unfinished runs
+too, and prints the page of docs/results/few-shot.md.
 
-    python scripts/plot_few_shot.py runs/sinusoid runs/omniglot --pictures docs/results/few-shot
+    python -m scripts.lib.plot_few_shot runs/sinusoid runs/omniglot --pictures docs/results/few-shot
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The peer is what most people write: a `torch.utils.data.DataLoader` over single images, decoded by
 Pillow and changed by torchvision's transforms of the same kinds. The runs alternate.
 
-    python scripts/bench_loader.py --data DATASET --sources lfw celeb_photo yaleb
+    python -m scripts.bench.loader --data DATASET --sources lfw celeb_photo yaleb
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import itertools
 import os
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +30,7 @@ from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
 from mfr.training.methods.building import build_method
 from mfr.training.methods.images import Pairs
+from scripts.lib.command_line import command
 
 
 class StockImages(Dataset[Tensor]):
@@ -129,7 +129,7 @@ def main() -> None:
             begin = time.perf_counter()
             images = go()
             rates[cell].append(images / (time.perf_counter() - begin))
-    print(f"command: python {' '.join(sys.argv)}")
+    print(f"command: {command()}")
     print(
         f"median of {options.rounds}; {os.cpu_count()} cores, {platform.machine()}, "
         f"torch {torch.__version__}, Python {platform.python_version()}\n"

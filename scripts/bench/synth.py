@@ -1,6 +1,6 @@
 """How many synthetic images a second are drawn: by domain, and written by the clock.
 
-    python scripts/bench_synth.py --identities 6 --images 10 --world 32 --processes 2
+    python -m scripts.bench.synth --identities 6 --images 10 --world 32 --processes 2
 
 By domain it is processor time, not the clock's, so that a busy machine does not matter; people
 included, files not; the domains take turns. Then a world of all of them is drawn as 'mfr data

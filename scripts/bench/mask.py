@@ -1,6 +1,6 @@
 """Time of drawing a mask on a crop, by part, and of 'mfr data mask' by the clock.
 
-    python scripts/bench_mask.py --data DATASET --domain lfw
+    python -m scripts.bench.mask --data DATASET --domain lfw
 
 The parts are in processor time, so that a busy machine does not matter. By the clock it is the
 command's own function on a copy of some of the domain, start and end, files and tables included:
@@ -14,7 +14,6 @@ import os
 import platform
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -38,6 +37,7 @@ from mfr.allocator import keep_freed_memory
 from mfr.data.manifest import Manifest
 from mfr.errors import FaceError
 from mfr.images import read_image
+from scripts.lib.command_line import command
 
 
 def faces(data: Path, domain: str, limit: int) -> list[tuple[dict[str, Any], Path, Pose]]:
@@ -134,7 +134,7 @@ def main() -> None:
             for i in indices:
                 part(i)
             spent[name].append((time.process_time() - begin) / len(some))
-    print(f"command: python {' '.join(sys.argv)}")
+    print(f"command: {command()}")
     print(
         f"{len(some)} crops, median of {options.rounds}; one process, {os.cpu_count()} cores, "
         f"{platform.machine()}, OpenCV {cv2.__version__}, Python {platform.python_version()}\n"
