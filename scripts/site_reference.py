@@ -115,11 +115,9 @@ def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 def _described(words: tuple[str, ...], command: Any) -> Iterator[str]:
-    import click
-
-    context = click.Context(command, info_name=" ".join(("mfr", *words)))
-    pieces = " ".join(command.collect_usage_pieces(context))
-    yield f"    mfr {' '.join(words)} {pieces}"
+    name = " ".join(("mfr", *words))
+    context = command.make_context(name, [], resilient_parsing=True)
+    yield f"    {name} {' '.join(command.collect_usage_pieces(context))}"
     yield ""
     for paragraph in (command.help or "").split("\n\n"):
         text = " ".join(paragraph.split())
@@ -131,25 +129,19 @@ def _described(words: tuple[str, ...], command: Any) -> Iterator[str]:
     yield "| argument or option | what it is | default |"
     yield "|---|---|---|"
     for parameter in command.params:
-        if parameter.name in ("help", "install_completion", "show_completion"):
-            continue
-        yield _row(parameter, context)
+        if parameter.name != "help":
+            yield _row(parameter, context)
     yield ""
 
 
 def _row(parameter: Any, context: Any) -> str:
-    if parameter.param_type_name == "argument":
-        name = f"`{parameter.metavar or parameter.name.upper()}`"
-    else:
-        names = [*parameter.opts, *parameter.secondary_opts]
-        value = "" if parameter.is_flag else f" {parameter.make_metavar(context)}"
-        name = ", ".join(f"`{one}{value}`" for one in names)
+    name, _ = parameter.get_help_record(context)
     default = parameter.default
     shown = "" if default in (None, False) or callable(default) else f"`{_plain(default)}`"
     if parameter.required:
         shown = "required"
     help_text = html.escape(" ".join((parameter.help or "").split()), quote=False)
-    return f"| {_cell(name)} | {_cell(help_text)} | {_cell(shown)} |"
+    return f"| `{_cell(name)}` | {_cell(help_text)} | {_cell(shown)} |"
 
 
 def _plain(default: Any) -> str:
