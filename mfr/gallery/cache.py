@@ -3,7 +3,7 @@
 After a line that names the format, there is a line of JSON with the stamp, the size of an embedding
 and the number of segments; then each segment: a line of JSON with the number of its templates and
 the length of their names, the ids (int64), the embeddings (float32), both little-endian, and the
-names (a JSON list in UTF-8). The SHA-256 of everything before it ends the file.
+names (lines of JSON lists). The SHA-256 of everything before it ends the file.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from mfr.gallery.segment import Segment
 
 _FORMAT: Final = b"mfr-index-2\n"
 _LONGEST_LINE: Final = 4096
+_NAMES_AT_ONCE: Final = 2048
 
 
 def write_cache(path: Path, index: TemplateIndex) -> None:
@@ -42,7 +43,7 @@ def write_cache(path: Path, index: TemplateIndex) -> None:
         write(_line(stamp=index.stamp, size=index.size, segments=len(index.segments)))
         for segment in index.segments:
             templates = segment.alive()
-            names = json.dumps(templates.owners).encode()
+            names = _names(templates.owners)
             write(_line(templates=len(templates), names=len(names)))
             write(np.ascontiguousarray(templates.ids, dtype="<i8"))
             write(np.ascontiguousarray(templates.embeddings, dtype="<f4"))
@@ -115,11 +116,19 @@ def _read(reader: _Reader) -> TemplateIndex | None:
         count = int(line["templates"])
         ids = reader.array((count,), "<i8")
         embeddings = reader.array((count, size), "<f4")
-        names = json.loads(reader.array((int(line["names"]),), "u1").tobytes())
+        lists = reader.array((int(line["names"]),), "u1").tobytes().split(b"\n")
+        names = [name for each in lists for name in json.loads(each)]
         if len(names) != count:
             return None
         segments.append(Segment(EnrolledVectors(ids, names, embeddings)))
     return TemplateIndex(str(head["stamp"]), size, segments) if reader.finished() else None
+
+
+def _names(owners: list[str]) -> bytes:
+    # Encoding holds up other threads: it is done in small pieces, so that searches go on.
+    starts = range(0, len(owners), _NAMES_AT_ONCE)
+    pieces = (owners[start : start + _NAMES_AT_ONCE] for start in starts)
+    return b"\n".join(json.dumps(piece).encode() for piece in pieces)
 
 
 def _line(**values: str | int) -> bytes:

@@ -31,6 +31,7 @@ class Segment:
         self.owners = templates.owners
         self._templates = templates
         self._alive = alive
+        self._first, self._last = int(templates.ids.min()), int(templates.ids.max())
         self._length = len(templates) if alive is None else int(alive.sum())
         # FAISS reads the bits where they are: they must live as long as the selector.
         self._bits = None if alive is None else np.packbits(alive, bitorder="little")
@@ -54,12 +55,15 @@ class Segment:
 
     def without(self, removed: np.ndarray) -> Segment:
         """The segment without the templates whose ids are in ``removed`` (M,) int64."""
-        going = np.isin(self._templates.ids, removed)
+        near = removed[(removed >= self._first) & (removed <= self._last)]
+        if not len(near):
+            return self
+        going = np.isin(self._templates.ids, near)
         if not going.any():
             return self
         alive = ~going if self._alive is None else self._alive & ~going
         changed = Segment(self._templates, alive)
-        if len(changed) < _LEAST_ALIVE * len(alive):
+        if 0 < len(changed) < _LEAST_ALIVE * len(alive):
             return Segment(changed.alive())
         return changed
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mfr.errors import WriteError
-from mfr.gallery import Gallery
-from mfr.gallery.cache import cached_stamp, read_cache
+from mfr.gallery import Gallery, cache_writer
+from mfr.gallery.cache import cached_stamp, read_cache, write_cache
 from mfr.gallery.gallery import INDEX_FILE_NAME
+from mfr.gallery.index import TemplateIndex
 from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.gallery.store import open_store
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
@@ -126,3 +131,120 @@ with Gallery.open(sys.argv[1], FakeRecogniser()) as gallery:
     except WriteError:
         print("cannot be written")
 """
+
+
+# --- written in the background -------------------------------------------------------------------
+
+
+def _crowd(gallery: Gallery, count: int) -> None:
+    for number in range(count):
+        gallery.enroll(f"p{number}", [photo(1, number, 1)])
+
+
+def _wait_until(written: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not written():
+        assert time.monotonic() < deadline, "the cache file was not written"
+        time.sleep(0.01)
+
+
+def _wait_for_stamp(path: Path, stamp: str) -> None:
+    _wait_until(lambda: cached_stamp(path / INDEX_FILE_NAME) == stamp)
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The background writer does not pause."""
+    monkeypatch.setattr(cache_writer, "_PAUSE", 0.0)
+    monkeypatch.setattr(cache_writer, "_IDLE_SHARE", 0)
+
+
+def test_a_file_that_lacks_little_is_left(eager: None, gallery: Gallery, path: Path) -> None:
+    _crowd(gallery, 40)
+    gallery.identify(photo(1, 0, 0))
+    stamp = open_store(path).stamp
+    _wait_for_stamp(path, stamp)
+    gallery.enroll("eve", [photo(1, 1, 1)])
+    gallery.identify(photo(1, 0, 0))
+    gallery.close()
+    assert cached_stamp(path / INDEX_FILE_NAME) == stamp
+
+
+def test_a_file_that_lacks_much_is_replaced(eager: None, gallery: Gallery, path: Path) -> None:
+    _crowd(gallery, 40)
+    gallery.identify(photo(1, 0, 0))
+    for number in range(5):
+        gallery.enroll(f"eve{number}", [photo(1, 1, number)])
+        gallery.identify(photo(1, 0, 0))
+
+    def holds_most() -> bool:
+        cached = read_cache(path / INDEX_FILE_NAME)
+        return cached is not None and len(cached) >= 46
+
+    _wait_until(holds_most)
+
+
+def test_a_file_with_a_removed_template_is_replaced(
+    eager: None, gallery: Gallery, path: Path
+) -> None:
+    _crowd(gallery, 40)
+    gallery.identify(photo(1, 0, 0))
+    _wait_for_stamp(path, open_store(path).stamp)
+    assert b'"ada"' in (path / INDEX_FILE_NAME).read_bytes()
+    gallery.remove("ada")
+    gallery.identify(photo(1, 0, 0))
+    _wait_for_stamp(path, open_store(path).stamp)
+    assert b'"ada"' not in (path / INDEX_FILE_NAME).read_bytes()
+
+
+def test_closing_replaces_a_file_with_a_removed_template(gallery: Gallery, path: Path) -> None:
+    gallery.identify(photo(1, 0, 0))
+    gallery.close()
+    with Gallery.open(path, FakeRecogniser()) as other:
+        other.remove("ada")
+    with Gallery.open(path, FakeRecogniser()) as other:
+        other.identify(photo(1, 0, 0))
+    cached = read_cache(path / INDEX_FILE_NAME)
+    assert cached is not None and len(cached) == 2
+    assert sorted(entry.name for entry in path.iterdir()) == [
+        FILE_NAME,
+        INDEX_FILE_NAME,
+        "index.lock",
+    ]
+
+
+def test_searches_do_not_wait_for_the_file(
+    eager: None, gallery: Gallery, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(place: Path, index: TemplateIndex) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        write_cache(place, index)
+
+    monkeypatch.setattr(cache_writer, "write_cache", slow)
+    gallery.identify(photo(1, 0, 0))
+    assert begun.wait(10)
+    gallery.enroll("eve", [photo(1, 1, 1)])
+    gallery.remove("ada")
+    assert {match.identity for match in gallery.identify(photo(1, 0, 0))} == {"bob", "eve"}
+    assert not (path / INDEX_FILE_NAME).exists()
+    go_on.set()
+    _wait_for_stamp(path, open_store(path).stamp)  # what came meanwhile is written next
+
+
+def test_a_written_index_is_read_as_it_was(tmp_path: Path, gallery: Gallery, path: Path) -> None:
+    gallery.enroll("Zo\u00eb 山田", [photo(1, 2, 3)])
+    store = open_store(path)
+    index = TemplateIndex.build(store.snapshot())
+    gallery.remove("ada")
+    changes = store.changes(index.stamp)
+    assert changes is not None
+    index = index.changed(changes)  # with a removed template, which must not be written
+    write_cache(tmp_path / "file", index)
+    read = read_cache(tmp_path / "file")
+    assert read is not None
+    assert (read.stamp, read.size, len(read)) == (index.stamp, index.size, len(index))
+    probes = np.eye(3, dtype=np.float32)
+    assert read.best_identities(probes, 9) == index.best_identities(probes, 9)
