@@ -4,41 +4,42 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from mfr import atomic
-from mfr.data.augment import AugmentConfig
+from mfr.data.augment import STANDARD, AugmentConfig
 from mfr.errors import ConfigError
 from mfr.losses.margin import MARGIN as COSFACE_MARGIN
 from mfr.losses.soft_classification import SCALE
 from mfr.losses.triplet import MARGIN as TRIPLET_MARGIN
 from mfr.meta.mfr import ALPHA, BETA, GAMMA
 from mfr.meta.mldg import QUERY_WEIGHT
+from mfr.registry import is_place
+from mfr.training.methods import METHODS
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-MethodName = Literal["mfr", "mldg", "agg", "agg-rnd", "triplet"]
-METHODS: Final = get_args(MethodName)
-
 
 class RunConfig(BaseModel):
     """Everything a run depends on; defaults are Guo et al.'s (CVPR 2020, section 4.1).
 
     The method decides which numbers are used: ``alpha`` by mfr and mldg, ``gamma`` by mfr,
-    the margins by agg and triplet.
+    the margins by agg and triplet. What lies outside MFR is named by its place,
+    ``package.module:name``: the method, the backbone, the optimiser, the augmentation and losses.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data: Path = Field(description="dataset directory")
     sources: list[str] = Field(min_length=1, description="source domains")
-    method: MethodName = "mfr"
+    method: str = Field(default="mfr", description="a method's name, or its place")
+    options: dict[str, JsonValue] = Field(default={}, description="read by a method from outside")
     backbone: str | None = Field(default=None, description="network; that of init if not given")
     init: Path | None = Field(default=None, description="weights to start from; random if none")
     steps: int = Field(default=3000, ge=1)
@@ -49,13 +50,17 @@ class RunConfig(BaseModel):
     query_weight: float = Field(default=QUERY_WEIGHT, ge=0, description="mldg's beta")
     first_order: bool = False
     halve_every: int = Field(default=1000, ge=1, description="steps between halvings of the rates")
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=5e-4, ge=0, allow_inf_nan=False)
+    optimiser: str = Field(default="sgd", description="sgd, or a place such as torch.optim:AdamW")
+    optimiser_options: dict[str, JsonValue] = Field(default={}, description="its arguments")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="sgd's")
+    weight_decay: float = Field(default=5e-4, ge=0, allow_inf_nan=False, description="sgd's")
+    losses: dict[str, str] = Field(default={}, description="role in the method -> loss, or place")
     scale: float = Field(default=SCALE, gt=0, description="s")
     prototype_gradient: bool = Field(default=True, description="differentiate W in Eq. 2")
     cosface_margin: float = Field(default=COSFACE_MARGIN, ge=0, lt=1)
     triplet_margin: float = Field(default=TRIPLET_MARGIN, gt=0)
     augment: AugmentConfig = AugmentConfig()
+    augmentation: str = Field(default=STANDARD, description="standard, or a place")
     seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = "cpu"
     workers: int = Field(default=1, ge=0, description="processes that prepare images")
@@ -69,6 +74,27 @@ class RunConfig(BaseModel):
         # A run can be resumed from another directory.
         return None if path is None else path.expanduser().absolute()
 
+    @field_validator("method")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        # Only the name is looked at: a place is imported where the method is built.
+        if name not in METHODS.names() and not is_place(name):
+            raise ValueError(
+                f"there is no method '{name}': choose one of {', '.join(METHODS.names())}, or "
+                "name the place of your own, package.module:name"
+            )
+        return name
+
+    @field_validator("options", "optimiser_options")
+    @classmethod
+    def _writable(cls, table: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        # The run file that a run keeps, and is resumed from, has to hold them.
+        try:
+            tomli_w.dumps(table)
+        except TypeError as error:
+            raise ValueError(f"TOML cannot hold these values ({error})") from error
+        return table
+
 
 def make_run_config(values: dict[str, Any]) -> RunConfig:
     """Check ``values`` and fill in the defaults.
@@ -80,9 +106,12 @@ def make_run_config(values: dict[str, Any]) -> RunConfig:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
+            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
+            for one in error.errors()
         )
-        raise ConfigError(f"The run cannot be configured so ({problems}): correct it.") from error
+        raise ConfigError(
+            f"The run cannot be configured like this ({problems}): correct it."
+        ) from error
 
 
 def read_run_values(path: str | Path) -> dict[str, Any]:

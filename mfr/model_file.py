@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from mfr.calibration import Calibration
 from mfr.errors import ModelError
 from mfr.geometry import CropGeometry
-from mfr.tensor_file import write_tensors
+from mfr.tensor_file import check_finite, write_tensors
 
 VERSION: Final = 1
 
@@ -130,17 +130,3 @@ def read_record(path: str | Path) -> ModelRecord:
         return ModelRecord.model_validate(raw)
     except (ValidationError, ValueError, AttributeError) as error:
         raise ModelError(f"The record in {path} is damaged: use the original file.") from error
-
-
-def check_finite(path: str | Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Refuse weights with NaN or infinity.
-
-    Raises:
-        ModelError: naming the first such tensor.
-    """
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ModelError(
-                f"{path}: the tensor '{name}' has NaN or infinite values: use an earlier "
-                "checkpoint or another file."
-            )

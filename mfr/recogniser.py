@@ -154,7 +154,8 @@ class Recogniser:
         """Decide whether two photographs show the same person.
 
         Args:
-            first, second: paths, or the bytes of image files.
+            first: the path of an image file, or the bytes of one.
+            second: the same.
             fmr: take the threshold that was calibrated for this false-match rate.
             threshold: the cosine to hold the score against, instead of a calibrated one.
             face: which face of a photograph with several.

@@ -20,12 +20,44 @@ def test_round_trip(tmp_path):
     assert read_run_config(tmp_path / "run.toml") == config
 
 
+def test_what_lies_outside_mfr_is_named_and_kept(tmp_path):
+    values = {
+        "data": "d",
+        "sources": ["a"],
+        "method": "my_package.methods:Mine",
+        "options": {"decay": 0.99, "blocks": [1, 2], "head": {"width": 8}},
+        "backbone": "my_package.networks:tiny",
+        "optimiser": "torch.optim:AdamW",
+        "optimiser_options": {"betas": [0.9, 0.95], "amsgrad": True},
+        "losses": {"classification": "my_package.losses:arcface"},
+        "augmentation": "my_package.crops:change",
+    }
+    config = make_run_config(values)
+    write_run_config(tmp_path / "run.toml", config)
+    assert read_run_config(tmp_path / "run.toml") == config
+    assert config.model_dump(include=values.keys() - {"data"}) == {
+        name: value for name, value in values.items() if name != "data"
+    }
+
+
+def test_a_run_file_from_before_there_was_an_optimiser_is_read(tmp_path):
+    (tmp_path / "config.toml").write_text('data = "/d"\nsources = ["a"]\nmethod = "mldg"\n')
+    config = read_run_config(tmp_path / "config.toml")
+    assert (config.optimiser, config.losses, config.augmentation) == ("sgd", {}, "standard")
+
+
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
         ({"sources": ["a"]}, "data: Field required"),
         ({"data": "d", "sources": []}, "sources"),
-        ({"data": "d", "sources": ["a"], "method": "magic"}, "method"),
+        (
+            {"data": "d", "sources": ["a"], "method": "magic"},
+            "method: there is no method 'magic': choose one of mfr, mldg, agg, agg-rnd, triplet",
+        ),
+        ({"data": "d", "sources": ["a"], "options": {"x": None}}, "options: TOML cannot hold"),
+        ({"data": "d", "sources": ["a"], "options": {"x": {1, 2}}}, "options.x"),
+        ({"data": "d", "sources": ["a"], "losses": {"triplet": 3}}, "losses.triplet"),
         ({"data": "d", "sources": ["a"], "beta": -1}, "beta"),
         ({"data": "d", "sources": ["a"], "alpha": float("nan")}, "alpha"),
         ({"data": "d", "sources": ["a"], "augment": {"flip": 2}}, "augment.flip"),

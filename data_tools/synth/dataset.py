@@ -29,9 +29,9 @@ from data_tools.synth.domains import DOMAINS, Domain
 from data_tools.synth.photograph import person, photograph
 from mfr import atomic
 from mfr.cpus import usable_cpus
-from mfr.data.manifest import FILE_NAME as MANIFEST
-from mfr.data.manifest import ROWS_A_GROUP, ManifestFile, in_groups
-from mfr.data.manifest import SCHEMA as MANIFEST_SCHEMA
+from mfr.data.manifest_file import FILE_NAME as MANIFEST
+from mfr.data.manifest_file import ROWS_A_GROUP, ManifestFile, in_groups
+from mfr.data.manifest_file import SCHEMA as MANIFEST_SCHEMA
 from mfr.errors import ConfigError, DataError
 from mfr.png import write_png_unflushed
 

@@ -102,8 +102,9 @@ def curves_plot(
 
     Args:
         curves: the points of each line.
-        x, y: what the axes say.
-        name: of the drawing; two drawings of one page need two.
+        x: the label of the horizontal axis.
+        y: the label of the vertical axis.
+        name: the name of the drawing; two drawings on one page need different ones.
     """
     canvas, axes = _axes(x, y)
     for colour, (label, points) in zip(SERIES, curves.items(), strict=False):

@@ -14,11 +14,10 @@ from mfr.cli.console import on_terminal, print_json, progress, say, tell
 from mfr.cli.options import AsJson, names_in
 from mfr.cli.process import complain, ignoring_termination_afterwards
 from mfr.errors import ConfigError
+from mfr.training.methods import METHODS
 
 if TYPE_CHECKING:
     from mfr.training.trainer import Progress, TrainingResult
-
-METHODS = ("mfr", "mldg", "agg", "agg-rnd", "triplet")
 
 
 def train(
@@ -31,7 +30,10 @@ def train(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(help=f"How to train: {', '.join(METHODS)}; mfr unless told otherwise."),
+        typer.Option(
+            help=f"How to train: {', '.join(METHODS.names())}; or package.module:name; mfr "
+            "unless told otherwise."
+        ),
     ] = None,
     init: Annotated[
         Path | None, typer.Option(metavar="WEIGHTS", help="Weights to start from.")

@@ -1,15 +1,40 @@
-"""Training augmentation with albumentations, configured in the run file."""
+"""Training augmentation: with albumentations, tuned in the run file, or a user's own."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from mfr.errors import ConfigError
+from mfr.geometry import CROP_SIZE
+from mfr.outside import require_call
+from mfr.registry import Registry
+
 # albumentations asks the network for its newest version when imported, unless told not to.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+STANDARD: Final = "standard"
+"""The name of MFR's own augmentation, `Augmenter`."""
+AUGMENTATIONS: Final[Registry[Callable[..., Any]]] = Registry(
+    "augmentation", {STANDARD: "mfr.data.augment:Augmenter"}, ConfigError
+)
+
+
+class Augmentation(Protocol):
+    """A way to change training crops at random.
+
+    It owes the same bytes to the same crops and seed, whatever it did before and in whichever
+    process it runs, for training is resumed to the bit; and it leaves the crops it is given alone.
+    """
+
+    def __call__(self, crops: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+        """Changed copies of ``crops``, (n, 112, 112, 3) RGB, by what ``seed`` draws for them."""
+        ...
 
 
 class AugmentConfig(BaseModel):
@@ -82,3 +107,60 @@ class Augmenter:
         """
         self._pipeline.set_random_seed(seed)
         return np.stack([self._pipeline(image=crop)["image"] for crop in crops])
+
+
+def make_augmentation(name: str, config: AugmentConfig) -> Augmentation:
+    """The augmentation ``name``.
+
+    Args:
+        name: 'standard', or the place ``package.module:name`` of a function or class that returns
+            an `Augmentation` when it is called without arguments.
+        config: of the standard augmentation.
+
+    Raises:
+        ConfigError: there is none, it does not give crops for crops, or ``config`` is given for
+            another than the standard one.
+    """
+    if name == STANDARD:
+        return Augmenter(config)
+    make = AUGMENTATIONS.find_anywhere(name)
+    what = f"The augmentation '{name}'"
+    if config != AugmentConfig():
+        raise ConfigError(f"{what} does not read [augment], the {STANDARD} one's: leave it out.")
+    require_call(what, make, (), error=ConfigError)
+    augmentation = make()
+    require_call(f"What {name}() returns", augmentation, ("crops", "seed"), error=ConfigError)
+    checked = _Checked(what, augmentation)
+    checked(np.zeros((2, CROP_SIZE, CROP_SIZE, 3), np.uint8), 0)
+    return checked
+
+
+class _Checked:
+    """An augmentation from outside, which has to give crops for crops."""
+
+    def __init__(self, what: str, augmentation: Augmentation) -> None:
+        self._what, self._augmentation = what, augmentation
+
+    def __call__(self, crops: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+        """The changed crops.
+
+        Raises:
+            ConfigError: they are of another shape or type.
+        """
+        changed = self._augmentation(crops, seed)
+        if (
+            not isinstance(changed, np.ndarray)
+            or changed.shape != crops.shape
+            or changed.dtype != np.uint8
+        ):
+            raise ConfigError(
+                f"{self._what} has to return uint8 crops of shape {crops.shape}, and returned "
+                f"{_described(changed)}: correct it."
+            )
+        return changed
+
+
+def _described(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} values of shape {value.shape}"
+    return f"a {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Crops from disk to arrays: all at once for evaluation, or step by step ahead of training."""
+"""Crops from disk to arrays: all at once for evaluation, or ahead of each step of training."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mfr.cpus import usable_cpus
 from mfr.data.manifest import Manifest
-from mfr.errors import DataError, ImageError
+from mfr.errors import DataError, ImageError, MfrError
 from mfr.geometry import CROP_SIZE
 from mfr.images import read_image
 
@@ -47,7 +48,7 @@ def load_crop(path: Path) -> NDArray[np.uint8]:
 
 
 def load_crops(manifest: Manifest) -> NDArray[np.uint8]:
-    """All crops of ``manifest``, (N, 112, 112, 3) RGB in row order; 37 632 bytes each.
+    """All crops of ``manifest``, (N, 112, 112, 3) uint8 RGB in row order; 37 632 bytes each.
 
     Raises:
         DataError: a row has no crop, or a crop is missing, damaged or of another size.
@@ -61,11 +62,11 @@ def load_crops(manifest: Manifest) -> NDArray[np.uint8]:
 
 
 class CropStore:
-    """Crops by row: held in memory when they fit, read from disk when they do not.
+    """Crops by row, held in memory if they fit and otherwise read from disk when asked for.
 
     Args:
         manifest: rows with crops.
-        memory: bytes that crops may take in memory.
+        memory: how many bytes the crops may take in memory.
     """
 
     def __init__(self, manifest: Manifest, memory: int) -> None:
@@ -86,12 +87,13 @@ class CropStore:
 class StepLoader(Generic[T]):
     """Prepares the data of coming steps in background processes, in order.
 
-    Preparing is a function of the step's number alone, so what a step sees depends neither on the
+    The data is a function of the step's number alone, so what a step sees depends neither on the
     number of processes nor on where training was resumed.
 
     Args:
-        prepare: step -> data of tensors (nested in tuples or lists) that step sees.
-        workers: processes; 0 prepares in the training process when asked.
+        prepare: step -> the data of that step: tensors, nested in tuples or lists.
+        workers: how many background processes; with 0, the training process prepares each step's
+            data when it gets there.
     """
 
     def __init__(self, prepare: Callable[[int], T], workers: int) -> None:
@@ -99,8 +101,12 @@ class StepLoader(Generic[T]):
         self._workers = workers
 
     def steps(self, first: int, last: int) -> Iterator[T]:
-        """The data of the steps first, ..., last - 1."""
-        loader: Iterable[T] = DataLoader(
+        """The data of the steps first, ..., last - 1.
+
+        Raises:
+            MfrError: as ``prepare``, from a background process too.
+        """
+        loader: Iterable[T | _Failure] = DataLoader(
             _Steps(self._prepare, range(first, last)),
             batch_size=None,
             shuffle=False,
@@ -109,25 +115,38 @@ class StepLoader(Generic[T]):
             prefetch_factor=2 if self._workers else None,
             multiprocessing_context="fork" if self._workers else None,
         )
-        return iter(loader)
+        for data in loader:
+            if isinstance(data, _Failure):
+                raise data.error
+            yield data
 
 
-class _Steps(Dataset[T]):
+@dataclass(frozen=True)
+class _Failure:
+    """What could not be prepared, as data: DataLoader would wrap the error in a traceback."""
+
+    error: MfrError
+
+
+class _Steps(Dataset["T | _Failure"], Generic[T]):
     def __init__(self, prepare: Callable[[int], T], steps: Sequence[int]) -> None:
         self._prepare, self._numbers = prepare, steps
 
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def __getitem__(self, index: int) -> T:
-        return self._prepare(self._numbers[index])
+    def __getitem__(self, index: int) -> T | _Failure:
+        try:
+            return self._prepare(self._numbers[index])
+        except MfrError as error:
+            return _Failure(error)
 
 
 def _quiet_worker(_: int) -> None:
-    # Ctrl-C, and the SIGTERM of torchrun or a scheduler, go to the whole process group; the trainer
-    # alone answers them. So the worker leaves the group, and dies with the trainer instead. One
-    # thread a process: the trainer needs the other cores, and threads started before a fork do not
-    # survive it.
+    # Ctrl-C, and the SIGTERM of torchrun or a scheduler, reach the whole process group, but the
+    # trainer alone should respond. So the worker leaves the group, and is killed when the trainer
+    # dies. It has one thread, because the trainer needs the other cores, and because threads that
+    # were started before a fork do not survive it.
     import cv2
 
     os.setpgid(0, 0)

@@ -1,14 +1,17 @@
-"""Ways to take the product of a support loss's Hessian with a vector. All of them agree.
+"""Ways to compute the product of a support loss's Hessian with a vector. All of them agree.
 
-A `Curvature` takes the gradient of an objective and leaves behind how the Hessian acts there. The
-rows of that Hessian are the adapted parameters, its columns all of them: H v = d<g, v>/dtheta.
+A `Curvature` computes the gradient of an objective at some parameters, and returns a function that
+multiplies the Hessian there with a vector. With respect to v, which has an entry for each adapted
+parameter, the product is H v = d<g, v>/dtheta, with an entry for every parameter.
 
-- `stored_graph` keeps the graph of the gradient from the inner step and differentiates it again
-  (reverse over reverse): the fastest here, at the price of every step's graph in memory.
-- `recomputed_graph` builds that graph anew on the way back: one step's memory, however many steps.
-- `forward_over_reverse` takes the directional derivative of the gradient (Pearlmutter 1994): no
-  second graph. Only where all parameters are adapted, for it rests on H being symmetric, and only
-  for layers whose backward pass PyTorch can differentiate forwards (not GroupNorm's).
+- `stored_graph` keeps the graph of the inner step's gradient and differentiates it once more
+  (reverse over reverse). It is the fastest here, but holds the graphs of all inner steps in memory.
+- `recomputed_graph` builds each graph again during the backward recursion: it needs the memory of
+  one step, however many there are.
+- `forward_over_reverse` takes the directional derivative of the gradient (Pearlmutter 1994), which
+  needs no second graph. It works only where all parameters are adapted, because it relies on H
+  being symmetric, and only for layers whose backward pass PyTorch can differentiate in forward mode
+  (GroupNorm's it cannot).
 """
 
 from __future__ import annotations
@@ -22,24 +25,24 @@ from torch.autograd import forward_ad
 
 from mfr.meta.functional import Losses, Objective, Params, detached, gradient_by, total
 
-Tangent = Callable[[dict[str, Tensor]], dict[str, Tensor | None]]
-"""v by adapted parameter -> H v by parameter."""
+HessianVectorProduct = Callable[[dict[str, Tensor]], dict[str, Tensor | None]]
+"""v by adapted parameter -> H v by parameter; None where it is zero."""
 
 
 class Curvature(Protocol):
-    """A gradient and what its Hessian does."""
+    """A way to compute a gradient and, later, Hessian-vector products at the same parameters."""
 
     def __call__(
         self, objective: Objective, params: Params, adapted: Collection[str]
-    ) -> tuple[Params, Losses, Tangent]:
-        """Gradient by the adapted parameters, losses, and v -> H v."""
+    ) -> tuple[Params, Losses, HessianVectorProduct]:
+        """The gradient with respect to the adapted parameters, the losses, and v -> H v."""
         ...
 
 
 def stored_graph(
     objective: Objective, params: Params, adapted: Collection[str]
-) -> tuple[Params, Losses, Tangent]:
-    """Differentiate the gradient's own graph, kept from the inner step."""
+) -> tuple[Params, Losses, HessianVectorProduct]:
+    """Differentiate the graph of the gradient, kept since the inner step."""
     leaves = {name: p.detach().requires_grad_() for name, p in params.items()}
     losses = objective(leaves)
     found = torch.autograd.grad(
@@ -48,7 +51,7 @@ def stored_graph(
     gradients = dict(zip(adapted, found, strict=True))
 
     def product(v: dict[str, Tensor]) -> dict[str, Tensor | None]:
-        # A gradient that is constant in the parameters has no graph: its row of H is 0.
+        # A gradient that does not depend on the parameters has no graph: its row of H is 0.
         rows = [name for name in v if gradients[name].requires_grad]
         if not rows:
             return {}
@@ -60,14 +63,14 @@ def stored_graph(
         )
         return dict(zip(leaves, columns, strict=True))
 
-    # Handed out without their graph, which lives on in `product` alone and is freed with it.
+    # Returned without their graph, which `product` alone keeps alive and which is freed with it.
     return {name: g.detach() for name, g in gradients.items()}, detached(losses), product
 
 
 def recomputed_graph(
     objective: Objective, params: Params, adapted: Collection[str]
-) -> tuple[Params, Losses, Tangent]:
-    """Build the gradient's graph when it is needed, and drop it at once."""
+) -> tuple[Params, Losses, HessianVectorProduct]:
+    """Build the graph of the gradient when a product is asked for, and free it at once."""
     gradients, losses = gradient_by(objective, params, adapted)
 
     def product(v: dict[str, Tensor]) -> dict[str, Tensor | None]:
@@ -78,11 +81,11 @@ def recomputed_graph(
 
 def forward_over_reverse(
     objective: Objective, params: Params, adapted: Collection[str]
-) -> tuple[Params, Losses, Tangent]:
-    """Differentiate the gradient forwards, in the direction v."""
+) -> tuple[Params, Losses, HessianVectorProduct]:
+    """Differentiate the gradient in forward mode, in the direction v."""
     if set(adapted) != set(params):
         raise ValueError("forward over reverse needs all parameters to be adapted")
-    # A stack's parameters may be one in memory, which dual numbers do not allow.
+    # The parameters of stacked tasks may be views of one tensor, which dual numbers do not allow.
     leaves = {name: p.detach().contiguous().requires_grad_() for name, p in params.items()}
     losses = objective(leaves)
     found = torch.autograd.grad(total(losses), list(leaves.values()))

@@ -1,15 +1,15 @@
-"""The inner loop, written once: k steps on a task, and the way its derivatives come back.
+"""The inner loop, written once: k steps on a task, and the derivative of all of them.
 
-What an inner loop changes or reads is a dict of named tensors, its *state*: the network's
-parameters, and under names of their own whatever an update keeps (momentum) or has learned (rates).
-An `Update` is a pure function on it. The derivative of the whole loop is then one recursion, from
-the last step to the first (reverse mode): with theta' = u(theta, g(theta)),
+What an inner loop reads or changes is a dict of named tensors, its *state*: the network's
+parameters and, under names of their own, whatever an update keeps (momentum) or has learned
+(rates). An `Update` is a pure function of that state. The derivative of the whole loop is then one
+recursion from the last step to the first (reverse mode): with theta' = u(theta, g(theta)),
 
     dL/dtheta = (du/dtheta)^T v + H (du/dg)^T v,    v = dL/dtheta',  H = the support loss's Hessian,
 
-and first order is the same without H. For SGD, u = theta - alpha g, this is MAML's
-(I - alpha H) v (Finn et al. 2017, Eq. 1 differentiated). How H acts on a vector is `mfr.meta.
-curvature`'s affair.
+of which the first-order approximation drops the term with H. For SGD, u = theta - alpha g, this is
+MAML's (I - alpha H) v (Finn et al. 2017, Eq. 1 differentiated). `mfr.meta.curvature` computes the
+Hessian-vector products.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Protocol
 
 import torch
 
-from mfr.meta.curvature import Curvature, Tangent
+from mfr.meta.curvature import Curvature, HessianVectorProduct
 from mfr.meta.functional import Losses, Objective, Params, Task, gradient, gradient_by
 
 State = dict[str, torch.Tensor]
@@ -29,24 +29,28 @@ Adapts = Callable[[str], bool]
 
 
 class Update(Protocol):
-    """One inner step as a pure function, of torch operations only: it is differentiated."""
+    """One inner step, as a pure function of differentiable torch operations."""
 
     def start(self, params: Params) -> State:
-        """What the update keeps beside the parameters it adapts, before the first step."""
+        """What the update keeps beside the parameters it adapts, as it is before the first step."""
         ...
 
     def __call__(self, state: State, gradients: Params) -> State:
-        """The new values of what this step changes."""
+        """The new values of everything that this step changes."""
         ...
 
-    def pull_back(self, state: State, gradients: Params, cotangent: State) -> tuple[State, Params]:
-        """Derivatives by the state before a step and by its gradients, of what is not constant.
+    def vjp(self, state: State, gradients: Params, cotangent: State) -> tuple[State, Params]:
+        """The vector-Jacobian product of one step.
 
         Args:
-            state: as the step found it.
-            gradients: as the step found them.
-            cotangent: derivatives by the state after it, changed by the step or not; what is
-                missing is 0. It is not changed.
+            state: the state before the step.
+            gradients: the gradients that the step took.
+            cotangent: the derivatives with respect to the state after the step, including what the
+                step did not change; a missing name means 0. It is not modified.
+
+        Returns:
+            The derivatives with respect to ``state`` and to ``gradients``; what they do not depend
+            on is left out.
         """
         state = {name: value.detach().requires_grad_() for name, value in state.items()}
         gradients = {name: g.detach().requires_grad_() for name, g in gradients.items()}
@@ -66,7 +70,7 @@ class Update(Protocol):
 
 
 def everything(name: str) -> bool:
-    """Every parameter is adapted."""
+    """Adapt every parameter."""
     return True
 
 
@@ -77,15 +81,15 @@ class SGD(Update):
     rate: float
 
     def start(self, params: Params) -> State:
-        """Nothing."""
+        """Nothing is kept."""
         return {}
 
     def __call__(self, state: State, gradients: Params) -> State:
         """One step."""
         return {name: state[name] - self.rate * g for name, g in gradients.items()}
 
-    def pull_back(self, state: State, gradients: Params, cotangent: State) -> tuple[State, Params]:
-        """v and -rate v; short enough to be worth more than autograd's detour."""
+    def vjp(self, state: State, gradients: Params, cotangent: State) -> tuple[State, Params]:
+        """The products v and -rate v, written out because that is faster than autograd."""
         return dict(cotangent), {
             name: -self.rate * cotangent[name] for name in gradients if name in cotangent
         }
@@ -115,16 +119,28 @@ class Momentum(Update):
 
 @dataclass(frozen=True)
 class Step:
-    """One inner step: the state before it, the gradient it took and how H acts there."""
+    """One inner step that was taken.
+
+    Attributes:
+        state: before the step.
+        gradients: the gradients it took.
+        hessian_product: v -> H v at that state; None in first order.
+    """
 
     state: State
     gradients: Params
-    hessian: Tangent | None
+    hessian_product: HessianVectorProduct | None
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """The inner loop as it went; ``steps`` only where they were to be remembered."""
+    """The inner loop as it was taken.
+
+    Attributes:
+        steps: its steps, if they were to be remembered; else empty.
+        end: the state after the last step.
+        losses: the losses before each step.
+    """
 
     steps: list[Step]
     end: State
@@ -145,18 +161,18 @@ def descend(
     """Take ``steps`` inner steps.
 
     Args:
-        objective_at: step -> the objective it descends.
-        state: parameters, and what else the update reads; not changed.
-        names: which of the state are the network's parameters.
+        objective_at: number of a step -> the objective it descends.
+        state: the parameters, and whatever else the update reads; it is not modified.
+        names: which names of the state are parameters of the network.
         update: the inner optimiser.
-        steps: how many.
-        adapts: which parameters move; gradients are taken for these alone.
-        curvature: how Hessian-vector products will be taken on the way back; None in first order.
-        remember: keep what `ascend` needs. Where nothing comes back memory then does not grow
-            with the number of steps.
+        steps: how many steps to take.
+        adapts: which parameters move; gradients are computed for these alone.
+        curvature: how `vjp_of` will compute Hessian-vector products; None in first order.
+        remember: keep what `vjp_of` needs. Without it, memory does not grow with the number of
+            steps.
     """
     adapted = [name for name in names if adapts(name)]
-    # What the state has already, learned or carried, the update does not start.
+    # Values that the state already holds, learned or carried over, are not initialised again.
     state = {**update.start({name: state[name] for name in adapted}), **state}
     state = {name: value.detach() for name, value in state.items()}
     taken, losses = [], []
@@ -164,32 +180,33 @@ def descend(
         objective = objective_at(number)
         params = {name: state[name] for name in names}
         if curvature is None:
-            gradients, step_losses, hessian = *gradient_by(objective, params, adapted), None
+            gradients, step_losses, product = *gradient_by(objective, params, adapted), None
         else:
-            gradients, step_losses, hessian = curvature(objective, params, adapted)
+            gradients, step_losses, product = curvature(objective, params, adapted)
         if remember:
-            taken.append(Step(state, gradients, hessian))
+            taken.append(Step(state, gradients, product))
         losses.append(step_losses)
         with torch.no_grad():
             state = {**state, **update(state, gradients)}
     return Trajectory(taken, state, losses)
 
 
-def ascend(trajectory: Trajectory, update: Update, cotangent: State) -> State:
-    """Carry derivatives by the end state back to derivatives by the state before the first step.
+def vjp_of(trajectory: Trajectory, update: Update, cotangent: State) -> State:
+    """The vector-Jacobian product of a whole inner loop, by reverse mode.
 
     Args:
-        trajectory: made by `descend`; with ``curvature`` None the result is first order.
-        update: the one it was made with.
-        cotangent: dL/d(end state) by name; what is missing is 0.
+        trajectory: returned by `descend`; if it was called without ``curvature``, the result is the
+            first-order approximation.
+        update: the update that `descend` was called with.
+        cotangent: dL/d(end state) by name; a missing name means 0.
 
     Returns:
         dL/d(start state) by name.
     """
     for step in reversed(trajectory.steps):
-        cotangent, by_gradient = update.pull_back(step.state, step.gradients, cotangent)
-        if step.hessian is not None:
-            _add(cotangent, step.hessian(by_gradient))
+        cotangent, by_gradient = update.vjp(step.state, step.gradients, cotangent)
+        if step.hessian_product is not None:
+            _add(cotangent, step.hessian_product(by_gradient))
     return cotangent
 
 
@@ -201,7 +218,14 @@ def _add(sums: State, terms: Mapping[str, torch.Tensor | None]) -> None:
 
 @dataclass(frozen=True)
 class LookAhead:
-    """Gradients of a support objective and of a query objective some inner steps further on."""
+    """The gradients of a support objective, and of a query objective after some inner steps.
+
+    Attributes:
+        support: grad L_S at theta, with respect to the adapted parameters.
+        query: grad L_T, through the inner loop, with respect to everything in the state.
+        support_losses: at theta.
+        query_losses: at the adapted parameters.
+    """
 
     support: Params
     query: State
@@ -219,18 +243,19 @@ def look_ahead(
     adapts: Adapts = everything,
     curvature: Curvature | None,
 ) -> LookAhead:
-    """Gradients of L_S at theta by theta, and of L_T at theta after the inner loop by the state.
+    """The gradient of L_S at theta, and that of L_T at the adapted theta, through the inner loop.
 
-    The first is what the first inner step takes anyway. The second is by all of ``state``: theta,
-    adapted or not, and what the update has learned. With ``curvature`` None it is first order.
+    The first is the one that the first inner step takes. The second is with respect to all of
+    ``state``: theta, adapted or not, and what the update has learned. With ``curvature`` None it is
+    the first-order approximation. The arguments are those of `descend`.
     """
     assert task.query is not None, "a task to look ahead on has a query"
     trajectory = descend(task.at, state, names, update, steps, adapts=adapts, curvature=curvature)
-    # Handed over, not lent: on the way back nobody needs the end any more.
+    # Taken out of the trajectory, whose end the backward recursion does not need.
     query, query_losses = gradient(
         task.query, {name: trajectory.end.pop(name).requires_grad_() for name in names}
     )
-    back = ascend(trajectory, update, dict(query))
+    back = vjp_of(trajectory, update, dict(query))
     return LookAhead(
         support={name: g.detach() for name, g in trajectory.steps[0].gradients.items()},
         query={name: back[name] for name in state if name in back},

@@ -25,7 +25,7 @@ class MetaLearner:
         autocast: run objectives in this lower precision (torch.bfloat16); parameters, gradients
             and steps stay as they are. Inside a stack's `torch.func.vmap` PyTorch's autocast
             reaches matrix products but not convolutions, which stay as they are.
-        reduce: adds a tensor up over processes, in place, where several share a step's tasks
+        all_reduce: sums a tensor over processes, in place, where several share a step's tasks
             (`mfr.training.distributed`).
     """
 
@@ -37,12 +37,12 @@ class MetaLearner:
         *,
         clip: float | None = None,
         autocast: torch.dtype | None = None,
-        reduce: Callable[[Tensor], None] | None = None,
+        all_reduce: Callable[[Tensor], None] | None = None,
     ) -> None:
         self.network = network
         self.rule = rule
         self.optimiser = optimiser
-        self._clip, self._autocast, self._reduce = clip, autocast, reduce
+        self._clip, self._autocast, self._all_reduce = clip, autocast, all_reduce
 
     @property
     def parameters(self) -> Params:
@@ -76,8 +76,8 @@ class MetaLearner:
             name: gradients[name] if name in gradients else torch.zeros_like(p)
             for name, p in params.items()
         }
-        if self._reduce is not None:
-            count = _reduced(self._reduce, gradients, losses, count)
+        if self._all_reduce is not None:
+            count = _all_reduced(self._all_reduce, gradients, losses, count)
         means = {name: float(value) / count for name, value in losses.items()}
         return {name: g / count for name, g in gradients.items()}, means
 
@@ -151,15 +151,15 @@ class MetaLearner:
         return gradients, losses
 
 
-def _reduced(
-    reduce: Callable[[Tensor], None], gradients: Params, losses: dict[str, Tensor], count: int
+def _all_reduced(
+    all_reduce: Callable[[Tensor], None], gradients: Params, losses: dict[str, Tensor], count: int
 ) -> int:
-    """Sum gradients, losses and the count of tasks over processes, in one flat message."""
+    """Sum gradients, losses and the number of tasks over processes, in one message."""
     parts = [*gradients.values(), *(losses[name] for name in sorted(losses))]
     # A float32 holds counts up to 2^24 exactly; parts of lower precision are raised to it.
     flat_count = torch.tensor([float(count)], device=parts[0].device)
     flat = torch.cat([*(p.detach().flatten() for p in parts), flat_count])
-    reduce(flat)
+    all_reduce(flat)
     pieces = flat[:-1].split([p.numel() for p in parts])
     sums = [piece.view(p.shape).to(p.dtype) for piece, p in zip(pieces, parts, strict=True)]
     gradients.update(zip(gradients, sums, strict=False))

@@ -1,71 +1,141 @@
 """Checkpoints: all that training needs to go on to the bit, in one safetensors file a step.
 
-Sampling, augmentation and dropout are functions of the seed and the step, so no generator's state
-is kept: weights, buffers, momentum and the number of steps done are all.
+Sampling, augmentation and dropout are functions of the seed and the step, so no random generator's
+state is kept. A checkpoint holds the weights and buffers of the network, all that the optimiser
+keeps (momentum, Adam's moments, its own count of steps), what the method keeps beside the network,
+and the number of steps done. Tensors stand under ``network/NAME``, ``optimiser/KEY/NAME`` and
+``method/NAME``; the optimiser's plain numbers stand in the header.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from mfr.errors import TrainingError
+from mfr.meta.optimiser_state import Plain, named_state, restore_named_state
 from mfr.tensor_file import write_tensors
 
 KEPT: Final = 2
-_NETWORK, _MOMENTUM = "network/", "momentum/"
+VERSION: Final = 2
+_HEADER: Final = "mfr-checkpoint"
+_NETWORK, _OPTIMISER, _METHOD = "network/", "optimiser/", "method/"
+# Version 1 knew SGD alone, and called its momentum_buffer/NAME momentum/NAME.
+_MOMENTUM: Final = "momentum/"
+_BUFFER: Final = "momentum_buffer"
+
+
+class Stateful(Protocol):
+    """What keeps tensors beside the network, as a method does."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The tensors by name."""
+        ...
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take them back."""
+        ...
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state after ``step`` steps: network tensors and momentum buffers by name."""
+    """The state after ``step`` steps.
+
+    Attributes:
+        step: how many steps are done.
+        network: the network's parameters and buffers by name.
+        optimiser: what the optimiser keeps for each parameter, by 'KEY/PARAMETER'.
+        method: what the method keeps beside the network, by name.
+        numbers: the optimiser's values that are not tensors, by 'KEY/PARAMETER'.
+        groups: the plain settings of each of the optimiser's groups of parameters, which some
+            optimisers change as they go.
+    """
 
     step: int
     network: dict[str, Tensor]
-    momentum: dict[str, Tensor]
+    optimiser: dict[str, Tensor]
+    method: dict[str, Tensor] = field(default_factory=dict)
+    numbers: dict[str, Plain] = field(default_factory=dict)
+    groups: list[dict[str, Plain]] = field(default_factory=list)
 
 
-def capture(step: int, network: nn.Module, optimiser: torch.optim.Optimizer) -> Checkpoint:
-    """The state as it stands (no copies)."""
-    momentum = {
-        name: optimiser.state[p]["momentum_buffer"]
-        for name, p in network.named_parameters()
-        if optimiser.state[p].get("momentum_buffer") is not None
-    }
-    return Checkpoint(step, network.state_dict(), momentum)
+def capture(
+    step: int, network: nn.Module, optimiser: torch.optim.Optimizer, method: Stateful | None = None
+) -> Checkpoint:
+    """The state as it stands (no copies).
+
+    Raises:
+        TrainingError: the optimiser keeps what a checkpoint cannot hold.
+    """
+    tensors, numbers = named_state(optimiser, dict(network.named_parameters()))
+    return Checkpoint(
+        step,
+        network.state_dict(),
+        tensors,
+        {} if method is None else method.state_dict(),
+        numbers,
+        [
+            {key: value for key, value in group.items() if isinstance(value, Plain)}
+            for group in optimiser.param_groups
+        ],
+    )
 
 
-def restore(checkpoint: Checkpoint, network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+def restore(
+    checkpoint: Checkpoint,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    method: Stateful | None = None,
+) -> None:
     """Put a checkpoint's state back.
 
     Raises:
-        TrainingError: it is of another network.
+        TrainingError: it is of another network, optimiser or method.
     """
     try:
         network.load_state_dict(checkpoint.network)
-    except RuntimeError as error:
+        restore_named_state(
+            optimiser,
+            dict(network.named_parameters()),
+            {**checkpoint.optimiser, **checkpoint.numbers},
+            checkpoint.groups,
+        )
+    except (RuntimeError, KeyError, ValueError) as error:
         raise TrainingError(
             "The checkpoint is of another network or other classes than this run's: "
             "start a new run with another --out."
         ) from error
-    parameters = dict(network.named_parameters())
-    for name, buffer in checkpoint.momentum.items():
-        optimiser.state[parameters[name]]["momentum_buffer"] = buffer.to(parameters[name].device)
+    ours = {} if method is None else method.state_dict()
+    if ours.keys() != checkpoint.method.keys():
+        raise TrainingError(
+            "The checkpoint is of another method than this run's: start a new run with another "
+            "--out."
+        )
+    if method is not None:
+        method.load_state_dict(checkpoint.method)
 
 
 def write(directory: Path, checkpoint: Checkpoint) -> Path:
     """Write ``directory/step-NNNNNNNN.safetensors`` atomically; all older ones but one go."""
     path = directory / f"step-{checkpoint.step:08d}.safetensors"
     tensors = {_NETWORK + name: t for name, t in checkpoint.network.items()}
-    tensors |= {_MOMENTUM + name: t for name, t in checkpoint.momentum.items()}
+    tensors |= {_OPTIMISER + name: t for name, t in checkpoint.optimiser.items()}
+    tensors |= {_METHOD + name: t for name, t in checkpoint.method.items()}
     stored = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    write_tensors(path, stored, {"mfr-checkpoint": json.dumps({"step": checkpoint.step})})
+    header = {
+        "version": VERSION,
+        "step": checkpoint.step,
+        "numbers": checkpoint.numbers,
+        "groups": checkpoint.groups,
+    }
+    write_tensors(path, stored, {_HEADER: json.dumps(header)})
     for old in _paths(directory)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
@@ -78,21 +148,35 @@ def latest(directory: Path) -> Path | None:
 
 
 def read(path: Path) -> Checkpoint:
-    """Read a checkpoint.
+    """Read a checkpoint, of this version or the one before it.
 
     Raises:
-        TrainingError: truncated, damaged or something else.
+        TrainingError: truncated, damaged, of a later version or something else.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            step = int(json.loads((file.metadata() or {})["mfr-checkpoint"])["step"])
+            header = json.loads((file.metadata() or {})[_HEADER])
+            step, version = int(header["step"]), int(header.get("version", 1))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise TrainingError(
             f"The checkpoint {path} is truncated or damaged: delete it to resume from the one "
             "before it."
         ) from error
-    return Checkpoint(step, _under(_NETWORK, tensors), _under(_MOMENTUM, tensors))
+    if version > VERSION:
+        raise TrainingError(
+            f"The checkpoint {path} is of version {version}, this program reads up to {VERSION}: "
+            "resume with the mfr that wrote it."
+        )
+    buffers = {f"{_BUFFER}/{name}": t for name, t in _under(_MOMENTUM, tensors).items()}
+    return Checkpoint(
+        step,
+        _under(_NETWORK, tensors),
+        _under(_OPTIMISER, tensors) | buffers,
+        _under(_METHOD, tensors),
+        header.get("numbers", {}),
+        header.get("groups", []),
+    )
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,26 +1,27 @@
-"""Several processes that share each step's tasks and hold the same parameters.
+"""Several processes that share the tasks of each step and hold the same parameters.
 
     torchrun --nproc-per-node 4 train.py
 
     with processes() as group:
-        learner = MetaLearner(network, rule, optimiser, reduce=group.reduce)
-        group.share(learner.parameters.values(), network.buffers())
+        learner = MetaLearner(network, rule, optimiser, all_reduce=group.all_reduce)
+        group.broadcast(learner.parameters.values(), network.buffers())
         for step in range(steps):
             batch = source.batch(step, shard=group.rank, shards=group.size)
             learner.step(stacked(network, loss, batch))
 
 Sources and samplers are functions of the seed and the step (`TaskSource.batch` by shard,
-`EpisodeSampler.meta_batch` by rank), so processes divide the work without talking. What they tell
-each other is the sums of gradients, losses and counts, once a step. All then take the same outer
-step, so parameters that began equal stay equal, and as one process would have them.
+`EpisodeSampler.meta_batch` by rank), so the processes divide the work without communicating. Once
+a step they all-reduce the sums of gradients, losses and task counts. All then take the same outer
+step, so parameters that were equal at the start stay equal, and are those one process would have.
 
-Running statistics that tasks move (`forward_updating`) are each process's own: those of rank 0 are
-of its tasks alone unless `Processes.average` is called before they are used or saved.
+Running statistics that tasks move (`forward_updating`) differ between processes: those of rank 0
+are of its tasks alone unless `Processes.average` is called before they are used or saved.
 
-Processes fail together. Before they exchange tensors, and when they leave, each gives its word that
-it is well. One that leaves by an exception says so instead, wherever it is, and the others, which
-wait for its word or will, leave too: nobody waits for who does not come. Words go by gloo even
-where tensors go by NCCL, so they need no GPU, and a process that dies is noticed at once.
+Processes fail together. Before every exchange of tensors, and when they leave the group, all
+processes exchange a status: healthy or failed. A process that leaves by an exception reports itself
+as failed, at whatever point it is; the others, which reach the exchange sooner or later, then leave
+too, so none waits for a process that will never come. Statuses travel by gloo even where tensors
+travel by NCCL, so they need no GPU, and the death of a process is noticed at once.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ from typing import Final, NamedTuple
 
 import torch
 
-# Imported while there is no group: its functions take the group of that moment as a default. With
-# torch's later import of it (by the first optimiser) they would hold on to ours after it is left,
-# and gloo's threads, still at work while Python ends, now and then abort the process.
+# Imported while there is no group, for its functions take the current group as a default argument.
+# If torch imported it later (which the first optimiser does), they would keep our group alive after
+# it is left, and gloo's threads, still running while Python exits, would sometimes abort the
+# process.
 import torch.distributed.nn.functional
 from torch import Tensor, distributed
 
@@ -44,34 +46,34 @@ from mfr.errors import MfrError, TrainingError
 
 _ENVIRONMENT: Final = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 PATIENCE: Final = timedelta(minutes=30)
-"""How long a process waits for the others: the slowest step, or the first look at the data."""
+"""How long a process waits for the others: through the slowest step, or the reading of the data."""
 
 
 class ProcessFailedError(MfrError):
-    """Another process of this run failed; it says why, so that this one need not."""
+    """Another process of this run failed; its own message says why, so this one prints none."""
 
 
 class ProcessLostError(MfrError):
     """Another process of this run died or cannot be reached."""
 
 
-class _Word(NamedTuple):
-    """What the processes said together: who failed, and whether anyone answered yes."""
+class _Status(NamedTuple):
+    """The status of all processes: the ranks of those that failed, and whether any said yes."""
 
     failed: list[int]
-    yes: bool
+    any_yes: bool
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of a run, as one of them sees them; alone, its methods do nothing.
+    """The processes of a run, as seen by one of them; for a single process its methods do nothing.
 
-    Every method that exchanges something is called by all processes, in the same order, and raises
-    `ProcessFailedError` or `ProcessLostError` in those that are left when one fails.
+    Every method that exchanges something must be called by all processes, in the same order. When
+    one process fails, it raises `ProcessFailedError` or `ProcessLostError` in the others.
 
     Attributes:
         rank: this process's number, 0 to size - 1.
-        size: how many there are. Each needs at least one of a step's tasks.
+        size: how many processes there are. Each needs at least one of a step's tasks.
         local_rank: this process's number on its machine.
     """
 
@@ -85,12 +87,12 @@ class Processes:
         return self.rank == 0
 
     def device(self, name: str) -> str:
-        """Where this process computes when the run's device is ``name``.
+        """The device this process computes on when the run's device is ``name``.
 
-        Of several processes each takes the GPU of its local rank, whichever GPU the name says.
+        With several processes, each takes the GPU of its local rank, whichever GPU ``name`` says.
 
         Raises:
-            TrainingError: there are fewer GPUs than processes.
+            TrainingError: there are fewer GPUs than processes on this machine.
         """
         if self.size == 1 or name.partition(":")[0] != "cuda":
             return name
@@ -103,54 +105,58 @@ class Processes:
         torch.cuda.set_device(self.local_rank)
         return f"cuda:{self.local_rank}"
 
-    def reduce(self, tensor: Tensor) -> None:
-        """Add a tensor up over the processes, in place: `MetaLearner`'s ``reduce``."""
+    def all_reduce(self, tensor: Tensor) -> None:
+        """Sum a tensor over the processes, in place."""
         if self.size > 1:
-            self._be_well()
-            _add_up(tensor)
+            self._require_all_healthy()
+            _all_reduce(tensor)
 
-    def share(self, *tensors: Iterable[Tensor]) -> None:
-        """Give all processes rank 0's values, in place: parameters, rates, buffers at the start."""
+    def broadcast(self, *tensors: Iterable[Tensor]) -> None:
+        """Overwrite tensors with those of rank 0, in place: parameters and buffers at the start."""
         if self.size > 1:
-            self._be_well()
-            for tensor in _each(tensors):
-                _give(tensor)
+            self._require_all_healthy()
+            for tensor in _detached(tensors):
+                _broadcast(tensor)
 
     def average(self, *tensors: Iterable[Tensor]) -> None:
-        """Give all processes the mean of their values, in place; integers become rank 0's.
+        """Overwrite tensors with their mean over the processes, in place; integers with rank 0's.
 
-        For running statistics, before validation and before they are saved. It is two messages,
-        however many tensors there are.
+        This is for running statistics, before validation and before they are saved. It takes two
+        messages, however many tensors there are.
         """
         if self.size > 1:
-            every = list(_each(tensors))
-            self._be_well()
-            _in_one_message([t for t in every if t.is_floating_point()], self._mean)
-            _in_one_message([t for t in every if not t.is_floating_point()], _give)
+            every = list(_detached(tensors))
+            self._require_all_healthy()
+            _in_one_message([t for t in every if t.is_floating_point()], self._all_reduce_mean)
+            _in_one_message([t for t in every if not t.is_floating_point()], _broadcast)
 
     def any(self, yes: bool) -> bool:
-        """Whether any process says yes, such as to having been asked to stop."""
-        return self._be_well(yes) if self.size > 1 else yes
+        """Whether ``yes`` is true in any process, for instance because it was asked to stop."""
+        return self._require_all_healthy(yes) if self.size > 1 else yes
 
-    def _mean(self, flat: Tensor) -> None:
-        _add_up(flat)
+    def report_failure(self) -> list[int]:
+        """Tell the others that this process failed; the ranks of all that did, in order."""
+        return self._exchange_status(failed=True).failed
+
+    def _all_reduce_mean(self, flat: Tensor) -> None:
+        _all_reduce(flat)
         flat /= self.size
 
-    def _be_well(self, yes: bool = False) -> bool:
-        """Give the word that all is well here, hear that of the others and what they answer."""
-        word = self._word(yes=yes)
-        if word.failed:
+    def _require_all_healthy(self, yes: bool = False) -> bool:
+        """Report this process as healthy; raise if another failed, else whether any said yes."""
+        status = self._exchange_status(yes=yes)
+        if status.failed:
             raise ProcessFailedError(
-                f"Process {word.failed[0]} of this run failed: its message says why."
+                f"Process {status.failed[0]} of this run failed: its message says why."
             )
-        return word.yes
+        return status.any_yes
 
-    def _word(self, *, failed: bool = False, yes: bool = False) -> _Word:
-        said = torch.zeros(self.size + 1)
-        said[self.rank], said[-1] = failed, yes
-        _add_up(said)
-        *each, answers = said.tolist()
-        return _Word([rank for rank, one in enumerate(each) if one], answers > 0)
+    def _exchange_status(self, *, failed: bool = False, yes: bool = False) -> _Status:
+        flags = torch.zeros(self.size + 1)
+        flags[self.rank], flags[-1] = failed, yes
+        _all_reduce(flags)
+        *failures, yeses = flags.tolist()
+        return _Status([rank for rank, one in enumerate(failures) if one], yeses > 0)
 
 
 ALONE: Final = Processes()
@@ -158,19 +164,19 @@ ALONE: Final = Processes()
 
 @contextmanager
 def processes(patience: timedelta = PATIENCE) -> Iterator[Processes]:
-    """Join the processes that ``torchrun`` started; without it, this process is alone.
+    """Join the processes that ``torchrun`` started; without torchrun, this process is alone.
 
-    Tensors on GPUs go by NCCL, others by gloo. All processes leave the block together. When one
-    leaves it by an error, the others' next exchange raises `ProcessFailedError`; when several do,
-    only that of the lowest rank is let out and the others' become `ProcessFailedError`, so that
-    what went wrong is told once.
+    Tensors on GPUs travel by NCCL, others by gloo. All processes leave the block together. When one
+    leaves it by an exception, the next exchange of each of the others raises `ProcessFailedError`.
+    When several do, only the exception of the lowest rank is raised and those of the others become
+    `ProcessFailedError`, so that the user is told once what went wrong.
 
     Args:
         patience: how long to wait for another process before giving up.
 
     Raises:
         TrainingError: torchrun's environment is incomplete, or the others cannot be reached.
-        ProcessFailedError, ProcessLostError: another process left by an error, or died.
+        ProcessFailedError, ProcessLostError: another process left by an exception, or died.
     """
     present = [name for name in _ENVIRONMENT if name in os.environ]
     if "RANK" not in present and "WORLD_SIZE" not in present:
@@ -194,13 +200,13 @@ def processes(patience: timedelta = PATIENCE) -> Iterator[Processes]:
     )
     try:
         yield group
-        # Together: torchrun takes a process that ends while others still talk for a failed one.
+        # A barrier: torchrun takes a process that exits while others still communicate for failed.
         group.any(False)
     except (ProcessFailedError, ProcessLostError):
         raise
     except Exception as error:
         with suppress(ProcessLostError):
-            if group._word(failed=True).failed[0] != group.rank:
+            if group.report_failure()[0] != group.rank:
                 raise ProcessFailedError("Another process failed as well: it says why.") from error
         raise
     finally:
@@ -208,7 +214,7 @@ def processes(patience: timedelta = PATIENCE) -> Iterator[Processes]:
 
 
 @contextmanager
-def _reaching_all() -> Iterator[None]:
+def _lost_if_it_fails() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
@@ -218,18 +224,17 @@ def _reaching_all() -> Iterator[None]:
         ) from error
 
 
-@_reaching_all()
-def _add_up(tensor: Tensor) -> None:
+@_lost_if_it_fails()
+def _all_reduce(tensor: Tensor) -> None:
     distributed.all_reduce(tensor)
 
 
-@_reaching_all()
-def _give(tensor: Tensor) -> None:
-    """Give all processes rank 0's values."""
+@_lost_if_it_fails()
+def _broadcast(tensor: Tensor) -> None:
     distributed.broadcast(tensor, 0)
 
 
-def _each(groups: tuple[Iterable[Tensor], ...]) -> Iterator[Tensor]:
+def _detached(groups: tuple[Iterable[Tensor], ...]) -> Iterator[Tensor]:
     return (tensor.detach() for tensors in groups for tensor in tensors)
 
 

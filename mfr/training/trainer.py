@@ -1,4 +1,4 @@
-"""A run from its configuration to a model file: start or resume, step, watch, save."""
+"""A run, from its configuration to a model file: start or resume, step, validate, save."""
 
 from __future__ import annotations
 
@@ -8,31 +8,29 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
-from torch import nn
 
-from mfr.backbones import backbone_spec, build_backbone
 from mfr.benchmark.calibration import calibrate_encoder
 from mfr.config import RunConfig, read_run_config, write_run_config
 from mfr.data.loading import CropStore, StepLoader
 from mfr.data.manifest import Manifest
-from mfr.data.random_bits import RandomBits
 from mfr.data.sampling import IdentityPool
 from mfr.devices import usable_device
-from mfr.encoder import Encoder
 from mfr.errors import DataError, TrainingError
 from mfr.locking import refusing_others
 from mfr.meta.functional import Task
 from mfr.meta.learner import MetaLearner
 from mfr.meta.rule import PlainGradient
+from mfr.random_bits import RandomBits
 from mfr.training import checkpoint
-from mfr.training.classifier import imprinted_rows, random_rows
 from mfr.training.distributed import ALONE, Processes
 from mfr.training.interruption import deferred_interrupt
-from mfr.training.methods import FaceNetwork, Method, build_method
+from mfr.training.methods.building import build_method
+from mfr.training.optimiser import make_optimiser, set_rate
 from mfr.training.run_log import RunLog
+from mfr.training.starting import initial_network, training_people
 from mfr.training.validation import Validator
 
 CONFIG_NAME: Final = "config.toml"
@@ -44,12 +42,12 @@ _NETWORK_STREAM: Final = 200
 
 @dataclass(frozen=True)
 class Progress:
-    """What a run tells whoever watches it.
+    """What a run reports as it goes.
 
     Attributes:
-        step: steps done.
-        steps: steps the run will do.
-        kind: 'train' after every step, 'validation' after a look at held-out people.
+        step: how many steps are done.
+        steps: how many the run will take.
+        kind: 'train' after every step, 'validation' after each validation on held-out people.
         values: figures by name.
     """
 
@@ -66,10 +64,10 @@ class TrainingResult:
     Attributes:
         out: the run's directory.
         model: the model file, or None if the run was interrupted before its end.
-        step: steps done.
-        steps: steps the run was to do.
-        left_out: single-image identities by source domain, which no pair can be made of.
-        validation: the last look at held-out people, in the process that wrote the model.
+        step: how many steps are done.
+        steps: how many the run was to take.
+        left_out: identities with a single image, of which no pair can be made, by source domain.
+        validation: the figures of the last validation, in the process that wrote the model.
         uncalibrated: why the model has no calibration, if it has none.
     """
 
@@ -95,12 +93,12 @@ def start(
 ) -> TrainingResult:
     """Train from the beginning, into the directory ``out``.
 
-    Ctrl-C ends the step at hand, saves and returns a result without a model.
+    On Ctrl-C the current step is finished, the state is saved, and the result has no model.
 
     Args:
         config: what to train.
         out: the run's directory; processes on several machines need a disk they share.
-        watch: told of the progress, in the main process.
+        watch: called with the progress, in the main process.
         group: the processes that train together (`mfr.training.distributed.processes`), each of
             which calls this. The main one alone writes, validates and calibrates.
 
@@ -108,6 +106,7 @@ def start(
         TrainingError: ``out`` holds a run already, a loss became NaN or infinite, or there are more
             processes than a step has tasks.
         ProcessFailedError, ProcessLostError: another process failed or died.
+        ConfigError: what the configuration names outside MFR cannot be found or used.
         DataError, ModelError, WriteError: the data, the weights or the disk do not allow it.
     """
     out = Path(out)
@@ -126,14 +125,14 @@ def start(
 def resume(
     out: str | Path, *, watch: Callable[[Progress], None] = _ignore, group: Processes = ALONE
 ) -> TrainingResult:
-    """Continue the run in ``out`` from its last checkpoint, to the bit as if never stopped.
+    """Continue the run in ``out`` from its last checkpoint, to the bit as if never interrupted.
 
-    With another number of processes than before it goes on equally well, but to the bit only with
-    as many. The arguments are those of `start`.
+    It can be continued by another number of processes than before, though to the bit only by as
+    many. The arguments are those of `start`.
 
     Raises:
-        TrainingError: there is no run, its checkpoint is damaged, or as `start`.
-        DataError, ModelError, WriteError: as `start`.
+        TrainingError: there is no run, its checkpoint is damaged, or as for `start`.
+        ConfigError, DataError, ModelError, WriteError: as for `start`.
     """
     out = Path(out)
     if not (out / CONFIG_NAME).is_file():
@@ -151,57 +150,39 @@ def _training_alone(out: Path) -> AbstractContextManager[None]:
 
 
 class _Run:
-    """The parts of a run, joined: data, network, method, optimiser."""
+    """The parts of a run: data, network, method, optimiser."""
 
     def __init__(self, config: RunConfig, out: Path, group: Processes) -> None:
         self.config, self.out, self.done, self.group = config, out, 0, group
         self.device = usable_device(group.device(config.device))
         self.manifest = Manifest.read(config.data).where(domains=config.sources)
-        self.people = _training_people(self.manifest, config)
+        self.people = training_people(self.manifest, config)
         held_out = self.manifest.where(splits=["val"], cropped=True)
         self.validator = Validator(held_out) if group.is_main else None
         self.pool = IdentityPool(self.people, config.sources)
         store = CropStore(self.people, int(config.crop_memory * 2**30))
-        self.method: Method = build_method(config, self.pool, store, group)
-        network, self.backbone, self.arguments = _initial_network(config)
-        self.network = network.to(self.device)
-        self._add_classifier(store)
-        self.optimiser = torch.optim.SGD(
-            [p for p in self.network.parameters() if p.requires_grad],
-            lr=config.beta,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-        )
-
-    def _add_classifier(self, store: CropStore) -> None:
-        config, pool = self.config, self.pool
-        if config.method == "agg":
-            rows = imprinted_rows(self.network, store, pool.rows, pool.labels)
-        elif config.method == "agg-rnd":
-            rows = random_rows(pool.classes, self._feature_size(), config.seed)
-        else:
-            return
-        self.network.classifier = nn.Parameter(rows.to(self.device))
-
-    def _feature_size(self) -> int:
-        spec = backbone_spec(self.backbone)
-        return int(self.arguments.get("embedding_size", spec.embedding_size))
+        self.method = build_method(config, self.pool, store, group)
+        self.built = initial_network(config, RandomBits(config.seed, 0, 0, _NETWORK_STREAM).seed())
+        self.network = self.built.network.to(self.device)
+        self.method.attach(self.network)
+        self.optimiser = make_optimiser(config, self.network)
 
     def restore(self, state: checkpoint.Checkpoint) -> None:
-        checkpoint.restore(state, self.network, self.optimiser)
+        checkpoint.restore(state, self.network, self.optimiser, self.method)
         self.done = state.step
 
     def go(self, watch: Callable[[Progress], None]) -> TrainingResult:
         config, group = self.config, self.group
         self._begin_equal()
-        reduce = None if group.size == 1 else group.reduce
-        learner = MetaLearner(self.network, PlainGradient(), self.optimiser, reduce=reduce)
+        all_reduce = None if group.size == 1 else group.all_reduce
+        learner = MetaLearner(self.network, PlainGradient(), self.optimiser, all_reduce=all_reduce)
         loader = StepLoader(self.method.prepare, config.workers)
         validation: dict[str, float] = {}
         with (
             RunLog(self.out, self.done) if group.is_main else nullcontext() as log,
             deferred_interrupt() as interruption,
-            # Fixed algorithms cost a GPU a few percent and buy the same bytes from the same seed.
+            # Deterministic algorithms cost a GPU a few per cent, and give the same bytes for the
+            # same seed.
             torch.backends.cudnn.flags(deterministic=True, benchmark=False),
         ):
 
@@ -213,7 +194,7 @@ class _Run:
             def save() -> None:
                 if not group.is_main:
                     return
-                state = checkpoint.capture(self.done, self.network, self.optimiser)
+                state = checkpoint.capture(self.done, self.network, self.optimiser, self.method)
                 self._refuse_broken(state)
                 checkpoint.write(self.out / CHECKPOINTS_NAME, state)
 
@@ -226,17 +207,17 @@ class _Run:
                 decays = self.done // config.halve_every
                 learner.rule = self.method.rule(decays)
                 beta = config.beta * 0.5**decays
-                for options in self.optimiser.param_groups:
-                    options["lr"] = beta
+                set_rate(self.optimiser, beta)
                 self.network.train()
                 tasks = self.method.tasks(self.network, data, decays)
                 try:
                     values = learner.step(self._seeded(tasks))
                 except TrainingError as error:
                     raise self._stopped(f"in step {self.done + 1} {error}") from error
-                # Each step, so that running statistics too are a function of the step alone.
+                # After every step, so that running statistics too are a function of the step alone.
                 group.average(self.network.buffers())
                 self.done += 1
+                self.method.after_step(self.network, self.done)
                 now = time.perf_counter()
                 values |= {
                     "beta": beta,
@@ -266,9 +247,11 @@ class _Run:
         )
 
     def _begin_equal(self) -> None:
-        """The same weights in all processes, and the same step."""
+        """Give all processes the same weights, and make sure that they are at the same step."""
         done = torch.tensor(self.done, device=self.device)
-        self.group.share(self.network.state_dict().values(), [done])
+        self.group.broadcast(
+            self.network.state_dict().values(), self.method.state_dict().values(), [done]
+        )
         if self.done != done:
             raise TrainingError(
                 f"Process {self.group.rank} finds step {self.done} in {self.out} where process 0 "
@@ -276,32 +259,23 @@ class _Run:
             )
 
     def _seeded(self, tasks: Iterable[Task]) -> Iterator[Task]:
-        """The tasks, each with its own random numbers (dropout), whichever process it falls to."""
+        """The tasks, each with its own random numbers (dropout), whichever process has it."""
         for number, task in zip(count(self.group.rank, self.group.size), tasks, strict=False):
             bits = RandomBits(self.config.seed, self.done, number, _NETWORK_STREAM)
             torch.manual_seed(bits.seed())
             yield task
 
-    def _encoder(self, **summary: Any) -> Encoder:
-        return Encoder.from_network(
-            self.network.backbone,
-            self.backbone,
-            arguments=self.arguments,
-            device=self.device,
-            **summary,
-        )
-
     def _validate(self, tell: Callable[[str, dict[str, float]], None]) -> dict[str, float]:
         if self.validator is None:
             return {}
-        values = dict(self.validator(self._encoder()))
+        values = dict(self.validator(self.built.encoder()))
         if values:
             tell("validation", values)
         return values
 
     def _write_model(self) -> tuple[Path, str | None]:
         config = self.config
-        encoder = self._encoder(
+        encoder = self.built.encoder(
             recipe=config.model_dump(mode="json", exclude={"data", "init", "device", "workers"})
             | {"init": config.init.name if config.init else None},
             data={
@@ -335,31 +309,3 @@ class _Run:
             f"Training stopped: {what}; the last good checkpoint is {last or 'none'}: start again "
             "with a lower --beta (and --alpha)."
         )
-
-
-def _training_people(manifest: Manifest, config: RunConfig) -> Manifest:
-    if not any(manifest.column("split")):
-        raise DataError(f"{config.data} is not split yet: run 'mfr data split {config.data}'.")
-    people = manifest.where(splits=["train"], cropped=True)
-    for domain in config.sources:
-        if domain not in people.domains:
-            raise DataError(
-                f"The domain '{domain}' has no aligned training images: run "
-                f"'mfr data align {config.data}', or split again."
-            )
-    return people
-
-
-def _initial_network(config: RunConfig) -> tuple[FaceNetwork, str, dict[str, Any]]:
-    """The network to start from, its backbone's name and the backbone's arguments."""
-    torch.manual_seed(RandomBits(config.seed, 0, 0, _NETWORK_STREAM).seed())
-    if config.init is None:
-        name = config.backbone or "mfr-resnet28"
-        network, arguments, geometry = build_backbone(name), {}, backbone_spec(name).geometry
-    else:
-        encoder = Encoder.load(config.init, backbone=config.backbone)
-        record = encoder.record
-        network, name, arguments = encoder.network, record.backbone, record.arguments
-        geometry = record.geometry
-    face_network = FaceNetwork(network.requires_grad_(True), geometry)
-    return face_network, name, arguments

@@ -12,8 +12,8 @@ from mfr.benchmark.metrics import Scores, auc, operating_points
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
 
-FAR: Final = 0.01
-"""The false accept rate that validation reports TAR at; a few hundred people resolve it."""
+FMR: Final = 0.01
+"""The false match rate that validation reports TAR at; a few hundred people resolve it."""
 
 
 class Validator:
@@ -40,13 +40,13 @@ class Validator:
                 self._mated[domain] = mated
 
     def __call__(self, encoder: Encoder) -> Mapping[str, float]:
-        """``DOMAIN/tar`` at FAR 1% and ``DOMAIN/auc``, over all pairs of images of a domain."""
+        """``DOMAIN/tar`` at FMR 1% and ``DOMAIN/auc``, over all pairs of images of a domain."""
         figures = {}
         for domain, crops in self._crops.items():
             embeddings = encoder.embed(crops)
             similarity = (embeddings @ embeddings.T)[np.triu_indices(len(crops), 1)]
             mated = self._mated[domain]
             scores = Scores.of(similarity[mated], similarity[~mated])
-            figures[f"{domain}/tar"] = float(operating_points(scores, [FAR]).tar[0])
+            figures[f"{domain}/tar"] = float(operating_points(scores, [FMR]).tar[0])
             figures[f"{domain}/auc"] = auc(scores)
         return figures

@@ -75,9 +75,24 @@ def running(pid):
         return False
 
 
-def test_a_worker_that_fails_is_heard():
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_workers_error_is_the_users_sentence_alone(workers):
     def prepare(step):
-        raise DataError("the crop is gone")
+        if step == 1:
+            raise DataError("the crop is gone")
+        return step
 
-    with pytest.raises(DataError, match="the crop is gone"):
+    steps = StepLoader(prepare, workers).steps(0, 3)
+    assert next(steps) == 0
+    with pytest.raises(DataError) as told:
+        next(steps)
+    assert str(told.value) == "the crop is gone"
+
+
+def test_a_workers_mistake_keeps_its_traceback():
+    def prepare(step):
+        raise ValueError("no step")
+
+    with pytest.raises(ValueError, match="no step") as told:
         list(StepLoader(prepare, 1).steps(0, 2))
+    assert "Traceback" in str(told.value)

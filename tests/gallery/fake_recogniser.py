@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from mfr.calibration import Calibration
 from mfr.errors import FaceError
+from mfr.recogniser import Recogniser
 
 CALIBRATION = Calibration(
     thresholds=[0.9, 0.5, 0.1], fmrs=[0.001, 0.01, 0.1], comparisons=1000, people=50, source="toy"
@@ -44,6 +46,13 @@ class FakeRecogniser:
         vector = np.array(text.split()[: self.embedding_size], dtype=np.float64)
         unit = vector / np.linalg.norm(vector) * self.scale
         return FakeFace(unit.astype(np.float32), name)
+
+    def embed_photos(
+        self, photos: Sequence[str | Path | bytes], *, face: str = "largest"
+    ) -> list[FakeFace]:
+        return [self.embed_photo(photo, face=face) for photo in photos]
+
+    compare = Recogniser.compare
 
 
 def photo(*numbers: float, note: str = "") -> bytes:

@@ -18,8 +18,8 @@ def test_sgd_by_hand_is_sgd_by_autograd():
     torch.manual_seed(0)
     # b was not adapted; nothing that counts depends on a's neighbour c.
     state, gradients, cotangent = random("a", "b", "c"), random("a", "c"), random("a", "b")
-    by_hand = SGD(0.3).pull_back(state, gradients, cotangent)
-    by_autograd = Update.pull_back(SGD(0.3), state, gradients, cotangent)
+    by_hand = SGD(0.3).vjp(state, gradients, cotangent)
+    by_autograd = Update.vjp(SGD(0.3), state, gradients, cotangent)
     for found, expected in zip(by_hand, by_autograd, strict=True):
         torch.testing.assert_close(found, expected)
     assert set(by_hand[0]) == {"a", "b"} and set(by_hand[1]) == {"a"}
@@ -43,7 +43,7 @@ def test_pulling_back_is_the_derivative_of_a_step(update):
         after = {**state, **update(state, gradients)}
         return sum(float((cotangent[name] * value).sum()) for name, value in after.items())
 
-    by_state, by_gradients = update.pull_back(state, gradients, cotangent)
+    by_state, by_gradients = update.vjp(state, gradients, cotangent)
     for at, found in ((state, by_state), (gradients, by_gradients)):
         for name in sorted(found):
             direction, original, step = torch.randn_like(at[name]), at[name], 1e-6

@@ -24,7 +24,7 @@ TASKS = 8
 
 def run(case: str, group: Processes) -> dict[str, torch.Tensor]:
     """Some steps of ``case``: gradients, parameters, losses, and the tasks this process saw."""
-    # Each process begins elsewhere: it is `share` that makes them one.
+    # Each process begins elsewhere: it is `broadcast` that makes them one.
     torch.manual_seed(group.rank)
     if case.startswith("mfr"):
         network, rule = face_network(), MFR(alpha=0.05, gamma=0.3)
@@ -33,8 +33,8 @@ def run(case: str, group: Processes) -> dict[str, torch.Tensor]:
         rule = MAML(0.05, 2) if case == "maml" else MetaSGD(initial_rates(network, group.rank))
     parameters = [*network.parameters(), *rule.own_parameters.values()]
     optimiser = torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
-    learner = MetaLearner(network, rule, optimiser, reduce=group.reduce)
-    group.share(learner.parameters.values(), network.buffers())
+    learner = MetaLearner(network, rule, optimiser, all_reduce=group.all_reduce)
+    group.broadcast(learner.parameters.values(), network.buffers())
     record: dict[str, torch.Tensor] = {}
     for step in range(STEPS):
         tasks, seen = make_tasks(case, network, step, group)

@@ -64,7 +64,7 @@ def talk(group):
     tensors = [torch.full((2,), 1.0 + group.rank), torch.tensor(5 + group.rank)]
     group.average(tensors)
     shared = torch.tensor([7 + group.rank])
-    group.share([shared])
+    group.broadcast([shared])
     values = [one.tolist() for one in (*tensors, shared)]
     return values, [group.any(False), group.any(group.rank == 1)]
 
@@ -77,14 +77,14 @@ def fail(group, ranks):
     group.any(False)
     if group.rank in ranks:
         raise DataError("a crop is gone")
-    group.reduce(torch.ones(3))
+    group.all_reduce(torch.ones(3))
 
 
 def die(group):
     group.any(False)
     if group.rank == 1:
         os._exit(9)
-    group.reduce(torch.ones(3))
+    group.all_reduce(torch.ones(3))
 
 
 def test_processes_fail_together_and_one_says_why():
@@ -128,8 +128,8 @@ def test_alone_nothing_is_waited_for(monkeypatch):
     with processes() as group:
         assert (group.rank, group.size) == (0, 1)
         tensor = torch.ones(2)
-        group.reduce(tensor)
-        group.share([tensor])
+        group.all_reduce(tensor)
+        group.broadcast([tensor])
         group.average([tensor])
         assert group.is_main and group.any(True) and not group.any(False)
         assert group.device("cuda:1") == "cuda:1"

@@ -48,7 +48,9 @@ def trained(out):
 
 def assert_same_state(one, other):
     assert one.step == other.step
-    for mine, theirs in ((one.network, other.network), (one.momentum, other.momentum)):
+    assert (one.numbers, one.groups) == (other.numbers, other.groups)
+    for part in ("network", "optimiser", "method"):
+        mine, theirs = getattr(one, part), getattr(other, part)
         assert mine.keys() == theirs.keys()
         for name in mine:
             assert torch.equal(mine[name], theirs[name]), name
@@ -80,11 +82,23 @@ def test_every_method_trains_logs_and_leaves_a_model(dataset, tmp_path, method):
     assert list((tmp_path / "run").glob("events.out.tfevents*"))
 
 
+OUTSIDE = "tests.training.methods.outside"
+AVERAGED = {"method": f"{OUTSIDE}:Averaged", "options": {"decay": 0.7}}
+
+
 @pytest.mark.parametrize(
-    ("lost", "kept"), [(("validation", 0), None), (("train", 1), 0), (("train", 2), 1)]
+    ("lost", "kept", "values"),
+    [
+        (("validation", 0), None, {}),
+        (("train", 1), 0, {}),
+        (("train", 2), 1, {}),
+        (("train", 1), 0, AVERAGED),
+        (("train", 2), 1, AVERAGED),
+        (("train", 2), 1, {"method": "agg-rnd", "optimiser": "torch.optim:AdamW"}),
+    ],
 )
-def test_resumed_is_to_the_bit_what_was_never_stopped(dataset, tmp_path, lost, kept):
-    config = configure(dataset, steps=3, checkpoint_every=1)
+def test_resumed_is_to_the_bit_what_was_never_stopped(dataset, tmp_path, lost, kept, values):
+    config = configure(dataset, steps=3, checkpoint_every=1, **values)
     start(config, tmp_path / "whole")
 
     class StopError(Exception):
@@ -108,6 +122,37 @@ def test_resumed_is_to_the_bit_what_was_never_stopped(dataset, tmp_path, lost, k
         for name in ("whole", "broken")
     ]
     assert timeless[0] == timeless[1]
+
+
+def test_what_a_method_keeps_is_kept_in_checkpoints(dataset, tmp_path):
+    start(configure(dataset, **AVERAGED, steps=2, checkpoint_every=1), tmp_path / "run")
+    first, last = (
+        checkpoint.read(tmp_path / "run" / "checkpoints" / f"step-0000000{step}.safetensors")
+        for step in (1, 2)
+    )
+    assert len(last.method) > 10
+    for name, average in last.method.items():
+        before, weight = first.method[name], last.network[f"backbone.{name}"]
+        torch.testing.assert_close(average, before.lerp(weight, 1 - 2 / 3), rtol=1e-6, atol=1e-7)
+    assert any(not torch.equal(one, first.method[name]) for name, one in last.method.items())
+
+
+def test_losses_and_an_augmentation_from_outside_train(dataset, tmp_path):
+    values = {
+        "method": "agg",
+        "losses": {"classification": f"{OUTSIDE}:arcface"},
+        "augmentation": f"{OUTSIDE}:Noise",
+        "workers": 1,
+        "steps": 1,
+    }
+    result = start(configure(dataset, **values), tmp_path / "run")
+    (trained,) = [one for one in read_log(tmp_path / "run") if one["kind"] == "train"]
+    assert trained["arcface"] > 100
+    recipe = read_model(result.model)[0].recipe
+    assert {name: recipe[name] for name in ("losses", "augmentation")} == {
+        name: values[name] for name in ("losses", "augmentation")
+    }
+    assert recipe["optimiser"] == "sgd"
 
 
 def run_cli(*arguments):

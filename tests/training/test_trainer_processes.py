@@ -122,11 +122,12 @@ def state(out, step):
 
 def assert_close(one, other):
     """The same parameters and momentum within 1e-6; running statistics are a mean of processes'."""
-    assert one.momentum.keys() == other.momentum.keys()
-    for name, momentum in one.momentum.items():
+    assert one.optimiser.keys() == other.optimiser.keys()
+    for place, momentum in one.optimiser.items():
+        name = place.removeprefix("momentum_buffer/")
         torch.testing.assert_close(one.network[name], other.network[name], rtol=1e-6, atol=1e-6)
         scale = float(momentum.abs().max())
-        torch.testing.assert_close(momentum, other.momentum[name], rtol=1e-6, atol=1e-6 * scale)
+        torch.testing.assert_close(momentum, other.optimiser[place], rtol=1e-6, atol=1e-6 * scale)
 
 
 def test_two_processes_learn_what_one_does(dataset, together, tmp_path):
@@ -157,7 +158,7 @@ def test_a_stopped_run_is_resumed_to_the_bit_and_by_one_process_too(stopped, tog
     resumed = mfr_in_two_processes("train", "--resume", "--out", stopped)
     assert [one[0] for one in resumed] == [0, 0], resumed
     one, other = state(stopped, STEPS), state(together, STEPS)
-    for mine, theirs in ((one.network, other.network), (one.momentum, other.momentum)):
+    for mine, theirs in ((one.network, other.network), (one.optimiser, other.optimiser)):
         assert mine.keys() == theirs.keys()
         for name in mine:
             assert torch.equal(mine[name], theirs[name]), name

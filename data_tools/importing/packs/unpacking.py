@@ -29,7 +29,7 @@ from data_tools.importing.packs.pack import Pack, PackedImage
 from data_tools.importing.people import read_people
 from data_tools.locking import unpacking_alone
 from mfr import atomic
-from mfr.data.manifest import FILE_NAME, SCHEMA, ManifestFile
+from mfr.data.manifest_file import FILE_NAME, SCHEMA, ManifestFile
 from mfr.errors import DataError, ImageError
 from mfr.faces.quality import measure_crop
 from mfr.geometry import CROP_SIZE

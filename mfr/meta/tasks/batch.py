@@ -1,9 +1,10 @@
-"""What a step learns from: few-shot tasks of equal shape, stacked."""
+"""What an outer step learns from: few-shot tasks of equal shape, stacked."""
 
 from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -23,9 +24,21 @@ class TaskBatch(NamedTuple):
     query_targets: Tensor
 
 
+def on_device(batch: TaskBatch, device: torch.device) -> TaskBatch:
+    """The batch on ``device``."""
+    return TaskBatch(*(tensor.to(device, non_blocking=True) for tensor in batch))
+
+
 class TaskSource(Protocol):
-    """Tasks by step: a function of the source's seed, the step and the task's number alone."""
+    """Tasks by step.
+
+    What a source returns must be a function of its seed, the step and the task's number alone, so
+    that a run can be resumed, and shared by processes that do not communicate.
+    """
 
     def batch(self, step: int, shard: int = 0, shards: int = 1) -> TaskBatch:
-        """The tasks shard, shard + shards, ... of ``step``: over all shards, each task once."""
+        """The tasks shard, shard + shards, ... of ``step``, on the CPU.
+
+        Over all shards together, each of the step's tasks is returned once.
+        """
         ...

@@ -1,6 +1,6 @@
 """Random draws for many tasks at once, the same on every machine and in every version of numpy.
 
-As in `mfr.data.random_bits`, only Philox's raw bits are believed; here they come as one block a
+As in `mfr.random_bits`, only Philox's raw bits are believed; here they come as one block a
 step, a row a task, because a stream of its own for each of hundreds of tasks would cost more than
 the tasks.
 """

@@ -1,0 +1,78 @@
+"""What a run starts from: the people it trains on and the network it trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mfr.backbones import backbone_spec, build_backbone
+from mfr.config import RunConfig
+from mfr.data.manifest import Manifest
+from mfr.encoder import Encoder
+from mfr.errors import DataError
+from mfr.training.methods.network import FaceNetwork
+
+DEFAULT_BACKBONE = "mfr-resnet28"
+
+
+@dataclass(frozen=True)
+class NetworkToTrain:
+    """A network, and how to rebuild its backbone.
+
+    Attributes:
+        network: with all its parameters trainable.
+        backbone: the backbone's name.
+        arguments: the backbone's own.
+    """
+
+    network: FaceNetwork
+    backbone: str
+    arguments: dict[str, Any]
+
+    def encoder(self, **summary: Any) -> Encoder:
+        """The encoder that the network is now; ``summary`` goes into its record."""
+        return Encoder.from_network(
+            self.network.backbone,
+            self.backbone,
+            arguments=self.arguments,
+            device=next(self.network.parameters()).device,
+            **summary,
+        )
+
+
+def initial_network(config: RunConfig, seed: int) -> NetworkToTrain:
+    """The network to start from: with the weights of ``config.init``, or drawn by ``seed``.
+
+    Raises:
+        ModelError: there is no such backbone, or the weights cannot be read.
+    """
+    torch.manual_seed(seed)
+    if config.init is None:
+        name = config.backbone or DEFAULT_BACKBONE
+        network, arguments, geometry = build_backbone(name), {}, backbone_spec(name).geometry
+    else:
+        encoder = Encoder.load(config.init, backbone=config.backbone)
+        record = encoder.record
+        network, name, arguments = encoder.network, record.backbone, record.arguments
+        geometry = record.geometry
+    return NetworkToTrain(FaceNetwork(network.requires_grad_(True), geometry), name, arguments)
+
+
+def training_people(manifest: Manifest, config: RunConfig) -> Manifest:
+    """The rows with crops of the people to train on.
+
+    Raises:
+        DataError: the dataset is not split, or a source domain has no aligned images to train on.
+    """
+    if not any(manifest.column("split")):
+        raise DataError(f"{config.data} is not split yet: run 'mfr data split {config.data}'.")
+    people = manifest.where(splits=["train"], cropped=True)
+    for domain in config.sources:
+        if domain not in people.domains:
+            raise DataError(
+                f"The domain '{domain}' has no aligned training images: run "
+                f"'mfr data align {config.data}', or split again."
+            )
+    return people

@@ -1,0 +1,54 @@
+"""Run a command and keep what it prints as a page of docs/results, with the machine it ran on.
+
+python -m scripts.lib.record docs/results/loader.md -- python -m scripts.bench.loader ...
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from mfr import atomic
+
+
+def processor() -> str:
+    """The processor's name."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def main() -> None:
+    """Run, print, keep."""
+    if len(sys.argv) < 4 or sys.argv[2] != "--":
+        sys.exit("usage: python -m scripts.lib.record PAGE.md -- COMMAND ...")
+    page, command = Path(sys.argv[1]), sys.argv[3:]
+    environment = {**os.environ, "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
+    print(run.stdout)
+    if run.returncode:
+        sys.exit(run.returncode)
+    # Where the data lies on this machine is nobody's business: name it as README does.
+    shown = " ".join(command)
+    text = run.stdout
+    for variable in ("DATASET", "WEIGHTS", "PAIRS", "PHOTOS", "OUT", "LFW"):
+        if place := os.environ.get(variable):
+            shown, text = shown.replace(place, variable), text.replace(place, variable)
+    head = (
+        f"# {page.stem}\n\n"
+        f"- command: `{shown}`\n"
+        f"- date: {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}\n"
+        f"- machine: {processor()}, {os.cpu_count()} cores, Linux, Python "
+        f"{platform.python_version()}\n\n"
+    )
+    fenced = text if text.lstrip().startswith(("|", "#")) or "\n|" in text else f"```\n{text}```\n"
+    atomic.write_text(page, head + fenced)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Should gradients flow through W in Eq. 2? Minimises L_cls alone with and without, from scratch.
+
+Good starting weights cannot tell: people who are already apart make the loss 0 either way, as W_i
+is made of the very features it classifies. Nor can the whole objective at the start, where domain
+alignment drowns the rest. So Eq. 2 stands alone here, on pairs of all source domains, from random
+weights; both choices see the same images and start from the same weights.
+
+    python -m scripts.study.measure_prototype_gradient --data DATASET
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+from itertools import product
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mfr.allocator import keep_freed_memory
+from mfr.backbones import backbone_spec, build_backbone
+from mfr.data.augment import AugmentConfig, Augmenter
+from mfr.data.loading import CropStore
+from mfr.data.manifest import Manifest
+from mfr.data.sampling import IdentityPool, PairSampler
+from mfr.encoder import Encoder
+from mfr.losses import soft_classification
+from mfr.meta.functional import Losses, Params, Task, forward_updating
+from mfr.meta.learner import MetaLearner
+from mfr.meta.rule import PlainGradient
+from mfr.training.methods.images import ImageSource
+from mfr.training.methods.network import FaceNetwork
+from mfr.training.validation import Validator
+from scripts.lib.command_line import command
+
+BACKBONE = "mfr-resnet28"
+CHOICES = {"through W": True, "W constant": False}
+
+
+def train(
+    prototype_gradient: bool, seed: int, pool: IdentityPool, store: CropStore, steps: int
+) -> tuple[FaceNetwork, list[float]]:
+    """A network trained on L_cls alone, and the loss of every step."""
+    torch.manual_seed(seed)
+    network = FaceNetwork(build_backbone(BACKBONE), backbone_spec(BACKBONE).geometry).train()
+    sampler = PairSampler(pool, 32, seed)
+    images = ImageSource(store, Augmenter(AugmentConfig()), seed)
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.02, momentum=0.9, weight_decay=5e-4)
+    learner = MetaLearner(network, PlainGradient(), optimiser)
+    losses = []
+    for step in range(steps):
+        inputs = network.images(images.pairs(sampler.pairs(step), step, 0).crops)
+
+        def objective(params: Params, inputs: Tensor = inputs) -> Losses:
+            gallery, probe = forward_updating(network, params, inputs).chunk(2)
+            return {
+                "classification": soft_classification(
+                    gallery, probe, prototype_gradient=prototype_gradient
+                )
+            }
+
+        losses.append(learner.step([Task(objective)])["classification"])
+    return network, losses
+
+
+def main() -> None:
+    """Train, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--sources", nargs="+", default=["lfw", "celeb_photo", "yaleb"])
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options = parser.parse_args()
+    keep_freed_memory()
+    people = Manifest.read(options.data).where(domains=options.sources, cropped=True)
+    training = people.where(splits=["train"])
+    pool, store = IdentityPool(training, options.sources), CropStore(training, 2**33)
+    validator = Validator(people.where(splits=["val"]))
+    print(f"command: {command()}")
+    print(f"machine: {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}\n")
+    figures = [f"{domain}/{name}" for domain in options.sources for name in ("auc", "tar")]
+    heads = ["W", "seed", "L_cls, first 10 steps", "last 10"]
+    print("| " + " | ".join([*heads, *figures]) + " |")
+    print("|---" * (len(heads) + len(figures)) + "|")
+    for seed, (name, through) in product(options.seeds, CHOICES.items()):
+        network, losses = train(through, seed, pool, store, options.steps)
+        found = validator(Encoder.from_network(network.backbone, BACKBONE))
+        shown = [f"{statistics.mean(part):.3f}" for part in (losses[:10], losses[-10:])]
+        shown += [f"{found[key]:.3f}" if key in found else "-" for key in figures]
+        print(f"| {name} | {seed} | " + " | ".join(shown) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
