@@ -35,6 +35,7 @@ def _corrupt(file: Path, place: int = -5) -> None:
         Path.unlink,
         _corrupt,
         lambda file: _corrupt(file, place=100),
+        lambda file: file.write_bytes(file.read_bytes().replace(np.float32(1), np.float32(0.5))),
         lambda file: file.write_bytes(file.read_bytes() + b"x"),
         lambda file: file.write_bytes(
             file.read_bytes().replace(b'"templates": 3', b'"templates": 9')
@@ -51,6 +52,7 @@ def test_a_missing_or_damaged_index_is_rebuilt(gallery: Gallery, path: Path, spo
     before = gallery.identify(photo(1, 2, 3))
     gallery.close()  # which ends the writing of the file
     spoil(path / INDEX_FILE_NAME)
+    assert read_cache(path / INDEX_FILE_NAME) is None
     with Gallery.open(path, FakeRecogniser()) as reopened:
         assert reopened.identify(photo(1, 2, 3)) == before
     cached = read_cache(path / INDEX_FILE_NAME)
@@ -248,3 +250,18 @@ def test_a_written_index_is_read_as_it_was(tmp_path: Path, gallery: Gallery, pat
     assert (read.stamp, read.size, len(read)) == (index.stamp, index.size, len(index))
     probes = np.eye(3, dtype=np.float32)
     assert read.best_identities(probes, 9) == index.best_identities(probes, 9)
+
+
+def test_of_several_processes_one_writes_the_file(
+    eager: None, gallery: Gallery, path: Path
+) -> None:
+    gallery.identify(photo(1, 0, 0))
+    _wait_for_stamp(path, open_store(path).stamp)
+    with Gallery.open(path, FakeRecogniser()) as other:
+        other.identify(photo(1, 0, 0))
+        gallery.remove("ada")
+        gallery.identify(photo(1, 0, 0))
+        _wait_for_stamp(path, open_store(path).stamp)
+        written = (path / INDEX_FILE_NAME).stat().st_ino
+        other.identify(photo(1, 0, 0))  # follows, and finds that the file has what it would write
+    assert (path / INDEX_FILE_NAME).stat().st_ino == written
