@@ -1,7 +1,7 @@
-"""The manifest: what data there is, one row an image, in ``DATASET/manifest.parquet``.
+"""The manifest: what data there is, one row for each image, in ``DATASET/manifest.parquet``.
 
-A row says where an image lies, whose face it shows, in which domain, on which side of the split,
-and how its crop came about. Images stay where they are; aligned crops lie beside the manifest.
+A row says where an image lies, whose face it shows, in which domain and on which side of the split
+it is, and how its crop was made. Images stay where they are; aligned crops lie beside the manifest.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ FILE_NAME: Final = "manifest.parquet"
 VERSION: Final = 1
 SPLITS: Final = ("train", "val", "test")
 ALIGNMENTS: Final = ("pending", "detected", "resized", "given", "missed")
-"""How a row's crop came about: not tried yet; aligned by landmarks, detected or imported; resized
-whole because no face was found and the user asked for that; a crop by its origin, since whoever
-made it aligned or drew it; no crop (``problem`` says why)."""
+"""How a row's crop was made. 'pending': not yet. 'detected': aligned by landmarks, which were
+detected or imported. 'resized': the whole image, because no face was found and the user asked for
+that. 'given': the image came as an aligned or drawn crop. 'missed': there is none, and ``problem``
+says why."""
 
 ROWS_A_GROUP: Final = 65_536
-"""Rows of a row group of the file, and the most that whoever reads or writes it in pieces holds."""
+"""Rows in a row group of the file, and the most that reading or writing in pieces holds at once."""
 
 _BATCH: Final = 16_384  # rows held as Python objects: about 15 MB
 
@@ -59,13 +60,13 @@ SCHEMA: Final = pa.schema(
 
 @dataclass(frozen=True)
 class Manifest:
-    """An immutable table of images; every change gives a new one.
+    """An immutable table of images; every change returns a new one.
 
     Attributes:
         root: the dataset's directory, to which the paths in the table are relative.
         table: the rows, of schema `SCHEMA`.
-        notes: what the dataset remembers about itself, JSON-able: ``licences`` by domain,
-            ``split`` (how it was split) and whatever importers add.
+        notes: what the dataset records about itself, as JSON values: ``licences`` by domain,
+            ``split`` (how it was split), and whatever importers add.
     """
 
     root: Path
@@ -83,7 +84,7 @@ class Manifest:
 
         Raises:
             DataError: there is none, it is damaged or of another version, or a row is wrong
-                (the sentence names the row).
+                (the message names the row).
         """
         file = ManifestFile.open(root)
         table = _conforming(file.path, _reading(file.path, lambda: pq.read_table(file.path)))
@@ -102,11 +103,11 @@ class Manifest:
         write_tables(self.root, [self.table], self.notes)
 
     def check(self) -> None:
-        """Check what the schema cannot say; rows are numbered from 1 in the error.
+        """Check what the schema cannot express; messages number the rows from 1.
 
         Raises:
-            DataError: an empty field, a value outside its set, one photo in two rows, a crop
-                without an alignment, or a person on two sides of the split.
+            DataError: a field is empty, a value is outside its set, two rows name one photo, a crop
+                has no alignment, or a person is on two sides of the split.
         """
         check_rows(self.root, self.table)
         if pc.count_distinct(self.table["path"]).as_py() < len(self):
@@ -133,7 +134,7 @@ class Manifest:
         return sorted(self.table["domain"].unique().to_pylist())
 
     def column(self, name: str) -> list[Any]:
-        """The values of one column, ``None`` where there is none."""
+        """The values of one column, in row order; ``None`` where a row has no value."""
         return list(self.table[name].to_pylist())
 
     def where(
@@ -143,10 +144,10 @@ class Manifest:
         splits: Iterable[str] | None = None,
         cropped: bool | None = None,
     ) -> Manifest:
-        """The rows of these domains and splits, with (or without) a crop; ``None`` means any.
+        """The rows of these domains and splits, with or without a crop; ``None`` means any.
 
         Raises:
-            DataError: a domain or split that the manifest does not have.
+            DataError: the manifest has no such domain, or there is no such split.
         """
         keep = np.ones(len(self), bool)
         if domains is not None:
@@ -168,14 +169,14 @@ class Manifest:
         return replace(self, table=self.table.filter(pa.array(keep)))
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> Manifest:
-        """This manifest with ``rows`` added; fields a row leaves out are null ('pending').
+        """This manifest with ``rows`` added; fields that a row leaves out are null ('pending').
 
-        Rows may come from a generator: a batch of them at a time is held as Python objects.
+        Rows may come from a generator: only a batch at a time is held as Python objects.
         """
         return replace(self, table=pa.concat_tables([self.table, *tables_of(rows)]))
 
     def with_columns(self, columns: Mapping[str, Sequence[Any]]) -> Manifest:
-        """This manifest with whole columns replaced by the given values, one a row."""
+        """This manifest with whole columns replaced by the given values, one for each row."""
         table = self.table
         for name, values in columns.items():
             index = SCHEMA.get_field_index(name)
@@ -185,15 +186,15 @@ class Manifest:
         return replace(self, table=table)
 
     def with_notes(self, **notes: Any) -> Manifest:
-        """This manifest remembering ``notes`` too (JSON-able values)."""
+        """This manifest with ``notes`` (JSON values) added to its own."""
         return replace(self, notes={**self.notes, **notes})
 
     def photo_paths(self) -> list[Path]:
-        """Where the photos lie, one a row."""
+        """The paths of the photos, in row order."""
         return [self.root / path for path in self.column("path")]
 
     def crop_paths(self) -> list[Path]:
-        """Where the crops lie, one a row.
+        """The paths of the crops, in row order.
 
         Raises:
             DataError: a row has no crop (select with ``where(cropped=True)``, or align first).
@@ -213,11 +214,11 @@ TORN: Final = "shows a person who stands on two sides of the split"
 
 @dataclass(frozen=True)
 class ManifestFile:
-    """A dataset's manifest on the disk, for what must not hold all of its rows at once.
+    """A dataset's manifest on disk, for code that must not hold all of its rows at once.
 
     Attributes:
         root: the dataset's directory.
-        rows: how many there are.
+        rows: how many rows there are.
         notes: as in `Manifest`.
     """
 
@@ -249,14 +250,14 @@ class ManifestFile:
 
     @property
     def path(self) -> Path:
-        """Of the file."""
+        """The path of the file."""
         return self.root / FILE_NAME
 
     def tables(self, columns: Sequence[str] = SCHEMA.names) -> Iterator[pa.Table]:
-        """The rows in order, at most `ROWS_A_GROUP` at a time, not checked.
+        """The rows in order, at most `ROWS_A_GROUP` at a time, without checking them.
 
         Raises:
-            DataError: the file is damaged, or a column of the wrong type.
+            DataError: the file is damaged, or a column is of the wrong type.
         """
         with _reading(self.path, lambda: pq.ParquetFile(self.path)) as file:
             batches = file.iter_batches(ROWS_A_GROUP, columns=list(columns))
@@ -265,9 +266,9 @@ class ManifestFile:
 
 
 def write_tables(root: Path, tables: Iterable[pa.Table], notes: Mapping[str, Any]) -> None:
-    """Replace ``root/manifest.parquet`` atomically by rows that come in pieces, not checked.
+    """Replace ``root/manifest.parquet`` atomically by the rows of several tables, unchecked.
 
-    The same rows give the same bytes, however they are cut.
+    The same rows give the same bytes, however they are divided into tables.
 
     Raises:
         WriteError: the disk is full or the place not writable.
@@ -288,7 +289,7 @@ def write_tables(root: Path, tables: Iterable[pa.Table], notes: Mapping[str, Any
 
 
 def in_groups(tables: Iterable[pa.Table], rows: int = ROWS_A_GROUP) -> Iterator[pa.Table]:
-    """The same rows in tables of ``rows`` each, without chunks; the last may be shorter."""
+    """The same rows in unchunked tables of ``rows`` each; the last may be shorter."""
     waiting: list[pa.Table] = []
     count = 0
     for table in tables:
@@ -300,29 +301,29 @@ def in_groups(tables: Iterable[pa.Table], rows: int = ROWS_A_GROUP) -> Iterator[
         for start in range(0, count - rows + 1, rows):
             yield whole.slice(start, rows).combine_chunks()
         count %= rows
-        # A copy, so that a few rows left over do not hold all of what they came with.
+        # A copy, so that a few remaining rows do not keep the whole table in memory.
         waiting = [whole.slice(len(whole) - count).take(np.arange(count))] if count else []
     if count:
         yield pa.concat_tables(waiting).combine_chunks()
 
 
 def tables_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
-    """Tables of `SCHEMA` of a stream of rows; fields a row leaves out are null ('pending')."""
+    """Tables of `SCHEMA` from a stream of rows; fields a row leaves out are null ('pending')."""
     filled = ({"alignment": "pending", **row} for row in rows)
     while batch := list(itertools.islice(filled, _BATCH)):
         yield pa.Table.from_pylist(batch, schema=SCHEMA)
 
 
 def check_rows(root: Path, table: pa.Table, first: int = 0) -> None:
-    """Check what the schema cannot say and a row alone shows.
+    """Check everything about single rows that the schema cannot express.
 
     Args:
-        root: of the dataset, for the sentence.
+        root: the dataset's directory, for the message.
         table: some of its rows, of `SCHEMA`.
-        first: how many rows there are before these.
+        first: how many rows of the manifest come before these.
 
     Raises:
-        DataError: an empty field, a value outside its set, or a crop without an alignment.
+        DataError: a field is empty, a value is outside its set, or a crop has no alignment.
     """
 
     def refuse(wrong: Any, complaint: str) -> None:
@@ -360,7 +361,7 @@ def refuse_rows(root: Path, table: pa.Table, wrong: Any, complaint: str, first: 
 
 
 def _reading(path: Path, read: Callable[[], T]) -> T:
-    """What ``read`` gives; what can go wrong with the file ``path`` as a sentence."""
+    """What ``read`` returns, with its errors about the file ``path`` as DataError."""
     try:
         return read()
     except PermissionError as error:
@@ -372,7 +373,7 @@ def _reading(path: Path, read: Callable[[], T]) -> T:
 
 
 def _conforming(path: Path, table: pa.Table, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
-    """``table`` with these columns, of the schema's types."""
+    """``table`` reduced to these columns, in the schema's types."""
     schema = pa.schema([SCHEMA.field(name) for name in columns])
     try:
         return table.select(schema.names).cast(schema)

@@ -1,4 +1,4 @@
-"""How training is watched: verification of held-out people of each source domain."""
+"""Validation during training: verification of held-out people of each source domain."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from mfr.benchmark.metrics import Scores, auc, operating_points
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
 
-FAR: Final = 0.01
-"""The false accept rate that validation reports TAR at; a few hundred people resolve it."""
+FMR: Final = 0.01
+"""The false match rate at which validation reports TAR; a few hundred people resolve it."""
 
 
 class Validator:
-    """Held-out people, kept in memory for repeated looks.
+    """Verifies held-out people, whose crops it keeps in memory from one validation to the next.
 
-    Domains without a mated and a non-mated pair among their held-out people are left out.
+    Domains that have no mated or no non-mated pair of held-out images are left out.
 
     Args:
-        people: manifest of the split's rows with crops.
+        people: the rows with crops of the held-out people.
     """
 
     def __init__(self, people: Manifest) -> None:
@@ -40,13 +40,13 @@ class Validator:
                 self._mated[domain] = mated
 
     def __call__(self, encoder: Encoder) -> Mapping[str, float]:
-        """``DOMAIN/tar`` at FAR 1% and ``DOMAIN/auc``, over all pairs of images of a domain."""
+        """``DOMAIN/tar`` at an FMR of 1% and ``DOMAIN/auc``, over all pairs of a domain's images."""
         figures = {}
         for domain, crops in self._crops.items():
             embeddings = encoder.embed(crops)
             similarity = (embeddings @ embeddings.T)[np.triu_indices(len(crops), 1)]
             mated = self._mated[domain]
             scores = Scores.of(similarity[mated], similarity[~mated])
-            figures[f"{domain}/tar"] = float(operating_points(scores, [FAR]).tar[0])
+            figures[f"{domain}/tar"] = float(operating_points(scores, [FMR]).tar[0])
             figures[f"{domain}/auc"] = auc(scores)
         return figures
