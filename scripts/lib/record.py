@@ -29,7 +29,11 @@ def main() -> None:
         sys.exit("usage: python -m scripts.lib.record PAGE.md -- COMMAND ...")
     page, command = Path(sys.argv[1]), sys.argv[3:]
     environment = {**os.environ, "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
+    # 'python' in the command is the interpreter that runs this, also outside its environment.
+    program = sys.executable if command[0] == "python" else command[0]
+    run = subprocess.run(
+        [program, *command[1:]], stdout=subprocess.PIPE, text=True, env=environment
+    )
     print(run.stdout)
     if run.returncode:
         sys.exit(run.returncode)
