@@ -83,7 +83,7 @@ def differences(
     seed: int,
     resamples: int,
 ) -> list[Difference]:
-    """The first minus the second, both of the same rows: TAR at `FMRS`, AUC and, with searches, rank-1.
+    """The first minus the second, of the same rows: TAR at `FMRS`, AUC and, with searches, rank-1.
 
     Args:
         persons: (rows,) the person of each image, numbered from 0.

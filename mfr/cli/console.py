@@ -24,7 +24,7 @@ class Report(Protocol):
     """A function that is told how far some work is."""
 
     def __call__(self, done: int, total: int | None, note: str = "") -> None:
-        """``done`` of ``total`` are done (None: the total is not known), with a note to show beside."""
+        """``done`` of ``total`` are done (None: not known), with a note to show beside it."""
 
 
 def stdout() -> Console:

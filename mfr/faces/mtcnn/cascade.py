@@ -111,7 +111,7 @@ class _Stage:
     def __call__(
         self, averages: AreaAverages, squares: Sequence[Tensor]
     ) -> Iterator[tuple[Tensor, ...]]:
-        """For each image, those of its boxes (n, 5) that can be faces and what the network says of them.
+        """For each image, its boxes (n, 5) that can be faces, and the network's outputs for them.
 
         Boxes count pixels from 1, both ends included, as in the program of the networks' authors. Those
         without a pixel in the image, or more than twice its size, cannot be faces and are left out.
