@@ -1,8 +1,8 @@
 """Any photograph that a user gives, as one plain array: safely, upright, in RGB, in 8 bits.
 
-A photo comes from outside, so nothing in it is trusted: its bytes are counted before they are read,
-its pixels before they are decoded, and only still-image formats whose decoders are inside Pillow are
-tried (some others, such as EPS, would start another program).
+A photo comes from outside, so nothing in it is trusted: its bytes are counted before they are
+read, its pixels before they are decoded, and only still-image formats whose decoders are inside
+Pillow are tried (some others, such as EPS, would start another program).
 
 Colour profiles are not applied: pixels are taken as sRGB, as the networks' training data was.
 """

@@ -113,8 +113,9 @@ class _Stage:
     ) -> Iterator[tuple[Tensor, ...]]:
         """For each image, its boxes (n, 5) that can be faces, and the network's outputs for them.
 
-        Boxes count pixels from 1, both ends included, as in the program of the networks' authors. Those
-        without a pixel in the image, or more than twice its size, cannot be faces and are left out.
+        Boxes count pixels from 1, both ends included, as in the program of the networks' authors.
+        Boxes without a pixel in the image, or of more than twice its size, cannot be faces and are
+        left out.
         """
         boxes = torch.cat(list(squares))
         counts = torch.tensor([len(each) for each in squares], device=boxes.device)
