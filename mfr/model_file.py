@@ -44,7 +44,7 @@ class ModelRecord(BaseModel):
 
 
 def hash_model(record: ModelRecord, tensors: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 over everything that shapes an embedding: weights, backbone, geometry, fusion, centring.
+    """SHA-256 over all that shapes an embedding: weights, backbone, geometry, fusion and centring.
 
     Calibration, recipe and data summary are left out: galleries stay valid when they change.
     """
