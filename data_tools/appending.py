@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from data_tools.locking import changing_manifest
 from data_tools.path_join import PathJoin
-from mfr.data.manifest import (
+from mfr.data.manifest import Manifest
+from mfr.data.manifest_file import (
     FILE_NAME,
     REPEATED,
     TORN,
-    Manifest,
     ManifestFile,
     check_rows,
     refuse_rows,

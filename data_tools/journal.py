@@ -21,6 +21,7 @@ COLUMNS: Final = (
     "problem",
     "landmarks",
     "probability",
+    "detector",
     "inter_ocular",
     "blur",
     "brightness",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mfr import locking
@@ -21,35 +22,41 @@ def changing_manifest(root: Path) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def aligning_alone(root: Path) -> Iterator[None]:
+def aligning_alone(root: Path) -> AbstractContextManager[None]:
     """Be the only alignment of the dataset.
 
     Raises:
         DataError: another one is under way.
         WriteError: the dataset's directory cannot be written.
     """
-    try:
-        with locking.refusing_others(root / ".align.lock"):
-            yield
-    except BlockingIOError as error:
-        raise DataError(
-            f"Another 'mfr data align' is at work on {root}: wait for it to end, or stop it."
-        ) from error
+    return locking.refusing_others(root / ".align.lock", "'mfr data align'", DataError)
 
 
-@contextlib.contextmanager
-def synthesising_alone(root: Path) -> Iterator[None]:
-    """Be the only one to draw synthetic faces into the dataset.
+def synthesising_alone(root: Path) -> AbstractContextManager[None]:
+    """Be the only command that draws synthetic faces into the dataset.
 
     Raises:
         DataError: another one is under way.
         WriteError: the dataset's directory cannot be made or written.
     """
-    try:
-        with locking.refusing_others(root / ".synth.lock"):
-            yield
-    except BlockingIOError as error:
-        raise DataError(
-            f"Another 'mfr data synth' is at work on {root}: wait for it to end, or stop it."
-        ) from error
+    return locking.refusing_others(root / ".synth.lock", "'mfr data synth'", DataError)
+
+
+def simulating_alone(root: Path) -> AbstractContextManager[None]:
+    """Be the only simulation of a domain in the dataset.
+
+    Raises:
+        DataError: another one is under way.
+        WriteError: the dataset's directory cannot be written.
+    """
+    return locking.refusing_others(root / ".simulate.lock", "simulation", DataError)
+
+
+def unpacking_alone(folder: Path) -> AbstractContextManager[None]:
+    """Be the only import that unpacks a pack into ``folder``.
+
+    Raises:
+        DataError: another one is under way.
+        WriteError: the folder cannot be made or written.
+    """
+    return locking.refusing_others(folder / ".lock", "import of the same pack", DataError)

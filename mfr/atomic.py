@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,12 +28,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The suffix is kept because some writers choose their format by it.
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}.", suffix=f".tmp{path.suffix}", dir=path.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
-        temporary.chmod(0o666 & ~_umask())
+        unique = f".{path.stem}.{secrets.token_hex(8)}.tmp{path.suffix}"
+        # Made here with the permissions the umask gives: reading the umask would set it, for all
+        # threads of the process.
+        os.close(os.open(path.with_name(unique), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        temporary = path.with_name(unique)
         yield temporary
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
@@ -87,9 +86,3 @@ def write_error(path: Path, error: OSError) -> WriteError:
     return WriteError(
         f"Cannot write {path} ({error.strerror or error}): choose a place you can write to."
     )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
+from typing import Any, Final, Literal, cast, get_args
 
 import numpy as np
 import torch
 from torch import nn
-from torch.fx.experimental.optimization import fuse
 
+from mfr import runtimes
 from mfr.backbones import backbone_spec, build_backbone
 from mfr.backbones.facenet import PretrainedData, fetch_weights
 from mfr.backbones.input import network_input
@@ -22,44 +20,19 @@ from mfr.backbones.weights import (
     load_foreign_weights,
     recognise_backbone,
 )
+from mfr.calibration import Calibration
 from mfr.errors import ModelError
-from mfr.geometry import CROP_SIZE
-from mfr.model_file import (
-    Calibration,
-    CropGeometry,
-    ModelRecord,
-    hash_model,
-    read_model,
-    write_model,
-)
-
-if TYPE_CHECKING:
-    from mfr.faces.cropping import FaceCropper
-    from mfr.faces.quality import Quality
+from mfr.geometry import CROP_SIZE, CropGeometry
+from mfr.model_file import ModelRecord, hash_model, read_model, write_model
+from mfr.registry import is_place
+from mfr.runtimes import build_runtime
+from mfr.runtimes.runtime import Runtime
 
 PretrainedName = Literal["facenet-vggface2", "facenet-casia-webface"]
-
 
 BATCH_SIZE: Final = 16
 """Crops a pass. Larger batches are slower on a CPU: their activations pass the size at which the
 system's allocator maps memory anew each time (docs/results/allocator.md)."""
-
-
-@dataclass(frozen=True)
-class EmbeddedFace:
-    """A photograph's face, embedded.
-
-    Attributes:
-        embedding: (D,) float32, unit length.
-        crop: (112, 112, 3) uint8 RGB, what the network saw.
-        quality: how good the face was.
-        name: of the photograph, for messages.
-    """
-
-    embedding: np.ndarray
-    crop: np.ndarray
-    quality: Quality
-    name: str
 
 
 class Encoder:
@@ -70,7 +43,13 @@ class Encoder:
     if the model is centred, minus the stored mean embedding and scaled to unit length again.
     Scores are the cosines of embeddings, which are their inner products.
 
-    Make one with `load`, `pretrained` or `from_network`.
+    Make one with `load`, `pretrained` or `from_network`. Several threads may share one.
+
+    Args:
+        record: everything about the model but its weights.
+        network: on the CPU, in evaluation mode, without gradients: the weights as they are saved.
+        centre: (D,) the mean embedding that is subtracted, or None.
+        runtime: what computes the network's features, and where.
     """
 
     def __init__(
@@ -78,12 +57,12 @@ class Encoder:
         record: ModelRecord,
         network: nn.Module,
         centre: torch.Tensor | None,
-        device: str | torch.device,
+        runtime: Runtime,
     ) -> None:
         self.record = record
-        self.device = usable_device(device)
-        self.network = network.eval().requires_grad_(False).to(self.device)
-        self._centre = None if centre is None else centre.to(self.device)
+        self.network = network
+        self._runtime = runtime
+        self._centre = None if centre is None else centre.to(runtime.device)
 
     @classmethod
     def load(
@@ -91,24 +70,33 @@ class Encoder:
         path: str | Path,
         *,
         backbone: str | None = None,
+        runtime: str = runtimes.DEFAULT,
         device: str | torch.device = "cpu",
     ) -> Encoder:
         """Load a model file, or another program's checkpoint.
 
         Args:
             path: the file.
-            backbone: the checkpoint's network; recognised by its tensors if not given.
+            backbone: the checkpoint's network; recognised by its tensors if not given. A model file
+                knows its own, but one of a backbone outside MFR, ``package.module:NAME``, is loaded
+                only if that name is given here: the code of a package is never run because a file
+                says so.
+            runtime: what computes the features, by name.
             device: where to compute.
 
         Raises:
-            ModelError: the file is missing, damaged, of no backbone or another than the named
-                one, or the device cannot be used.
+            ModelError: the file is missing, damaged, of no backbone or another than the named one.
+            ConfigError: there is no such runtime, or the device cannot be used.
         """
         if not is_model_file(path):
             backbone = backbone or recognise_backbone(path)
             network = _assemble(backbone, {}, load_foreign_weights(path, backbone))
             return cls.from_network(
-                network, backbone, recipe={"weights": Path(path).name}, device=device
+                network,
+                backbone,
+                recipe={"weights": Path(path).name},
+                runtime=runtime,
+                device=device,
             )
         record, tensors = read_model(path)
         if backbone not in (None, record.backbone):
@@ -116,10 +104,15 @@ class Encoder:
                 f"{path} is a model of the backbone '{record.backbone}', not of '{backbone}': "
                 "leave the name out, the file knows it."
             )
+        if backbone is None and is_place(record.backbone):
+            raise ModelError(
+                f"{path} is a model of a backbone outside MFR, whose code is not run unless you "
+                f"name it: if you trust it, pass --backbone {record.backbone}."
+            )
         centre = tensors.pop(CENTRE, None)
         network = _assemble(record.backbone, record.arguments, tensors)
         size = _feature_size(record.backbone, record.arguments, record.geometry)
-        encoder = cls(record, network, centre, device)
+        encoder = cls(record, network, centre, build_runtime(runtime, network, device))
         fits = size == record.embedding_size and record.centred == (centre is not None)
         if not fits or (centre is not None and centre.shape != (encoder.embedding_size,)):
             raise ModelError(f"The record in {path} belies its weights: use the original file.")
@@ -134,8 +127,8 @@ class Encoder:
         They were trained on looser crops than ours, so they do less well here than there.
 
         Raises:
-            ModelError: no such name, the download failed (saying which file to put where), or the
-                device cannot be used.
+            ModelError: no such name, or the download failed (saying which file to put where).
+            ConfigError: the device cannot be used.
         """
         if name not in get_args(PretrainedName):
             raise ModelError(
@@ -160,6 +153,7 @@ class Encoder:
         calibration: Calibration | None = None,
         recipe: Mapping[str, Any] | None = None,
         data: Mapping[str, Any] | None = None,
+        runtime: str = runtimes.DEFAULT,
         device: str | torch.device = "cpu",
     ) -> Encoder:
         """Make an encoder of a copy of ``network``'s weights, in float32.
@@ -172,10 +166,12 @@ class Encoder:
             calibration: what scores mean, if known.
             recipe: how it was trained.
             data: what it was trained on.
+            runtime: what computes the features, by name.
             device: where to compute.
 
         Raises:
-            ModelError: the network is not of that architecture, or the device cannot be used.
+            ModelError: the network is not of that architecture.
+            ConfigError: there is no such runtime, or the device cannot be used.
         """
         arguments = dict(arguments or {})
         spec = backbone_spec(backbone)
@@ -194,8 +190,14 @@ class Encoder:
             recipe=dict(recipe or {}),
             data=dict(data or {}),
         )
-        encoder = cls(record, _assemble(backbone, arguments, weights), None, device)
+        twin = _assemble(backbone, arguments, weights)
+        encoder = cls(record, twin, None, build_runtime(runtime, twin, device))
         return encoder.with_centre(centre).with_calibration(calibration)
+
+    @property
+    def device(self) -> torch.device:
+        """Where embeddings are computed."""
+        return self._runtime.device
 
     @property
     def embedding_size(self) -> int:
@@ -235,30 +237,10 @@ class Encoder:
             embeddings[start : start + batch_size] = self._embed_batch(batch).cpu().numpy()
         return embeddings
 
-    def embed_photo(
-        self,
-        source: str | Path | bytes,
-        *,
-        face: Literal["largest", "central", "only"] = "largest",
-    ) -> EmbeddedFace:
-        """Find, align and embed a face of a photograph, given by path or as a file's bytes.
-
-        Raises:
-            ImageError: the photograph cannot be read.
-            FaceError: it has no face, or with ``face="only"`` several.
-            ModelError: as `embed`.
-        """
-        from mfr.images import read_image
-
-        name = "the image" if isinstance(source, bytes) else str(source)
-        cropped = self._cropper.crop_one(read_image(source), name, choice=face)
-        embedding = self.embed(cropped.crop[None])[0]
-        return EmbeddedFace(embedding, cropped.crop, cropped.quality, name)
-
     def with_calibration(self, calibration: Calibration | None) -> Encoder:
         """The same encoder with another calibration; the hash stays."""
         record = self.record.model_copy(update={"calibration": calibration})
-        return Encoder(record, self.network, self._centre, self.device)
+        return Encoder(record, self.network, self._centre, self._runtime)
 
     def with_centre(self, centre: torch.Tensor | np.ndarray | None) -> Encoder:
         """The same network with another centre: the mean of uncentred embeddings, (D,).
@@ -277,7 +259,7 @@ class Encoder:
         record = self.record.model_copy(update={"centred": centre is not None, "calibration": None})
         tensors = self._tensors(centre)
         record = record.model_copy(update={"model_hash": hash_model(record, tensors)})
-        return Encoder(record, self.network, centre, self.device)
+        return Encoder(record, self.network, centre, self._runtime)
 
     def save(self, path: str | Path) -> None:
         """Write a model file atomically.
@@ -294,32 +276,12 @@ class Encoder:
             tensors[CENTRE] = centre
         return tensors
 
-    @cached_property
-    def _cropper(self) -> FaceCropper:
-        from mfr.faces.cropping import FaceCropper
-
-        return FaceCropper(device=str(self.device))
-
-    @cached_property
-    def _folded(self) -> nn.Module:
-        """The network as `embed` runs it: batch normalisation folded into convolutions, NHWC.
-
-        On 2 CPU cores this runs MobileFaceNet 1.6 times as fast as it is (folded alone 1.2,
-        channels-last alone 1.3) with features equal to 2e-6. bfloat16 autocast on top came to 3.5,
-        but the lowest cosine of its embeddings with the exact ones was 0.9998, short of the 0.9999
-        asked of it: not used. Figures: docs/results/encoder.md.
-        """
-        return fuse(self.network).to(memory_format=torch.channels_last)
-
     @torch.inference_mode()
     def _embed_batch(self, crops: torch.Tensor) -> torch.Tensor:
         crops = crops.to(self.device)
         if self.record.flip_fusion:
             crops = torch.cat([crops, crops.flip(2)])
-        # TF32 would make a GPU's embeddings differ from a CPU's in the third digit.
-        with torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
-            inputs = self.prepare(crops).contiguous(memory_format=torch.channels_last)
-            features = self._folded(inputs)
+        features = self._runtime.features(self.prepare(crops))
         if self.record.flip_fusion:
             features = torch.cat(features.chunk(2), dim=1)
         embeddings = _unit(features)
@@ -350,7 +312,7 @@ def _assemble(
             f"These weights are not of the backbone '{backbone}': use the file and the name that "
             "belong together."
         ) from error
-    return network
+    return network.eval().requires_grad_(False)
 
 
 def _feature_size(backbone: str, arguments: Mapping[str, Any], geometry: CropGeometry) -> int:
@@ -365,16 +327,3 @@ def _feature_size(backbone: str, arguments: Mapping[str, Any], geometry: CropGeo
                 f"The backbone '{backbone}' does not take crops of the recorded geometry "
                 f"({geometry}): use the original model file."
             ) from error
-
-
-def usable_device(device: str | torch.device) -> torch.device:
-    """The device of that name. Raises ModelError if this machine has none."""
-    try:
-        usable = torch.device(device)
-        torch.empty(0, device=usable)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(
-            f"The device '{device}' cannot be used on this machine: choose cpu, or install a "
-            "PyTorch that supports it."
-        ) from error
-    return usable

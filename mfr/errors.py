@@ -34,7 +34,31 @@ class TrainingError(MfrError):
 
 
 class GalleryError(MfrError):
-    """A gallery that is missing, damaged, of another model, or lacks the named identity."""
+    """A gallery that cannot do what was asked; children name causes that a service tells apart."""
+
+
+class GalleryMissingError(GalleryError):
+    """There is no gallery at the given location."""
+
+
+class GalleryExistsError(GalleryError):
+    """A new gallery cannot be made where something else is."""
+
+
+class GalleryBusyError(GalleryError):
+    """Another writer held the gallery for too long; the same call may succeed later."""
+
+
+class GalleryDamagedError(GalleryError):
+    """What is stored is not what was written, or was not written by this program."""
+
+
+class ForeignModelError(GalleryError):
+    """The gallery's templates, or the embedding given, come from another model."""
+
+
+class NotEnrolledError(GalleryError):
+    """The gallery has no such identity, or the identity no such template."""
 
 
 class WriteError(MfrError):

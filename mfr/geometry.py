@@ -1,10 +1,11 @@
-"""The one crop geometry all agree on: 112 x 112 RGB, five points on the ArcFace template."""
+"""The crop that everything agrees on, 112 x 112 RGB with five points on the ArcFace template."""
 
 from __future__ import annotations
 
 from typing import Final
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 CROP_SIZE: Final = 112
 """Side of a crop in pixels."""
@@ -25,3 +26,20 @@ TEMPLATE: Final = np.array(
 (Deng et al., ArcFace, CVPR 2019).
 """
 TEMPLATE.setflags(write=False)
+
+
+class CropGeometry(BaseModel):
+    """How a 112 x 112 crop becomes the network's input.
+
+    ``columns`` (first, last + 1) are cut out first, for networks that take a narrower face; the
+    rest is resized bilinearly to ``height`` x ``width`` where it differs; pixels then enter as
+    (x - mean) / scale.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: int = Field(default=112, gt=0)
+    width: int = Field(default=112, gt=0)
+    columns: tuple[int, int] = (0, 112)
+    mean: float = 127.5
+    scale: float = Field(default=128.0, gt=0)

@@ -1,4 +1,4 @@
-"""Locks between processes that the operating system lets go of, however a process ends."""
+"""Locks between processes, which the operating system releases however a process ends."""
 
 from __future__ import annotations
 
@@ -6,40 +6,50 @@ import contextlib
 import fcntl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from mfr import atomic
+from mfr.errors import MfrError
 
 
 @contextlib.contextmanager
 def waiting_for(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``, made if need be; waits for whoever holds it.
+    """Hold the lock file ``path``, made if need be; waits for the process that holds it.
 
     Raises:
         WriteError: the file cannot be made.
     """
-    with _locked(path, fcntl.LOCK_EX):
+    with _opened(path) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 @contextlib.contextmanager
-def refusing_others(path: Path) -> Iterator[None]:
+def refusing_others(path: Path, work: str, error: type[MfrError]) -> Iterator[None]:
     """Hold the lock file ``path``, made if need be, or fail at once.
 
+    Args:
+        path: the lock file, in the directory that is worked on.
+        work: what holds it, for the sentence: "'mfr train'".
+        error: the error that is raised where another process holds it.
+
     Raises:
-        BlockingIOError: someone holds it.
+        MfrError: another process holds it; of the class ``error``.
         WriteError: the file cannot be made.
     """
-    with _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+    with _opened(path) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as held:
+            raise error(
+                f"Another {work} is at work on {path.parent}: wait for it to end, or stop it."
+            ) from held
         yield
 
 
-@contextlib.contextmanager
-def _locked(path: Path, operation: int) -> Iterator[None]:
+def _opened(path: Path) -> TextIO:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
+        return path.open("a")
     except OSError as error:
         raise atomic.write_error(path, error) from error
-    with file:
-        fcntl.flock(file, operation)
-        yield

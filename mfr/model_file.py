@@ -12,79 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
+from mfr.calibration import Calibration
 from mfr.errors import ModelError
-from mfr.tensor_file import write_tensors
+from mfr.geometry import CropGeometry
+from mfr.tensor_file import check_finite, write_tensors
 
 VERSION: Final = 1
-
-
-class Calibration(BaseModel):
-    """What scores mean: the false match rate (FMR) behind each threshold, measured on people.
-
-    ``thresholds`` fall as ``fmrs`` rise: FMR(t) is the share of non-mated comparisons that score
-    at least t. Rates below ``1 / comparisons`` were not observable and are not claimed.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    thresholds: list[float] = Field(min_length=1)
-    fmrs: list[float] = Field(min_length=1)
-    comparisons: int = Field(gt=0, description="non-mated comparisons it was measured on")
-    people: int = Field(gt=1)
-    source: str = Field(description="the domains and split it was measured on")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Calibration:
-        thresholds, fmrs = np.array(self.thresholds), np.array(self.fmrs)
-        if len(thresholds) != len(fmrs):
-            raise ValueError("thresholds and fmrs differ in length")
-        if not (np.isfinite(thresholds).all() and np.isfinite(fmrs).all()):
-            raise ValueError("thresholds and fmrs must be finite")
-        if (np.diff(thresholds) >= 0).any() or (np.diff(fmrs) <= 0).any():
-            raise ValueError("thresholds must fall and fmrs rise")
-        return self
-
-    def threshold_at(self, fmr: float) -> float:
-        """The threshold whose measured FMR is at most ``fmr``: the largest such rate we have.
-
-        Raises:
-            ModelError: ``fmr`` is below what the calibration could observe.
-        """
-        position = int(np.searchsorted(self.fmrs, fmr, side="right")) - 1
-        if position < 0:
-            raise ModelError(
-                f"This model's calibration cannot tell a false-match rate of {fmr:g}: the lowest "
-                f"it measured is {self.fmrs[0]:.2g} ({self.comparisons} comparisons of "
-                f"{self.people} people); ask for a higher --fmr or calibrate on more people."
-            )
-        return self.thresholds[position]
-
-    def fmr_at(self, score: float) -> float:
-        """The measured FMR of threshold ``score``, interpolated on log FMR; ends are clamped."""
-        rising = self.thresholds[::-1]
-        return float(np.exp(np.interp(score, rising, np.log(self.fmrs[::-1]))))
-
-
-class CropGeometry(BaseModel):
-    """How a 112 x 112 crop becomes the network's input.
-
-    ``columns`` (first, last + 1) are cut out first, for networks that take a narrower face; the
-    rest is resized bilinearly to ``height`` x ``width`` where it differs; pixels then enter as
-    (x - mean) / scale.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    height: int = Field(default=112, gt=0)
-    width: int = Field(default=112, gt=0)
-    columns: tuple[int, int] = (0, 112)
-    mean: float = 127.5
-    scale: float = Field(default=128.0, gt=0)
 
 
 class ModelRecord(BaseModel):
@@ -193,17 +130,3 @@ def read_record(path: str | Path) -> ModelRecord:
         return ModelRecord.model_validate(raw)
     except (ValidationError, ValueError, AttributeError) as error:
         raise ModelError(f"The record in {path} is damaged: use the original file.") from error
-
-
-def check_finite(path: str | Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Refuse weights with NaN or infinity.
-
-    Raises:
-        ModelError: naming the first such tensor.
-    """
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ModelError(
-                f"{path}: the tensor '{name}' has NaN or infinite values: use an earlier "
-                "checkpoint or another file."
-            )

@@ -1,4 +1,4 @@
-"""Safetensors files, written whole or not at all."""
+"""Safetensors files: written whole or not at all, and checked for numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from mfr import atomic
+from mfr.errors import ModelError
 
 
 def write_tensors(
@@ -31,3 +33,17 @@ def write_tensors(
             if number is None:
                 raise
             raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+
+
+def check_finite(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse weights with NaN or infinity.
+
+    Raises:
+        ModelError: naming the first such tensor.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ModelError(
+                f"{path}: the tensor '{name}' has NaN or infinite values: use an earlier "
+                "checkpoint or another file."
+            )

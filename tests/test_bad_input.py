@@ -338,7 +338,7 @@ def test_stopped_while_python_runs_a_string(tmp_path: Path) -> None:
     source = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)"
     module = tmp_path / "stopped.py"
     module.write_text(
-        f"from mfr import cli\ncli.app = lambda **options: exec({source!r})\ncli.main()\n"
+        f"from mfr.cli import main, root\nroot.app = lambda **options: exec({source!r})\nmain()\n"
     )
     done = subprocess.run(
         [sys.executable, "-m", "stopped"],

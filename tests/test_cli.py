@@ -12,21 +12,23 @@ import pytest
 
 import mfr
 from mfr import cli
+from mfr.cli import root
 from mfr.errors import ModelError
+from mfr.recogniser import Recogniser
 from tests.datasets import write_dataset
-from tests.gallery.fake_encoder import FakeEncoder, photo
+from tests.gallery.fake_recogniser import FakeRecogniser, photo
 
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A model file whose content is its hash; '--backbone' is refused but for 'toy'."""
 
-    def load(model: str, backbone: str | None, device: str) -> FakeEncoder:
+    def load(model: str, *, backbone: str | None, device: str) -> FakeRecogniser:
         if backbone not in (None, "toy"):
             raise ModelError(f"There is no backbone '{backbone}'.")
-        return FakeEncoder(model_hash=Path(model).read_text())
+        return FakeRecogniser(model_hash=Path(model).read_text())
 
-    monkeypatch.setattr(cli, "_load_encoder", load)
+    monkeypatch.setattr(Recogniser, "load", load)
     (tmp_path / "model").write_text("feed" * 4)
     return str(tmp_path / "model")
 
@@ -107,11 +109,11 @@ def test_a_backbone_that_was_needed_is_remembered(
 ) -> None:
     asked = []
 
-    def load(model: str, backbone: str | None, device: str) -> FakeEncoder:
+    def load(model: str, *, backbone: str | None, device: str) -> FakeRecogniser:
         asked.append(backbone)
-        return FakeEncoder(model_hash="feed" * 4)
+        return FakeRecogniser(model_hash="feed" * 4)
 
-    monkeypatch.setattr(cli, "_load_encoder", load)
+    monkeypatch.setattr(Recogniser, "load", load)
     assert cli.run(["identify", gallery, photos["probe"]]) == 0
     assert asked == ["toy"]
 
@@ -275,7 +277,7 @@ def _commands(group: Any, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     import typer.main
 
-    commands = _commands(typer.main.get_command(cli.app))
+    commands = _commands(typer.main.get_command(root.app))
     assert {("data", "align"), ("gallery", "show"), ("train",)} <= set(commands)
     for command in commands:
         assert cli.run([*command, "--help"]) == 0

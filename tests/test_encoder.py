@@ -1,4 +1,4 @@
-import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,9 +8,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from mfr.backbones import backbone_names, build_backbone
+from mfr.calibration import Calibration
 from mfr.encoder import Encoder
-from mfr.errors import ModelError
-from mfr.model_file import Calibration, ModelRecord, hash_model
+from mfr.errors import ConfigError, ModelError
+from mfr.model_file import ModelRecord, hash_model
+from mfr.runtimes.torch import TorchRuntime
 
 NARROW = "mobilefacenet-112x96"
 CALIBRATION = Calibration(thresholds=[0.5], fmrs=[0.01], comparisons=99, people=9, source="val")
@@ -83,7 +85,10 @@ class TestEmbed:
     def test_without_flip_fusion(self, network, crops):
         whole = Encoder.from_network(network, NARROW)
         single = Encoder(
-            whole.record.model_copy(update={"flip_fusion": False}), whole.network, None, "cpu"
+            whole.record.model_copy(update={"flip_fusion": False}),
+            whole.network,
+            None,
+            TorchRuntime(whole.network),
         )
         assert single.embedding_size == 128
         half = whole.embed(crops)[:, :128]
@@ -148,9 +153,8 @@ class TestFromNetwork:
             for parameter in network.parameters():
                 parameter.add_(1)
         assert np.array_equal(encoder.embed(crops), before)
-        assert np.array_equal(
-            Encoder(encoder.record, encoder.network, None, "cpu").embed(crops), before
-        )
+        anew = Encoder(encoder.record, encoder.network, None, TorchRuntime(encoder.network))
+        assert np.array_equal(anew.embed(crops), before)
 
     def test_of_double_precision(self, network, encoder, crops):
         double = Encoder.from_network(lively().double(), NARROW)
@@ -238,7 +242,7 @@ class TestFiles:
     def test_an_unusable_device(self, tmp_path, encoder):
         encoder.save(tmp_path / "m.safetensors")
         for device in ("cuda:99", "quantum"):
-            with pytest.raises(ModelError, match=f"device '{device}' cannot be used"):
+            with pytest.raises(ConfigError, match=f"device '{device}' cannot be used"):
                 Encoder.load(tmp_path / "m.safetensors", device=device)
 
 
@@ -276,29 +280,66 @@ class TestPretrained:
         assert encoder.model_hash == Encoder.from_network(network, "facenet").model_hash
 
 
-def test_same_people_score_higher_than_different_ones(shared_data):
-    weights = shared_data / "weights" / "mobilefacenet_casia_112x96.ckpt"
-    encoder = Encoder.load(weights, backbone=NARROW)
-    people = ["Aaron_Peirsol", "Serena_Williams", "Tony_Blair", "Angelina_Jolie"]
-    faces = shared_data / "faces" / "lfw"
-    photos = {
-        person: [faces / person / f"{person}_{n:04d}.jpg" for n in (1, 2)] for person in people
-    }
-    embedded = {
-        person: [encoder.embed_photo(photo, face="central") for photo in pair]
-        for person, pair in photos.items()
-    }
-    first = embedded["Tony_Blair"][0]
-    assert first.crop.shape == (112, 112, 3) and first.quality.probability > 0.9
-    assert first.name == str(photos["Tony_Blair"][0])
-    from_bytes = encoder.embed_photo(photos["Tony_Blair"][0].read_bytes(), face="central")
-    assert np.array_equal(from_bytes.embedding, first.embedding)
+OUTSIDE = """
+from torch import nn
+from mfr.backbones import BackboneSpec
+from mfr.geometry import CropGeometry
 
-    same = [float(a.embedding @ b.embedding) for a, b in embedded.values()]
-    different = [
-        float(a.embedding @ b.embedding)
-        for one, other in itertools.combinations(people, 2)
-        for a in embedded[one]
-        for b in embedded[other]
-    ]
-    assert min(same) > max(different) + 0.1
+def build(width=8):
+    return nn.Sequential(nn.Conv2d(3, width, 16, 16), nn.BatchNorm2d(width), nn.Flatten())
+
+class Branching(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = build()
+    def forward(self, x):
+        return self.body(x) if len(x) else x.new_empty(0, 392)
+
+TINY = BackboneSpec(build, CropGeometry(), embedding_size=392)
+BRANCHING = BackboneSpec(Branching, CropGeometry(), embedding_size=392)
+"""
+
+
+class TestBackbonesFromOutside:
+    @pytest.fixture(autouse=True)
+    def package(self, tmp_path, monkeypatch):
+        (tmp_path / "users_networks.py").write_text(OUTSIDE)
+        monkeypatch.syspath_prepend(tmp_path)
+
+    def test_is_used_by_its_place_and_never_because_a_file_says_so(self, tmp_path, crops):
+        place = "users_networks:TINY"
+        encoder = Encoder.from_network(build_backbone(place), place)
+        encoder.save(tmp_path / "m.safetensors")
+        with pytest.raises(ModelError, match=f"if you trust it, pass --backbone {place}"):
+            Encoder.load(tmp_path / "m.safetensors")
+        again = Encoder.load(tmp_path / "m.safetensors", backbone=place)
+        assert np.array_equal(again.embed(crops), encoder.embed(crops))
+
+    def test_that_cannot_be_traced_is_run_as_it_is(self, crops):
+        place = "users_networks:BRANCHING"
+        network = build_backbone(place).eval()
+        encoder = Encoder.from_network(network, place)
+        x = encoder.prepare(crops)
+        with torch.inference_mode():
+            fused = torch.cat([network(x), network(x.flip(3))], dim=1)
+        np.testing.assert_allclose(encoder.embed(crops), F.normalize(fused, dim=1), atol=2e-6)
+
+    def test_what_is_no_backbone_is_refused(self):
+        with pytest.raises(ModelError, match="is no backbone"):
+            build_backbone("users_networks:build")
+
+
+def test_threads_may_share_an_encoder(encoder, crops):
+    expected = encoder.embed(crops)
+    fresh = Encoder(encoder.record, encoder.network, None, TorchRuntime(encoder.network))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: fresh.embed(crops), range(16)))
+    assert all(np.array_equal(one, expected) for one in found)
+
+
+def test_embedding_leaves_process_wide_flags_alone(encoder, crops, monkeypatch):
+    flags = torch.backends.cudnn
+    monkeypatch.setattr(flags, "flags", lambda **_: pytest.fail("flags were switched"))
+    before = flags.allow_tf32, flags.benchmark, flags.deterministic
+    encoder.embed(crops)
+    assert (flags.allow_tf32, flags.benchmark, flags.deterministic) == before

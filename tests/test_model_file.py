@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
+from mfr.calibration import Calibration
 from mfr.errors import ModelError
+from mfr.geometry import CropGeometry
 from mfr.model_file import (
-    Calibration,
-    CropGeometry,
     ModelRecord,
     hash_model,
     read_model,

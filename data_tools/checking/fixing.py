@@ -17,7 +17,8 @@ from data_tools.checking.measuring import Measured
 from data_tools.journal import COLUMNS
 from data_tools.locking import changing_manifest
 from mfr import atomic
-from mfr.data.manifest import FILE_NAME, Manifest
+from mfr.data.manifest import Manifest
+from mfr.data.manifest_file import FILE_NAME
 from mfr.errors import DataError
 
 _MOST_UNREADABLE: Final = 0.5

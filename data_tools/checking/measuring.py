@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_tools.aligning import resize_whole
 from data_tools.checking.embeddings import EmbeddingCache
 from mfr.data.loading import load_crop
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError, ImageError
+from mfr.faces.align import resize_whole
 from mfr.faces.quality import measure_crop
 from mfr.geometry import CROP_SIZE
 from mfr.images import read_image

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from data_tools.aligning import resize_whole
 from data_tools.checking.finding import Case, Finding
 from data_tools.checking.measuring import Measured
 from mfr.benchmark.page import make_environment
@@ -15,6 +14,7 @@ from mfr.benchmark.pictures import jpeg_in_base64
 from mfr.data.loading import load_crop
 from mfr.data.manifest import Manifest
 from mfr.errors import MfrError
+from mfr.faces.align import resize_whole
 from mfr.images import read_image
 
 SHOWN_CASES: Final = 12

@@ -13,7 +13,7 @@ from scipy.stats import norm
 from data_tools.checking.robust import location_and_spread
 from mfr.benchmark.embedding import numbered
 from mfr.data.manifest import Manifest
-from mfr.data.random_bits import RandomBits
+from mfr.random_bits import RandomBits
 
 _SAMPLED_PAIRS: Final = 100_000
 _FALSE_ALARMS: Final = 0.05

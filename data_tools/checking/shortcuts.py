@@ -17,7 +17,7 @@ from data_tools.checking.finding import Case, Finding, Strip
 from data_tools.checking.measuring import MEASURES, Measured
 from mfr.benchmark.embedding import numbered
 from mfr.data.manifest import Manifest
-from mfr.data.random_bits import RandomBits
+from mfr.random_bits import RandomBits
 
 LIMIT: Final = 0.65
 """Balanced accuracy worth a warning; chance is 0.5."""

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from data_tools.appending import Protocols, append_rows
 from mfr import atomic
-from mfr.data.manifest import FILE_NAME, ROWS_A_GROUP, SCHEMA, in_groups, tables_of
+from mfr.data.manifest_file import FILE_NAME, ROWS_A_GROUP, SCHEMA, in_groups, tables_of
 from mfr.errors import DataError
 
 People = Mapping[tuple[str, str], str]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
-from mfr.data.manifest import SPLITS
+from mfr.data.manifest_file import SPLITS
 from mfr.errors import DataError
 
 _NEEDED: Final = ("path", "identity", "domain")

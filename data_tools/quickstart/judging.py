@@ -12,17 +12,18 @@ from pydantic import BaseModel, ConfigDict
 
 from data_tools.quickstart.learning import AGG, MFR, START
 from data_tools.quickstart.plan import BACKBONE, SOURCES, UNSEEN, Plan
-from data_tools.quickstart.verdict import Difference, Verdict, pronounce, rule
+from data_tools.quickstart.verdict import Difference, Verdict, reach_verdict, rule
 from mfr.backbones import build_backbone
 from mfr.benchmark.paired import compare_encoders
 from mfr.benchmark.protocols import benchmark_domain
-from mfr.benchmark.report import Counts, Figure, Report, RocCurve
+from mfr.benchmark.report import Counts, Metric, Report, RocCurve
+from mfr.benchmark.writing import write_report
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
 
 UNTRAINED: Final = "untrained"
 NETWORKS: Final = (UNTRAINED, START, AGG, MFR)
-VERDICT_FIGURE: Final = "tar@far=0.01"
+VERDICT_METRIC: Final = "tar@fmr=0.01"
 """What the verdict is about."""
 _WHERE: Final = "masked faces, a domain neither has seen"
 
@@ -32,13 +33,13 @@ class Judged(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    figures: list[Figure]
+    metrics: list[Metric]
     roc: RocCurve
     counts: Counts
 
-    def figure(self, key: str) -> Figure:
-        """The figure of that key."""
-        return next(one for one in self.figures if one.key == key)
+    def metric(self, key: str) -> Metric:
+        """The metric of that key."""
+        return next(one for one in self.metrics if one.key == key)
 
 
 class Judgement(BaseModel):
@@ -47,7 +48,7 @@ class Judgement(BaseModel):
     Attributes:
         domains: the unseen one first; by domain, by network.
         mfr_less_agg: by domain, the paired differences.
-        above_untrained: by domain, by trained network, TAR at FAR 1% less the untrained one's.
+        above_untrained: by domain, by trained network, TAR at FMR 1% less the untrained one's.
         verdict: on the unseen domain.
     """
 
@@ -112,9 +113,9 @@ def judge(
         for name, encoder in encoders.items():
             report = _benchmark(encoder, manifest, domain, name, plan)
             if domain == UNSEEN and name in (AGG, MFR):
-                report.write(reports / name)
+                write_report(report, reports / name)
             domains[domain][name] = Judged(
-                figures=report.figures, roc=report.roc, counts=report.counts
+                metrics=report.metrics, roc=report.roc, counts=report.counts
             )
             done += 1
             progress(done, steps)
@@ -125,12 +126,12 @@ def judge(
         }
         done += 1
         progress(done, steps)
-    figures = {name: domains[UNSEEN][name].figure(VERDICT_FIGURE).value for name in (MFR, AGG)}
+    metrics = {name: domains[UNSEEN][name].metric(VERDICT_METRIC).value for name in (MFR, AGG)}
     return Judgement(
         domains=domains,
         mfr_less_agg=less_agg,
         above_untrained=above,
-        verdict=pronounce(figures[MFR], figures[AGG], less_agg[UNSEEN][0], where=_WHERE),
+        verdict=reach_verdict(metrics[MFR], metrics[AGG], less_agg[UNSEEN][0], where=_WHERE),
     )
 
 
@@ -153,11 +154,11 @@ def _less(
         first, second, manifest, domain, seed=plan.seed, resamples=plan.resamples
     )
     differences = [Difference(**dataclasses.asdict(one)) for one in found]
-    # The verdict's figure comes first.
-    return sorted(differences, key=lambda one: one.key != VERDICT_FIGURE)
+    # The verdict's metric comes first.
+    return sorted(differences, key=lambda one: one.key != VERDICT_METRIC)
 
 
 def _beats_chance(judged: Judged) -> bool:
     """The whole interval of the AUC is above one half."""
-    area = judged.figure("auc").interval
+    area = judged.metric("auc").interval
     return area is not None and area[0] > 0.5

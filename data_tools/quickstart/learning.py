@@ -22,7 +22,7 @@ class Curve(BaseModel):
 
     Attributes:
         losses: by name, (step, value).
-        validation: TAR at FAR 1% of the validation people, mean over the source domains.
+        validation: TAR at FMR 1% of the validation people, mean over the source domains.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,7 +85,7 @@ def train(config: RunConfig, out: Path, progress: Callable[[int, int, str], None
             losses = [value for name, value in told.values.items() if _is_loss(name)]
             progress(told.step, told.steps, f"losses {sum(losses):.2f}")
         else:
-            progress(told.step, told.steps, f"held-out TAR at FAR 1% {_mean_tar(told.values):.1%}")
+            progress(told.step, told.steps, f"held-out TAR at FMR 1% {_mean_tar(told.values):.1%}")
 
     if not (out / trainer.MODEL_NAME).exists():
         if (out / trainer.CONFIG_NAME).exists():
@@ -120,6 +120,6 @@ def _is_loss(name: str) -> bool:
     return name not in _NO_LOSS and not name.startswith("seconds")
 
 
-def _mean_tar(figures: dict[str, Any]) -> float:
-    tars = [value for name, value in figures.items() if name.endswith("/tar")]
+def _mean_tar(metrics: dict[str, Any]) -> float:
+    tars = [value for name, value in metrics.items() if name.endswith("/tar")]
     return sum(tars) / max(1, len(tars))

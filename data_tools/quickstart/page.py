@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import cv2
 from markupsafe import Markup
@@ -14,19 +14,17 @@ from data_tools.quickstart.judging import NETWORKS, UNTRAINED
 from data_tools.quickstart.learning import AGG, MFR, START, Learned
 from data_tools.quickstart.plan import SOURCES, UNSEEN
 from data_tools.quickstart.recipe import commands
+from data_tools.quickstart.report import QuickstartReport
 from data_tools.quickstart.world import contact_sheet
-from mfr.benchmark.figures import compared_roc_figure, curves_figure
 from mfr.benchmark.page import make_environment
 from mfr.benchmark.pictures import jpeg_in_base64
+from mfr.benchmark.plots import compared_roc_plot, curves_plot
 from mfr.data.loading import load_crop
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError, ImageError
 from mfr.images import read_image
 
-if TYPE_CHECKING:
-    from data_tools.quickstart.report import QuickstartReport
-
-_FIGURES: Final = ("tar@far=0.01", "tar@far=0.001", "rank1", "auc")
+_METRICS: Final = ("tar@fmr=0.01", "tar@fmr=0.001", "rank1", "auc")
 _PHOTO_WIDTH: Final = 125
 _QUALITY: Final = 82
 
@@ -54,7 +52,7 @@ def render(report: QuickstartReport, root: Path) -> str:
         titles=wording.TITLES,
         words=wording.DOMAINS,
         networks=NETWORKS,
-        figures=_FIGURES,
+        metrics=_METRICS,
         sources=SOURCES,
         unseen=UNSEEN,
         people=people,
@@ -66,7 +64,7 @@ def render(report: QuickstartReport, root: Path) -> str:
         commands=commands(report),
         # Drawn by us from numbers alone: nothing in them needs escaping.
         roc=Markup(
-            compared_roc_figure(
+            compared_roc_plot(
                 {
                     wording.TITLES[name]: report.judgement.domains[UNSEEN][name].roc
                     for name in (MFR, AGG, UNTRAINED)
@@ -82,7 +80,7 @@ def render(report: QuickstartReport, root: Path) -> str:
 
 def _agg_losses(runs: dict[str, Learned]) -> str:
     first = runs[START].steps
-    return curves_figure(
+    return curves_plot(
         {
             "common start": [*runs[START].curve.losses["cosface"]],
             "aggregation": [(first + s, v) for s, v in runs[AGG].curve.losses["cosface"]],
@@ -100,7 +98,7 @@ def _mfr_losses(run: Learned) -> str:
         "meta_train/hard_pair": "meta-train: hard pairs",
         "meta_test/hard_pair": "meta-test: hard pairs",
     }
-    return curves_figure(
+    return curves_plot(
         {title: run.curve.losses[name] for name, title in names.items()},
         x="step after the common start",
         y="loss",
@@ -109,7 +107,7 @@ def _mfr_losses(run: Learned) -> str:
 
 
 def _alignment(run: Learned) -> str:
-    return curves_figure(
+    return curves_plot(
         {"meta-train: domain alignment": run.curve.losses["meta_train/alignment"]},
         x="step after the common start",
         y="loss",
@@ -119,14 +117,14 @@ def _alignment(run: Learned) -> str:
 
 def _validation(runs: dict[str, Learned]) -> str:
     first = runs[START].steps
-    return curves_figure(
+    return curves_plot(
         {
             "MFR": [(first + s, 100 * v) for s, v in runs[MFR].curve.validation],
             "aggregation": [(first + s, 100 * v) for s, v in runs[AGG].curve.validation],
             "common start": [(s, 100 * v) for s, v in runs[START].curve.validation],
         },
         x="step",
-        y="TAR at FAR 1%, held-out people, %",
+        y="TAR at FMR 1%, held-out people, %",
         name="validation",
     )
 
@@ -137,7 +135,7 @@ def _photo(root: Path, place: str) -> str:
     except ImageError as error:
         raise DataError(
             f"The photo {root / place} is missing or damaged: remove it and "
-            f"{root / 'stages' / 'desk.json'}, and run the same command again."
+            f"{root / 'stages' / 'gallery.json'}, and run the same command again."
         ) from error
     height = round(photo.shape[0] * _PHOTO_WIDTH / photo.shape[1])
     small = cv2.resize(photo, (_PHOTO_WIDTH, height), interpolation=cv2.INTER_AREA)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import tomli_w
 
-from data_tools.quickstart.desk import Desk
+from data_tools.quickstart.gallery_trial import GalleryTrial
 from data_tools.quickstart.learning import AGG, MFR, START, run_config
 from data_tools.quickstart.plan import UNSEEN, Plan
+from data_tools.quickstart.report import QuickstartReport
 from mfr.training.trainer import MODEL_NAME
-
-if TYPE_CHECKING:
-    from data_tools.quickstart.report import QuickstartReport
 
 
 def commands(report: QuickstartReport) -> list[tuple[str, str]]:
@@ -35,7 +32,7 @@ def commands(report: QuickstartReport) -> list[tuple[str, str]]:
                 for name in (AGG, MFR)
             ),
         ),
-        ("Enrol, verify, identify", _gallery(report.desk, plan)),
+        ("Enrol, verify, identify", _gallery(report.gallery, plan)),
     ]
 
 
@@ -59,11 +56,11 @@ def _run_file(plan: Plan, name: str, init: Path | None) -> str:
     return f"cat > {name}.toml <<'END'\n{tomli_w.dumps(values)}END\n"
 
 
-def _gallery(desk: Desk, plan: Plan) -> str:
+def _gallery(gallery: GalleryTrial, plan: Plan) -> str:
     model = f"--model runs/{MFR}/model.safetensors"
-    first, visit = desk.enrolled[0], desk.visits[0]
+    first, probe = gallery.enrolled[0], gallery.probes[0]
     return (
         f"mfr enroll gallery {first.name} {' '.join(first.photos)} {model}\n"
-        f"mfr verify gallery {visit.claims} {visit.photo} --fmr {plan.fmr:g}\n"
-        f"mfr identify gallery {visit.photo} -k 3 --fmr {plan.fmr:g}"
+        f"mfr verify gallery {probe.claims} {probe.photo} --fmr {plan.fmr:g}\n"
+        f"mfr identify gallery {probe.photo} -k 3 --fmr {plan.fmr:g}"
     )

@@ -7,21 +7,22 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from data_tools.quickstart.audience import Audience
-from data_tools.quickstart.desk import Desk, attend
+from data_tools.quickstart.gallery_trial import GalleryTrial, try_gallery
 from data_tools.quickstart.judging import Judgement, judge
 from data_tools.quickstart.learning import AGG, MFR, START, Learned, run_config, train
+from data_tools.quickstart.observer import Observer
 from data_tools.quickstart.plan import SOURCES, UNSEEN, Plan
 from data_tools.quickstart.report import QuickstartReport, Times
 from data_tools.quickstart.workspace import Workspace, claimed
 from data_tools.quickstart.world import World, draw
+from data_tools.quickstart.writing import write_report
 from mfr.benchmark.report import describe_environment
 from mfr.training.trainer import MODEL_NAME
 
-STAGES: Final = ("draw", START, AGG, MFR, "judge", "desk")
+STAGES: Final = ("draw", START, AGG, MFR, "judge", "gallery")
 
 
-def run(plan: Plan, root: str | Path, audience: Audience) -> tuple[QuickstartReport, Path]:
+def run(plan: Plan, root: str | Path, observer: Observer) -> tuple[QuickstartReport, Path]:
     """Do what is not done yet of ``plan`` in the directory ``root``.
 
     Stopped or killed at any moment, the same call goes on where it was.
@@ -36,13 +37,13 @@ def run(plan: Plan, root: str | Path, audience: Audience) -> tuple[QuickstartRep
     """
     root = Path(root)
     with claimed(root, plan) as workspace:
-        report = _do(plan, workspace, audience)
-        return report, report.write(root)
+        report = _do(plan, workspace, observer)
+        return report, write_report(report, root)
 
 
-def _do(plan: Plan, workspace: Workspace, audience: Audience) -> QuickstartReport:
+def _do(plan: Plan, workspace: Workspace, observer: Observer) -> QuickstartReport:
     def begin(stage: str, sentence: str) -> None:
-        audience.begin(STAGES.index(stage) + 1, len(STAGES), sentence)
+        observer.begin(STAGES.index(stage) + 1, len(STAGES), sentence)
 
     root, dataset = workspace.root, workspace.dataset
     begin(
@@ -50,7 +51,7 @@ def _do(plan: Plan, workspace: Workspace, audience: Audience) -> QuickstartRepor
         f"Drawing {plan.identities} people who do not exist, {plan.images} times each in "
         f"{len(plan.domains)} domains: {', '.join(plan.domains)}.",
     )
-    world = workspace.stage("draw", World, lambda: draw(plan, dataset, audience.progress))
+    world = workspace.stage("draw", World, lambda: draw(plan, dataset, observer.progress))
     runs: dict[str, Learned] = {}
     models: dict[str, Path] = {}
     for name, sentence in (
@@ -73,7 +74,7 @@ def _do(plan: Plan, workspace: Workspace, audience: Audience) -> QuickstartRepor
         start = None if name == START else models[START]
         config = run_config(plan, name, dataset, start)
         out = workspace.run_directory(name)
-        runs[name] = workspace.stage(name, Learned, partial(train, config, out, audience.progress))
+        runs[name] = workspace.stage(name, Learned, partial(train, config, out, observer.progress))
         models[name] = out / MODEL_NAME
     begin(
         "judge",
@@ -83,22 +84,24 @@ def _do(plan: Plan, workspace: Workspace, audience: Audience) -> QuickstartRepor
     judgement = workspace.stage(
         "judge",
         Judgement,
-        lambda: judge(plan, dataset, models, root / "benchmark", audience.progress),
+        lambda: judge(plan, dataset, models, root / "benchmark", observer.progress),
     )
     begin(
-        "desk",
+        "gallery",
         f"Enrolling {plan.enrolled} people with the MFR network; then they come masked, and "
         "strangers with them.",
     )
-    desk = workspace.stage(
-        "desk", Desk, lambda: attend(plan, root, dataset, models[MFR], audience.progress)
+    gallery = workspace.stage(
+        "gallery",
+        GalleryTrial,
+        lambda: try_gallery(plan, root, dataset, models[MFR], observer.progress),
     )
     return QuickstartReport(
         plan=plan,
         world=world,
         runs=runs,
         judgement=judgement,
-        desk=desk,
+        gallery=gallery,
         environment=describe_environment("cpu"),
         times=Times(
             stages=workspace.seconds,

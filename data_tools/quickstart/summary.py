@@ -8,25 +8,25 @@ from data_tools.quickstart import wording
 from data_tools.quickstart.judging import NETWORKS
 from data_tools.quickstart.plan import UNSEEN
 from data_tools.quickstart.report import QuickstartReport
-from mfr.benchmark.report import Figure
+from mfr.benchmark.report import Metric
 
-_FIGURES = ("tar@far=0.01", "rank1", "auc")
+_METRICS = ("tar@fmr=0.01", "rank1", "auc")
 
 
 def summary(report: QuickstartReport, page: Path) -> str:
     """A few lines of Markdown."""
     lines = [
-        "| domain | network | TAR at FAR 1% | rank-1 | AUC |",
+        "| domain | network | TAR at FMR 1% | rank-1 | AUC |",
         "|---|---|---|---|---|",
     ]
     for domain, judged in report.judgement.domains.items():
         place = f"{domain} (unseen)" if domain == UNSEEN else domain
         for network in NETWORKS:
-            cells = " | ".join(_show(judged[network].figure(key)) for key in _FIGURES)
+            cells = " | ".join(_show(judged[network].metric(key)) for key in _METRICS)
             lines.append(f"| {place} | {wording.TITLES[network]} | {cells} |")
-    answered = [visit for visit in report.desk.visits if visit.problem is None]
-    verified = sum(bool(visit.verified_right) for visit in answered)
-    identified = sum(bool(visit.identified_right) for visit in answered)
+    answered = [probe for probe in report.gallery.probes if probe.problem is None]
+    verified = sum(bool(probe.verified_right) for probe in answered)
+    identified = sum(bool(probe.identified_right) for probe in answered)
     seconds = report.times.stages
     people, budget = report.world.people, report.runs["mfr"]
     lines += [
@@ -41,7 +41,7 @@ def summary(report: QuickstartReport, page: Path) -> str:
         f"Better than chance and than the untrained network on every domain: "
         f"{'both' if report.judgement.learned else 'not both'}.",
         "",
-        f"Gallery: of {len(report.desk.visits)} masked probes {len(answered)} showed a face the "
+        f"Gallery: of {len(report.gallery.probes)} masked probes {len(answered)} showed a face the "
         f"detector found; {verified} verified and {identified} identified rightly.",
         "",
         "Seconds: "
@@ -53,6 +53,6 @@ def summary(report: QuickstartReport, page: Path) -> str:
     return "\n".join(lines)
 
 
-def _show(figure: Figure) -> str:
-    bounds = wording.interval(figure)
-    return f"{wording.value(figure)} ({bounds})" if bounds else wording.value(figure)
+def _show(metric: Metric) -> str:
+    bounds = wording.interval(metric)
+    return f"{wording.value(metric)} ({bounds})" if bounds else wording.value(metric)

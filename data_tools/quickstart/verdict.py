@@ -1,4 +1,4 @@
-"""What may be said of two methods: a sentence made of their figures and the interval between."""
+"""What may be said of two methods: a sentence made of their metrics and the interval between."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Ruling = Literal["better", "worse", "undecided"]
 
 
 class Difference(BaseModel):
-    """A figure of one network less that of another, with its 95 % interval."""
+    """A metric of one network less that of another, with its 95 % interval."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -36,13 +36,13 @@ def rule(difference: Difference) -> Ruling:
     return "better" if low > 0 else "worse" if high < 0 else "undecided"
 
 
-def pronounce(
+def reach_verdict(
     mfr: float | None, agg: float | None, difference: Difference, *, where: str
 ) -> Verdict:
-    """The verdict on one figure, TAR at FAR 1%, which was fixed before anything was measured.
+    """The verdict on one metric, TAR at FMR 1%, which was fixed before anything was measured.
 
     Args:
-        mfr: MFR's figure, a share; None where too little was compared to resolve the FAR.
+        mfr: MFR's metric, a share; None where too little was compared to resolve the FMR.
         agg: aggregation's.
         difference: MFR's less aggregation's.
         where: on whom, such as 'masked faces'.
@@ -50,15 +50,15 @@ def pronounce(
     if mfr is None or agg is None:
         return Verdict(
             ruling="undecided",
-            sentence=f"In this run too few people were compared on {where} to tell a FAR of 1%: "
+            sentence=f"In this run too few people were compared on {where} to tell an FMR of 1%: "
             "it does not show whether MFR beats plain aggregation.",
         )
     ruling = rule(difference)
-    figures = f"TAR at FAR 1% is {mfr:.1%} with MFR and {agg:.1%} with aggregation"
+    metrics = f"TAR at FMR 1% is {mfr:.1%} with MFR and {agg:.1%} with aggregation"
     if difference.interval is None:
         return Verdict(
             ruling=ruling,
-            sentence=f"On {where}, {figures}; without resamples nobody can say whether that is "
+            sentence=f"On {where}, {metrics}; without resamples nobody can say whether that is "
             "more than luck.",
         )
     low, high = (_points(bound) for bound in difference.interval)
@@ -69,7 +69,7 @@ def pronounce(
         "undecided": f"In this run MFR does not beat plain aggregation on {where}, nor is it "
         "surely worse; the run cannot tell them apart",
     }[ruling]
-    return Verdict(ruling=ruling, sentence=f"{opening}: {figures} ({gap}).")
+    return Verdict(ruling=ruling, sentence=f"{opening}: {metrics} ({gap}).")
 
 
 def _points(share: float) -> str:

@@ -1,4 +1,4 @@
-"""How the page and the printed summary name networks and domains, and write figures."""
+"""How the page and the printed summary name networks and domains, and write metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from data_tools.quickstart.judging import UNTRAINED
 from data_tools.quickstart.learning import AGG, MFR, START
 from data_tools.quickstart.plan import UNSEEN
-from mfr.benchmark.report import Figure
+from mfr.benchmark.report import Metric
 
 TITLES: Final = {
     UNTRAINED: "untrained",
@@ -24,17 +24,17 @@ DOMAINS: Final = {
 }
 
 
-def value(figure: Figure) -> str:
+def value(metric: Metric) -> str:
     """'45.2', in per cent, or '0.953' for an area, or 'not resolved'."""
-    return "not resolved" if figure.value is None else _number(figure.value, figure)
+    return "not resolved" if metric.value is None else _number(metric.value, metric)
 
 
-def interval(figure: Figure) -> str:
+def interval(metric: Metric) -> str:
     """'38.1-52.4' in the same units, or nothing where there is none."""
-    if figure.value is None or figure.interval is None:
+    if metric.value is None or metric.interval is None:
         return ""
-    return "-".join(_number(bound, figure) for bound in figure.interval)
+    return "-".join(_number(bound, metric) for bound in metric.interval)
 
 
-def _number(number: float, figure: Figure) -> str:
-    return f"{number:.3f}" if figure.unit == "area" else f"{100 * number:.1f}"
+def _number(number: float, metric: Metric) -> str:
+    return f"{number:.3f}" if metric.unit == "area" else f"{100 * number:.1f}"

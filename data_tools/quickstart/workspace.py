@@ -16,8 +16,8 @@ from mfr import atomic, locking
 from mfr.errors import DataError
 
 FILE_NAME: Final = "quickstart.json"
-VERSION: Final = 2
-"""Of what the stages do: raised when the same plan would give other results."""
+VERSION: Final = 3
+"""The version of what the stages do and record, raised when either changes."""
 
 Found = TypeVar("Found", bound=BaseModel)
 
@@ -92,14 +92,8 @@ def claimed(root: Path, plan: Plan) -> Iterator[Workspace]:
         )
     else:
         atomic.write_text(path, json.dumps(wanted, indent=1) + "\n")
-    try:
-        with locking.refusing_others(root / ".lock"):
-            yield Workspace(root)
-    except BlockingIOError as error:
-        raise DataError(
-            f"Another 'mfr quickstart' is at work in {root}: wait for it to end, or choose "
-            "another --out."
-        ) from error
+    with locking.refusing_others(root / ".lock", "'mfr quickstart'", DataError):
+        yield Workspace(root)
 
 
 def _is_leftover(path: Path) -> bool:

@@ -8,7 +8,6 @@ nothing but the seed, the condition and the row, so that drawing again gives the
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -16,7 +15,6 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -24,19 +22,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from PIL import Image
 
 from data_tools.drawing_processes import done_by_processes
-from data_tools.locking import changing_manifest
+from data_tools.locking import changing_manifest, simulating_alone
 from data_tools.simulation.conditions import CONDITIONS, MASK, OnFaces
 from data_tools.simulation.draws import Draws
 from data_tools.simulation.pose import Pose, fit_pose
-from mfr import atomic, locking
+from mfr import atomic
+from mfr.cpus import usable_cpus
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, FaceError, ImageError
 from mfr.faces.align import similarity_transform
 from mfr.geometry import CROP_SIZE, TEMPLATE
 from mfr.images import read_image
+from mfr.png import write_png_unflushed
 
 VERSION: Final = 1
 """Of the drawings: raised when the same seed would give other bytes."""
@@ -138,7 +137,7 @@ def simulate_domain(
     root = Path(root)
     _check(root, source, name, condition, seed, processes)
     settings = {"version": VERSION, "source": source, "condition": condition, "seed": seed}
-    with _alone(root):
+    with simulating_alone(root):
         manifest = Manifest.read(root)
         wanted = manifest.where(domains=[source], cropped=True).table.to_pylist()
         if not wanted:
@@ -151,7 +150,7 @@ def simulate_domain(
         units = list(_units(root, name, settings, todo, parts))
         done = 0
         on_progress(done, len(todo))
-        workers = processes or len(os.sched_getaffinity(0))
+        workers = processes or usable_cpus()
         for count in done_by_processes(_do, units, workers, what="crops"):
             done += count
             on_progress(done, len(todo))
@@ -221,7 +220,7 @@ def _do(unit: _Unit) -> int:
             record["skipped"] = str(error)
         else:
             place = _place(unit.name, row["crop"])
-            _write_png(unit.root / place, crop)
+            write_png_unflushed(unit.root / place, crop)
             record |= {"crop": place, **drawn}
         records.append(record)
     # One flush for all crops of the unit, as each alone would take longer than drawing it. Only
@@ -264,16 +263,6 @@ def _place(name: str, crop: str) -> str:
     if not parts[-1].lower().endswith(".png"):
         parts[-1] += ".png"
     return str(PurePosixPath("crops", name, *parts))
-
-
-def _write_png(path: Path, crop: np.ndarray) -> None:
-    data = BytesIO()
-    Image.fromarray(crop).save(data, format="PNG", compress_level=3)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.getvalue())
-    except OSError as error:
-        raise atomic.write_error(path, error) from error
 
 
 def _recorded(
@@ -406,14 +395,3 @@ def _check(
     if processes is not None and processes < 1:
         raise ConfigError(f"--processes {processes}: at least 1.")
     Manifest.read(root).where(domains=[source])  # before a lock file is made
-
-
-@contextlib.contextmanager
-def _alone(root: Path) -> Iterator[None]:
-    try:
-        with locking.refusing_others(root / ".simulate.lock"):
-            yield
-    except BlockingIOError as error:
-        raise DataError(
-            f"Another simulation is at work on {root}: wait for it to end, or stop it."
-        ) from error

@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Draws:
     """The stream of random draws of one image.
 
-    As in `mfr.data.random_bits` only Philox's raw bits are used: they are the same on every
+    As in `mfr.random_bits` only Philox's raw bits are used: they are the same on every
     machine and in every version of numpy.
 
     Args:

@@ -149,7 +149,8 @@ def skin_reflectance(melanin: Map, blood: Map, channels: slice) -> NDArray[np.fl
     """Diffuse reflectance of skin: light passes pigment and blood and returns from the dermis.
 
     Args:
-        melanin, blood: (...).
+        melanin: how much of it there is, (...).
+        blood: the same of blood, (...).
         channels: which of red, green, blue, 850 nm.
 
     Returns:

@@ -13,7 +13,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from PIL import Image
 
 from data_tools.appending import append_rows
 from data_tools.drawing_processes import done_by_processes
@@ -30,10 +28,12 @@ from data_tools.synth import truth
 from data_tools.synth.domains import DOMAINS, Domain
 from data_tools.synth.photograph import person, photograph
 from mfr import atomic
-from mfr.data.manifest import FILE_NAME as MANIFEST
-from mfr.data.manifest import ROWS_A_GROUP, ManifestFile, in_groups
-from mfr.data.manifest import SCHEMA as MANIFEST_SCHEMA
+from mfr.cpus import usable_cpus
+from mfr.data.manifest_file import FILE_NAME as MANIFEST
+from mfr.data.manifest_file import ROWS_A_GROUP, ManifestFile, in_groups
+from mfr.data.manifest_file import SCHEMA as MANIFEST_SCHEMA
 from mfr.errors import ConfigError, DataError
+from mfr.png import write_png_unflushed
 
 BLOCK: Final = 16
 """Identities in a unit of work and in a directory."""
@@ -139,7 +139,7 @@ def synthesise(
         total = sum(unit.size for unit in todo)
         done = 0
         on_progress(done, total)
-        workers = processes or os.cpu_count() or 1
+        workers = processes or usable_cpus()
         for drawn in done_by_processes(_draw, todo, workers, what="faces"):
             done += drawn
             on_progress(done, total)
@@ -166,7 +166,7 @@ def _draw(unit: _Unit) -> int:
         for image in range(unit.images):
             taken = photograph(who, unit.domain, image, photo_size=unit.photo_size)
             path = str(folder / f"{image:04d}.png")
-            _write(unit.root / path, _png(taken.image))
+            write_png_unflushed(unit.root / path, taken.image, compression=2)
             crop = unit.photo_size is None
             rows.append(truth.truth_row(path, name, unit.domain.name, number, image, taken, crop))
     # One flush for all images of the unit, as each alone would take longer than drawing it. Only
@@ -175,20 +175,6 @@ def _draw(unit: _Unit) -> int:
     with atomic.replacing(unit.part) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=truth.SCHEMA), temporary)
     return len(rows)
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except OSError as error:
-        raise atomic.write_error(path, error) from error
-
-
-def _png(image: np.ndarray) -> bytes:
-    data = BytesIO()
-    Image.fromarray(image).save(data, format="PNG", compress_level=2)
-    return data.getvalue()
 
 
 def _present(root: Path, world: dict[str, Any], chosen: Sequence[Domain]) -> set[str]:

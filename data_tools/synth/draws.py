@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from mfr.data.random_bits import RandomBits
+from mfr.random_bits import RandomBits
 
 T = TypeVar("T")
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data_tools.synth.camera import develop, draw_backdrop
 from data_tools.synth.domains import Domain
 from data_tools.synth.draws import Draws
 from data_tools.synth.identity import draw_identity
-from data_tools.synth.render import Person, render
+from data_tools.synth.person import Person
+from data_tools.synth.render import render
 from data_tools.synth.scene import Scene, draw_scene
+from data_tools.synth.sensor import develop, draw_backdrop
 from mfr.geometry import CROP_SIZE, TEMPLATE
 
 JITTER = 0.8
@@ -27,7 +28,7 @@ class Photograph:
         image: (size, size, 3) RGB uint8.
         landmarks: (5, 2) x, y in pixels, exact: eye centres, nose tip, mouth corners.
         visible: (5,) which of them are seen.
-        label: (size, size) uint8, what each pixel shows: an index into `render.LABELS`.
+        label: (size, size) uint8, what each pixel shows: an index into `view.LABELS`.
         scene: pose, light, age, expression and what is worn.
     """
 

@@ -38,7 +38,8 @@ def rasterise(
 
     Args:
         surfaces: grids (rows, columns, 3) of x, y in pixels (y down) and z (towards the viewer).
-        height, width: of the image.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
         two_sided: for each surface, whether its back is seen too.
     """
     corners, starts = [], [0]

@@ -1,20 +1,23 @@
-"""The networks that turn a face into features, by name."""
+"""The networks that turn a face into features, by name.
+
+To add a backbone: write a module that builds the network and ends in a `BackboneSpec`, and name
+that constant in `BACKBONES`. A backbone outside MFR is such a constant too, named by its place,
+``package.module:NAME``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from torch import nn
 
-# Modules, not their functions: a function named as its module would hide it here.
-from mfr.backbones import facenet, iresnet, mfr_resnet, mobilefacenet, smallfacenet
 from mfr.backbones.cost import count_macs, count_parameters
+from mfr.backbones.spec import BackboneSpec
 from mfr.errors import ModelError
-from mfr.model_file import CropGeometry
+from mfr.registry import Registry
 
 __all__ = [
+    "BACKBONES",
     "BackboneSpec",
     "backbone_names",
     "backbone_spec",
@@ -23,60 +26,43 @@ __all__ = [
     "count_parameters",
 ]
 
-
-@dataclass(frozen=True)
-class BackboneSpec:
-    """What a backbone takes and gives.
-
-    Attributes:
-        name: as the user writes it.
-        geometry: how a 112 x 112 crop becomes its input.
-        embedding_size: of one view, unless the argument of that name says otherwise.
-        flip_fusion: whether an encoder joins the mirrored face's features by default.
-    """
-
-    name: str
-    geometry: CropGeometry
-    embedding_size: int
-    flip_fusion: bool = True
-
-
-_BUILDERS: Final[dict[str, tuple[Callable[..., nn.Module], BackboneSpec]]] = {
-    spec.name: (builder, spec)
-    for builder, spec in (
-        (
-            mfr_resnet.mfr_resnet28,
-            BackboneSpec("mfr-resnet28", CropGeometry(height=120, width=120), 256),
-        ),
-        (mobilefacenet.mobilefacenet, BackboneSpec("mobilefacenet", CropGeometry(), 128)),
-        (
-            mobilefacenet.mobilefacenet_112x96,
-            # The template of such networks is ours shifted by 8 pixels to the left.
-            BackboneSpec("mobilefacenet-112x96", CropGeometry(width=96, columns=(8, 104)), 128),
-        ),
-        (iresnet.iresnet18, BackboneSpec("iresnet18", CropGeometry(scale=127.5), 512)),
-        (iresnet.iresnet50, BackboneSpec("iresnet50", CropGeometry(scale=127.5), 512)),
-        (facenet.facenet, BackboneSpec("facenet", CropGeometry(height=160, width=160), 512)),
-        (
-            smallfacenet.smallfacenet,
-            BackboneSpec("smallfacenet", CropGeometry(height=56, width=56), 128),
-        ),
-    )
-}
+BACKBONES: Final[Registry[BackboneSpec]] = Registry(
+    "backbone",
+    {
+        "mfr-resnet28": "mfr.backbones.mfr_resnet:MFR_RESNET28",
+        "mobilefacenet": "mfr.backbones.mobilefacenet:MOBILEFACENET",
+        "mobilefacenet-112x96": "mfr.backbones.mobilefacenet:MOBILEFACENET_112X96",
+        "iresnet18": "mfr.backbones.iresnet:IRESNET18",
+        "iresnet50": "mfr.backbones.iresnet:IRESNET50",
+        "facenet": "mfr.backbones.facenet:FACENET",
+        "smallfacenet": "mfr.backbones.smallfacenet:SMALLFACENET",
+    },
+    ModelError,
+)
 
 
 def backbone_names() -> list[str]:
-    """The backbones there are."""
-    return list(_BUILDERS)
+    """The backbones that ship with MFR."""
+    return BACKBONES.names()
 
 
 def backbone_spec(name: str) -> BackboneSpec:
     """What the backbone ``name`` takes and gives.
 
+    Args:
+        name: one of `backbone_names`, or the place of another, ``package.module:NAME``. A place is
+            imported, so it must come from the user and never from a file.
+
     Raises:
         ModelError: there is no such backbone.
     """
-    return _find(name)[1]
+    spec = BACKBONES.find_anywhere(name)
+    if not isinstance(spec, BackboneSpec):
+        raise ModelError(
+            f"'{name}' is no backbone: name a mfr.backbones.BackboneSpec, which says how the "
+            "network is built and what it takes."
+        )
+    return spec
 
 
 def build_backbone(name: str, **arguments: Any) -> nn.Module:
@@ -85,25 +71,15 @@ def build_backbone(name: str, **arguments: Any) -> nn.Module:
     Its initial weights follow ``torch.manual_seed``, which is the caller's to set.
 
     Args:
-        name: one of `backbone_names`.
+        name: as for `backbone_spec`.
         **arguments: the builder's own, such as ``embedding_size``.
 
     Raises:
         ModelError: there is no such backbone, or it does not take these arguments.
     """
-    builder, _ = _find(name)
     try:
-        return builder(**arguments)
+        return backbone_spec(name).build(**arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(
             f"The backbone '{name}' cannot be built with {arguments or 'its defaults'}: {error}."
         ) from error
-
-
-def _find(name: str) -> tuple[Callable[..., nn.Module], BackboneSpec]:
-    try:
-        return _BUILDERS[name]
-    except KeyError:
-        raise ModelError(
-            f"There is no backbone '{name}': choose one of {', '.join(_BUILDERS)}."
-        ) from None

@@ -7,7 +7,9 @@ from typing import Final, Literal
 
 from torch import nn
 
+from mfr.backbones.spec import BackboneSpec
 from mfr.errors import ModelError
+from mfr.geometry import CropGeometry
 
 PretrainedData = Literal["vggface2", "casia-webface"]
 """What the published weights were trained on."""
@@ -60,3 +62,6 @@ def fetch_weights(data: PretrainedData) -> Path:
                 f"computer and put it into {folder}."
             ) from error
     return path
+
+
+FACENET: Final = BackboneSpec(facenet, CropGeometry(height=160, width=160), embedding_size=512)

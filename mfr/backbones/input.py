@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from mfr.geometry import CROP_SIZE
-from mfr.model_file import CropGeometry
+from mfr.geometry import CROP_SIZE, CropGeometry
 
 
 def network_input(crops: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:

@@ -6,8 +6,13 @@ Module names are those of InsightFace's PyTorch models (``layer1.0.bn1`` and so 
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import nn
+
+from mfr.backbones.spec import BackboneSpec
+from mfr.geometry import CropGeometry
 
 _EPSILON = 1e-5
 
@@ -87,3 +92,8 @@ def iresnet18(embedding_size: int = 512, dropout: float = 0.0) -> IResNet:
 def iresnet50(embedding_size: int = 512, dropout: float = 0.0) -> IResNet:
     """The 50-layer network."""
     return IResNet((3, 4, 14, 3), embedding_size, dropout)
+
+
+IRESNET18: Final = BackboneSpec(iresnet18, CropGeometry(scale=127.5), embedding_size=512)
+
+IRESNET50: Final = BackboneSpec(iresnet50, CropGeometry(scale=127.5), embedding_size=512)

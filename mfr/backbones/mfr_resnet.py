@@ -29,6 +29,9 @@ from typing import Final
 import torch
 from torch import nn
 
+from mfr.backbones.spec import BackboneSpec
+from mfr.geometry import CropGeometry
+
 STEM: Final = 32
 WIDTHS: Final = (96, 192, 384)
 """Channels of the stem and the stages before the multiplier."""
@@ -98,3 +101,8 @@ class MfrResNet(nn.Module):
 def mfr_resnet28(embedding_size: int = 256) -> MfrResNet:
     """The paper's backbone, as closely as its description allows."""
     return MfrResNet(embedding_size)
+
+
+MFR_RESNET28: Final = BackboneSpec(
+    mfr_resnet28, CropGeometry(height=120, width=120), embedding_size=256
+)

@@ -12,6 +12,9 @@ from typing import Final
 import torch
 from torch import nn
 
+from mfr.backbones.spec import BackboneSpec
+from mfr.geometry import CropGeometry
+
 STAGES: Final = (
     # expansion, channels, repeats, stride of the first block
     (2, 64, 5, 2),
@@ -113,3 +116,13 @@ def mobilefacenet(embedding_size: int = 128) -> MobileFaceNet:
 def mobilefacenet_112x96(embedding_size: int = 128) -> MobileFaceNet:
     """MobileFaceNet for faces 112 high and 96 wide."""
     return MobileFaceNet((7, 6), embedding_size)
+
+
+MOBILEFACENET: Final = BackboneSpec(mobilefacenet, CropGeometry(), embedding_size=128)
+
+MOBILEFACENET_112X96: Final = BackboneSpec(
+    mobilefacenet_112x96,
+    # The template of such networks is ours shifted by 8 pixels to the left.
+    CropGeometry(width=96, columns=(8, 104)),
+    embedding_size=128,
+)

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 from mfr.backbones.mobilefacenet import ConvBlock
+from mfr.backbones.spec import BackboneSpec
+from mfr.geometry import CropGeometry
 
 CHANNELS: Final = (32, 64, 128, 256)
 """Of the stages."""
@@ -51,3 +53,8 @@ class SmallFaceNet(nn.Module):
 def smallfacenet(embedding_size: int = 128) -> SmallFaceNet:
     """SmallFaceNet."""
     return SmallFaceNet(embedding_size)
+
+
+SMALLFACENET: Final = BackboneSpec(
+    smallfacenet, CropGeometry(height=56, width=56), embedding_size=128
+)

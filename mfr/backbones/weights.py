@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 
 from mfr.backbones import backbone_names, build_backbone
 from mfr.errors import ModelError
-from mfr.model_file import check_finite, read_model
+from mfr.model_file import read_model
+from mfr.tensor_file import check_finite
 
 WRAPPERS: Final = ("net_state_dict", "state_dict", "model", "backbone")
 """Keys under which checkpoints of other programs keep a network's state dict."""

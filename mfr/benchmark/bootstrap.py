@@ -13,7 +13,7 @@ Speed: scores are counted once on a grid of at most `GRID` thresholds taken from
 themselves, and a resample is a weighted sum of counts. With `GRID` or fewer distinct scores the
 grid is exact. Otherwise its thresholds are the highest 1024 non-mated scores, non-mated scores of
 geometrically spaced rank (relative step of rank below 2 % for 10^7 scores) and 1/1280 quantiles of
-the mated ones, so a resample's TAR at a FAR is too low by at most the mated weight between two
+the mated ones, so a resample's TAR at an FMR is too low by at most the mated weight between two
 neighbouring thresholds, 1/1280 = 0.08 % of the unweighted comparisons, and its AUC errs by at most
 half of that. Point estimates never use the grid.
 """
@@ -37,12 +37,12 @@ _BATCH = 128  # resamples at a time: bounds memory at a few arrays of _BATCH x G
 
 @dataclass(frozen=True)
 class Resamples:
-    """Figures of every resample; NaN where a resample drew no mated or no non-mated comparison.
+    """Metrics of every resample; NaN where a resample drew no mated or no non-mated comparison.
 
     Attributes:
         auc: (r,) areas under the ROC.
         eer: (r,) equal error rates.
-        tar: (r, f) true accept rates at the f wanted false accept rates.
+        tar: (r, f) true accept rates at the f wanted false match rates.
     """
 
     auc: NDArray[np.float64]
@@ -50,9 +50,9 @@ class Resamples:
     tar: NDArray[np.float64]
 
     @classmethod
-    def unknown(cls, resamples: int, fars: int) -> Resamples:
+    def unknown(cls, resamples: int, fmrs: int) -> Resamples:
         """As many resamples, none measured yet."""
-        shapes = (resamples, resamples, (resamples, fars))
+        shapes = (resamples, resamples, (resamples, fmrs))
         return cls(*(np.full(shape, np.nan) for shape in shapes))
 
     def measure(
@@ -60,7 +60,7 @@ class Resamples:
         index: int,
         mated: NDArray[np.float64],
         nonmated: NDArray[np.float64],
-        fars: NDArray[np.float64],
+        fmrs: NDArray[np.float64],
     ) -> None:
         """Fill in one resample from weighted counts (bins), bins of rising score.
 
@@ -72,9 +72,9 @@ class Resamples:
         # In whole numbers, divided once, so that a perfect resample has an AUC of exactly 1.
         twice = ((false[1:] - false[:-1]) * (accepted[1:] + accepted[:-1])).sum()
         self.auc[index] = twice / (2 * accepted[-1] * false[-1])
-        tar, far = accepted / accepted[-1], false / false[-1]
-        self.eer[index] = _crossing(far, tar)
-        self.tar[index] = tar[np.searchsorted(far, fars, side="right") - 1]
+        tar, fmr = accepted / accepted[-1], false / false[-1]
+        self.eer[index] = _crossing(fmr, tar)
+        self.tar[index] = tar[np.searchsorted(fmr, fmrs, side="right") - 1]
 
 
 def draw_multiplicities(people: int, *, resamples: int, seed: int) -> NDArray[np.int64]:
@@ -91,7 +91,7 @@ def resample(
     nonmated: NDArray[np.floating],
     nonmated_people: tuple[NDArray[np.integer], NDArray[np.integer]],
     multiplicities: NDArray[np.int64],
-    fars: Sequence[float] | NDArray[np.float64],
+    fmrs: Sequence[float] | NDArray[np.float64],
 ) -> Resamples:
     """Measure every resample.
 
@@ -101,7 +101,7 @@ def resample(
         nonmated: (n,) scores.
         nonmated_people: two (n,) arrays, the people of each; never the same person twice.
         multiplicities: (r, people) from `draw_multiplicities`.
-        fars: (f,) wanted false accept rates.
+        fmrs: (f,) wanted false match rates.
     """
     people = multiplicities.shape[1]
     edges = score_grid(Scores.of(mated, nonmated))
@@ -115,7 +115,7 @@ def resample(
         block = nonmated_counts[person * size : (person + 1) * size]
         filled = np.flatnonzero(np.diff(block.indptr))
         blocks.append((person, filled, block[filled]))
-    resamples = Resamples.unknown(len(multiplicities), len(fars))
+    resamples = Resamples.unknown(len(multiplicities), len(fmrs))
     for start in range(0, len(multiplicities), _BATCH):
         # Row-major, because scipy would copy anything else at every product below.
         weights = multiplicities[start : start + _BATCH].T.astype(np.float64, order="C")
@@ -128,7 +128,7 @@ def resample(
                 start + offset,
                 mated_weight[:, offset],
                 nonmated_weight[:, offset],
-                np.asarray(fars, np.float64),
+                np.asarray(fmrs, np.float64),
             )
     return resamples
 
@@ -193,8 +193,8 @@ def _counts_from_above(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([[0.0], np.cumsum(counts[::-1])])
 
 
-def _crossing(far: NDArray[np.float64], tar: NDArray[np.float64]) -> float:
-    excess = far + tar - 1
+def _crossing(fmr: NDArray[np.float64], tar: NDArray[np.float64]) -> float:
+    excess = fmr + tar - 1
     after = int(np.argmax(excess >= 0))
     share = -excess[after - 1] / (excess[after] - excess[after - 1])
-    return float(far[after - 1] + share * (far[after] - far[after - 1]))
+    return float(fmr[after - 1] + share * (fmr[after] - fmr[after - 1]))

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfr.benchmark.embedding import by_path, embed_rows, numbered
+from mfr.calibration import Calibration
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError
-from mfr.model_file import Calibration
 
 if TYPE_CHECKING:
     from mfr.encoder import Encoder

@@ -1,4 +1,4 @@
-"""From comparisons to the figures of a report, each with its interval, and the curves."""
+"""From comparisons to the metrics of a report, each with its interval, and the curves."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from mfr.benchmark import bootstrap
 from mfr.benchmark.comparisons import Compared
 from mfr.benchmark.metrics import Scores, auc, eer, operating_points, resolves
-from mfr.benchmark.report import Figure, Histogram, RocCurve
+from mfr.benchmark.report import Histogram, Metric, RocCurve
 
-FARS = (0.01, 0.001, 0.0001)
-"""The false accept rates of the MFR paper's tables (Guo et al., CVPR 2020)."""
+FMRS = (0.01, 0.001, 0.0001)
+"""The false match rates of the MFR paper's tables (Guo et al., CVPR 2020)."""
 _CURVE_POINTS = 200
 _BINS = 100
 _OVER_PEOPLE = "95 % percentile interval of a bootstrap over people."
@@ -22,9 +22,9 @@ _OVER_PEOPLE = "95 % percentile interval of a bootstrap over people."
 
 @dataclass(frozen=True)
 class Measurement:
-    """Figures, ROC and histogram of the comparisons of a protocol."""
+    """Metrics, ROC and histogram of the comparisons of a protocol."""
 
-    figures: list[Figure]
+    metrics: list[Metric]
     roc: RocCurve
     histogram: Histogram
 
@@ -46,8 +46,8 @@ def measure(
     mated, nonmated = compared.mated, compared.nonmated
     scores = Scores.of(mated.scores, nonmated.scores)
     curve = np.geomspace(1 / len(nonmated.scores), 1, _CURVE_POINTS)
-    fars = np.array([*FARS, *curve])
-    points = operating_points(scores, fars)
+    fmrs = np.array([*FMRS, *curve])
+    points = operating_points(scores, fmrs)
     multiplicities = bootstrap.draw_multiplicities(
         int(persons.max()) + 1, resamples=resamples, seed=seed
     )
@@ -57,30 +57,30 @@ def measure(
         nonmated.scores,
         (persons[nonmated.first], persons[nonmated.second]),
         multiplicities,
-        fars,
+        fmrs,
     )
-    figures = []
-    for position, far in enumerate(FARS):
-        resolved = resolves(scores, far)
-        figures.append(
-            _figure(
-                f"tar@far={far:g}",
-                f"TAR at FAR {100 * far:g}%",
+    metrics = []
+    for position, fmr in enumerate(FMRS):
+        resolved = resolves(scores, fmr)
+        metrics.append(
+            _metric(
+                f"tar@fmr={fmr:g}",
+                f"TAR at FMR {100 * fmr:g}%",
                 "Share of mated comparisons at or above the lowest observed score whose share of "
-                "non-mated comparisons at or above it is at most the FAR.",
+                "non-mated comparisons at or above it is at most the FMR.",
                 float(points.tar[position]) if resolved else None,
                 drawn.tar[:, position],
                 threshold=float(points.thresholds[position]) if resolved else None,
                 reason=None
                 if resolved
                 else (
-                    f"{len(nonmated.scores)} non-mated comparisons cannot tell a FAR below "
+                    f"{len(nonmated.scores)} non-mated comparisons cannot tell an FMR below "
                     f"{100 / len(nonmated.scores):.2g}%."
                 ),
             )
         )
-    figures += [
-        _figure(
+    metrics += [
+        _metric(
             "auc",
             "AUC",
             "Area under the ROC; ties count half.",
@@ -88,10 +88,10 @@ def measure(
             drawn.auc,
             unit="area",
         ),
-        _figure(
+        _metric(
             "eer",
             "EER",
-            "FAR where FAR = 1 - TAR, linear between points of the ROC.",
+            "FMR where FMR = 1 - TAR, linear between points of the ROC.",
             eer(scores),
             drawn.eer,
         ),
@@ -100,8 +100,8 @@ def measure(
         shares = bootstrap.resample_shares(
             compared.rank_one, persons[compared.probes], multiplicities
         )
-        figures.append(
-            _figure(
+        metrics.append(
+            _metric(
                 "rank1",
                 "Rank-1 identification",
                 "Share of probes whose most similar gallery image shows their person; a tie with "
@@ -113,11 +113,11 @@ def measure(
             )
         )
     return Measurement(
-        figures, _curve(scores, curve, drawn.tar[:, len(FARS) :]), _histogram(scores)
+        metrics, _curve(scores, curve, drawn.tar[:, len(FMRS) :]), _histogram(scores)
     )
 
 
-def _figure(
+def _metric(
     key: str,
     name: str,
     rule: str,
@@ -128,9 +128,9 @@ def _figure(
     threshold: float | None = None,
     reason: str | None = None,
     method: str = _OVER_PEOPLE,
-) -> Figure:
+) -> Metric:
     interval = None if value is None else bootstrap.percentile_interval(drawn)
-    return Figure(
+    return Metric(
         key=key,
         name=name,
         rule=rule,
@@ -144,16 +144,16 @@ def _figure(
 
 
 def _curve(scores: Scores, wanted: NDArray[np.float64], drawn: NDArray[np.float64]) -> RocCurve:
-    """The ROC at FARs spaced evenly on a log axis from 1 / n to 1: every point is exact."""
+    """The ROC at FMRs spaced evenly on a log axis from 1 / n to 1: every point is exact."""
     points = operating_points(scores, wanted)
     bands = [bootstrap.percentile_interval(column) for column in drawn.T]
     known = [band for band in bands if band is not None]
     whole = len(known) == len(bands)
     return RocCurve(
-        far=points.far.tolist(),
+        fmr=points.fmr.tolist(),
         tar=points.tar.tolist(),
         threshold=points.thresholds.tolist(),
-        wanted_far=wanted.tolist(),
+        wanted_fmr=wanted.tolist(),
         low=[low for low, _ in known] if whole else None,
         high=[high for _, high in known] if whole else None,
     )

@@ -1,8 +1,8 @@
-"""Exact figures from comparison scores: ROC, TAR at a FAR, AUC, EER, rank-1, accuracy over folds.
+"""Exact metrics from comparison scores: ROC, TAR at an FMR, AUC, EER, rank-1, accuracy over folds.
 
 Scores are cosines (any finite number works); higher is more similar. A *mated* comparison shows
 one person twice, a *non-mated* one two people. A comparison is accepted when score >= threshold,
-so FAR(t) and TAR(t) are the shares of non-mated and mated comparisons that score at least t.
+so FMR(t) and TAR(t) are the shares of non-mated and mated comparisons that score at least t.
 
 Everything is computed from two sorted arrays by counting, in integers, without building the ROC:
 10^7 scores need a few hundred megabytes and seconds.
@@ -51,15 +51,15 @@ class Scores:
 
 @dataclass(frozen=True)
 class Roc:
-    """Points of a receiver operating characteristic, FAR rising.
+    """Points of a receiver operating characteristic, FMR rising.
 
     Attributes:
-        far: (k,) false accept rates.
+        fmr: (k,) false match rates.
         tar: (k,) true accept rates.
         thresholds: (k,) falling; accepted means score >= threshold.
     """
 
-    far: NDArray[np.float64]
+    fmr: NDArray[np.float64]
     tar: NDArray[np.float64]
     thresholds: NDArray[np.float64]
 
@@ -89,22 +89,22 @@ def roc(scores: Scores) -> Roc:
     distinct = np.unique(np.concatenate([scores.mated, scores.nonmated]))[::-1]
     thresholds = np.concatenate([[np.inf], distinct])
     return Roc(
-        far=scores.nonmated_at(thresholds) / len(scores.nonmated),
+        fmr=scores.nonmated_at(thresholds) / len(scores.nonmated),
         tar=scores.mated_at(thresholds) / len(scores.mated),
         thresholds=thresholds,
     )
 
 
-def operating_points(scores: Scores, fars: ArrayLike) -> Roc:
-    """The operating point of each wanted FAR in [0, 1], all exact points of the ROC.
+def operating_points(scores: Scores, fmrs: ArrayLike) -> Roc:
+    """The operating point of each wanted FMR in [0, 1], all exact points of the ROC.
 
-    The rule: the lowest threshold among the observed scores whose FAR is at most the wanted one.
-    With k the largest count for which k / n <= wanted FAR, that is the lowest score above the
+    The rule: the lowest threshold among the observed scores whose FMR is at most the wanted one.
+    With k the largest count for which k / n <= wanted FMR, that is the lowest score above the
     (k + 1)-th highest non-mated score; where no score lies above it, the next float32.
     At k = n it is the lowest score of all.
-    The FARs returned are those reached, at most the wanted ones.
+    The FMRs returned are those reached, at most the wanted ones.
     """
-    wanted = np.asarray(fars, np.float64)
+    wanted = np.asarray(fmrs, np.float64)
     count = len(scores.nonmated)
     allowed = np.floor(wanted * count)
     # The product may round to the wrong side of an integer; the rule is on k / n.
@@ -120,15 +120,15 @@ def operating_points(scores: Scores, fars: ArrayLike) -> Roc:
     )
     thresholds[allowed == count] = min(scores.mated[0], scores.nonmated[0])
     return Roc(
-        far=scores.nonmated_at(thresholds) / count,
+        fmr=scores.nonmated_at(thresholds) / count,
         tar=scores.mated_at(thresholds) / len(scores.mated),
         thresholds=thresholds,
     )
 
 
-def resolves(scores: Scores, far: float) -> bool:
-    """Whether there are enough non-mated comparisons to speak of this FAR: n * FAR >= 1."""
-    return 1 / len(scores.nonmated) <= far
+def resolves(scores: Scores, fmr: float) -> bool:
+    """Whether there are enough non-mated comparisons to speak of this FMR: n * FMR >= 1."""
+    return 1 / len(scores.nonmated) <= fmr
 
 
 def auc(scores: Scores) -> float:
@@ -143,14 +143,14 @@ def auc(scores: Scores) -> float:
 
 
 def eer(scores: Scores) -> float:
-    """Equal error rate: FAR where the ROC, joined by straight lines, meets FAR = 1 - TAR.
+    """Equal error rate: FMR where the ROC, joined by straight lines, meets FMR = 1 - TAR.
 
     Linear between neighbouring points of `roc`, not on its convex hull. Lies in [0, 1].
     """
     m, n = len(scores.mated), len(scores.nonmated)
 
     def excess(threshold: float) -> int:
-        """(FAR + TAR - 1) m n at the threshold: rises from -m n to m n as the threshold falls."""
+        """(FMR + TAR - 1) m n at the threshold: rises from -m n to m n as the threshold falls."""
         return int(scores.nonmated_at(threshold)) * m + int(scores.mated_at(threshold)) * n - m * n
 
     # The segment that crosses ends at the highest score whose excess is not negative. The lowest
@@ -164,9 +164,9 @@ def eer(scores: Scores) -> float:
     before = float(
         min(_next_above(scores.mated, after).item(), _next_above(scores.nonmated, after).item())
     )
-    far_before, far_after = (int(scores.nonmated_at(t)) / n for t in (before, after))
+    fmr_before, fmr_after = (int(scores.nonmated_at(t)) / n for t in (before, after))
     crossing = -excess(before) / (excess(after) - excess(before))
-    return far_before + crossing * (far_after - far_before)
+    return fmr_before + crossing * (fmr_after - fmr_before)
 
 
 def rank_one_hits(scores: NDArray[np.floating], mated: NDArray[np.bool_]) -> NDArray[np.bool_]:

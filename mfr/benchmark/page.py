@@ -7,8 +7,8 @@ from importlib import resources
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from mfr.benchmark.figures import histogram_figure, roc_figure
-from mfr.benchmark.report import Figure, Report
+from mfr.benchmark.plots import histogram_plot, roc_plot
+from mfr.benchmark.report import Metric, Report
 
 _TEMPLATE = "report.html.j2"
 
@@ -20,18 +20,18 @@ def render(report: Report) -> str:
     environment.filters["bounds"] = bounds
     source = resources.files("mfr.benchmark").joinpath(_TEMPLATE).read_text(encoding="utf-8")
     points = {
-        float(figure.key.removeprefix("tar@far=")): figure
-        for figure in report.figures
-        if figure.key.startswith("tar@far=") and figure.value is not None
+        float(metric.key.removeprefix("tar@fmr=")): metric
+        for metric in report.metrics
+        if metric.key.startswith("tar@fmr=") and metric.value is not None
     }
-    marks = [(far, figure.value) for far, figure in points.items() if figure.value is not None]
+    marks = [(fmr, metric.value) for fmr, metric in points.items() if metric.value is not None]
     marked = points.get(0.001)
     return environment.from_string(source).render(
         report=report,
         # Drawn by us from numbers alone: nothing in them needs escaping.
-        roc=Markup(roc_figure(report.roc, marks=marks)),
+        roc=Markup(roc_plot(report.roc, marks=marks)),
         histogram=Markup(
-            histogram_figure(report.histogram, threshold=marked.threshold if marked else None)
+            histogram_plot(report.histogram, threshold=marked.threshold if marked else None)
         ),
     )
 
@@ -46,20 +46,20 @@ def make_environment() -> Environment:
     return environment
 
 
-def amount(figure: Figure) -> str:
+def amount(metric: Metric) -> str:
     """The value as a reader wants it: '93.41%', '0.98765' for an area, or a dash."""
-    return "–" if figure.value is None else _number(figure.value, figure.unit)
+    return "–" if metric.value is None else _number(metric.value, metric.unit)
 
 
-def bounds(figure: Figure) -> str:
+def bounds(metric: Metric) -> str:
     """The interval in the same form, the spread over folds, or a dash."""
-    if figure.folds is not None and figure.deviation is not None:
-        spread = _number(figure.deviation, figure.unit)
-        return f"standard deviation {spread} over {len(figure.folds)} folds"
-    if figure.interval is None:
+    if metric.folds is not None and metric.deviation is not None:
+        spread = _number(metric.deviation, metric.unit)
+        return f"standard deviation {spread} over {len(metric.folds)} folds"
+    if metric.interval is None:
         return "–"
-    low, high = figure.interval
-    return f"{_number(low, figure.unit)} to {_number(high, figure.unit)}"
+    low, high = metric.interval
+    return f"{_number(low, metric.unit)} to {_number(high, metric.unit)}"
 
 
 def _number(value: float, unit: str) -> str:

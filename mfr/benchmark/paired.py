@@ -1,8 +1,8 @@
 """Two encoders on the same comparisons: how much better one is, with an interval.
 
-Their figures go up and down together, because a person who is hard for one is mostly hard for the
+Their metrics go up and down together, because a person who is hard for one is mostly hard for the
 other. So the difference is taken within each resample of people, which both share, and its
-interval is much narrower than those of the two figures let expect.
+interval is much narrower than those of the two metrics let expect.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from mfr.errors import DataError
 if TYPE_CHECKING:
     from mfr.encoder import Encoder
 
-FARS: Final = (0.01, 0.001)
+FMRS: Final = (0.01, 0.001)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure of the first encoder less that of the second.
+    """A metric of the first encoder less that of the second.
 
     Attributes:
-        key: of the figure, as in a report: ``tar@far=0.01``, ``auc``, ``rank1``.
+        key: of the metric, as in a report: ``tar@fmr=0.01``, ``auc``, ``rank1``.
         value: of the whole sample, -1 to 1.
         interval: of 95 %, by a bootstrap over people; None without resamples.
     """
@@ -82,7 +82,7 @@ def differences(
     seed: int,
     resamples: int,
 ) -> list[Difference]:
-    """First less second, both of the same rows: TAR at `FARS`, AUC and, with searches, rank-1.
+    """First less second, both of the same rows: TAR at `FMRS`, AUC and, with searches, rank-1.
 
     Args:
         persons: (rows,) the person of each image, numbered from 0.
@@ -97,8 +97,8 @@ def differences(
     )
     drawn, other = (_drawn(compared, persons, multiplicities) for compared in (first, second))
     found = [
-        _difference(f"tar@far={far:g}", tar[i] - other_tar[i], drawn.tar[:, i] - other.tar[:, i])
-        for i, far in enumerate(FARS)
+        _difference(f"tar@fmr={fmr:g}", tar[i] - other_tar[i], drawn.tar[:, i] - other.tar[:, i])
+        for i, fmr in enumerate(FMRS)
     ]
     found.append(_difference("auc", area - other_area, drawn.auc - other.auc))
     if rank is not None and other_rank is not None:
@@ -112,7 +112,7 @@ def differences(
 
 def _whole(compared: Compared) -> tuple[list[float], float, float | None]:
     scores = Scores.of(compared.mated.scores, compared.nonmated.scores)
-    tar = operating_points(scores, FARS).tar
+    tar = operating_points(scores, FMRS).tar
     rank = float(compared.rank_one.mean()) if len(compared.probes) else None
     return [float(one) for one in tar], auc(scores), rank
 
@@ -127,7 +127,7 @@ def _drawn(
         nonmated.scores,
         (persons[nonmated.first], persons[nonmated.second]),
         multiplicities,
-        FARS,
+        FMRS,
     )
 
 

@@ -75,7 +75,7 @@ def benchmark_domain(
         title=f"{encoder.record.backbone} on {domain}",
         protocol=protocol,
         description=_describe(protocol, domain, split, seed),
-        figures=measured.figures,
+        metrics=measured.metrics,
         counts=count(rows, compared, persons, left_out=left_out),
         warnings=[
             *_seen_domain(encoder, domain, split),

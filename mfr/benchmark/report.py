@@ -1,9 +1,9 @@
-"""The report: every figure of a benchmark with the data behind it, as JSON and as one web page."""
+"""The report: every metric of a benchmark with the data behind it, and how to measure it again."""
 
 from __future__ import annotations
 
 import importlib.metadata
-import os
+import json
 import platform
 import sys
 from pathlib import Path
@@ -11,26 +11,25 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from mfr import atomic
+from mfr.cpus import usable_cpus
 from mfr.errors import DataError
 from mfr.model_file import ModelRecord
 
-VERSION: Final = 1
+VERSION: Final = 2
 JSON_NAME: Final = "report.json"
-HTML_NAME: Final = "report.html"
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Figure(_Part):
+class Metric(_Part):
     """One number of the report, or the reason why there is none.
 
     Attributes:
-        key: the name to ask for it by, such as ``tar@far=0.001``.
+        key: the name to ask for it by, such as ``tar@fmr=0.001``.
         value: a share in [0, 1], or an area for the AUC; None where ``reason`` says why.
         interval: of 95 % confidence, by the method that ``interval_method`` names.
         threshold: the decision threshold behind the value, where it has one.
@@ -53,12 +52,12 @@ class Figure(_Part):
 
 
 class RocCurve(_Part):
-    """Exact points of the ROC at wanted FARs, and its 95 % band (None without a bootstrap)."""
+    """Exact points of the ROC at wanted FMRs, and its 95 % band (None without a bootstrap)."""
 
-    far: list[float]
+    fmr: list[float]
     tar: list[float]
     threshold: list[float]
-    wanted_far: list[float]
+    wanted_fmr: list[float]
     low: list[float] | None
     high: list[float] | None
 
@@ -114,7 +113,7 @@ class Report(_Part):
     description: list[str]
     domain: str
     split: str | None
-    figures: list[Figure]
+    metrics: list[Metric]
     roc: RocCurve
     histogram: Histogram
     counts: Counts
@@ -129,37 +128,23 @@ class Report(_Part):
     environment: Environment
     created: str = Field(description="UTC, ISO 8601")
 
-    def figure(self, key: str) -> Figure:
-        """The figure of that key.
+    def metric(self, key: str) -> Metric:
+        """The metric of that key.
 
         Raises:
             DataError: the report has none; the sentence lists those it has.
         """
-        for figure in self.figures:
-            if figure.key == key:
-                return figure
+        for metric in self.metrics:
+            if metric.key == key:
+                return metric
         raise DataError(
-            f"The report has no figure '{key}': choose one of "
-            f"{', '.join(figure.key for figure in self.figures)}."
+            f"The report has no metric '{key}': choose one of "
+            f"{', '.join(metric.key for metric in self.metrics)}."
         )
-
-    def write(self, directory: str | Path) -> tuple[Path, Path]:
-        """Write ``report.json`` and the self-contained ``report.html``, each atomically.
-
-        Raises:
-            WriteError: the disk is full or the place not writable.
-        """
-        from mfr.benchmark.page import render
-
-        json_path, html_path = Path(directory) / JSON_NAME, Path(directory) / HTML_NAME
-        page = render(self)
-        atomic.write_text(json_path, self.model_dump_json(indent=1) + "\n")
-        atomic.write_text(html_path, page)
-        return json_path, html_path
 
     @classmethod
     def read(cls, directory: str | Path) -> Report:
-        """Read the report that `write` put into ``directory``.
+        """Read the report that `mfr.benchmark.writing.write_report` put into ``directory``.
 
         Raises:
             DataError: there is none, it is damaged or of another version.
@@ -172,17 +157,17 @@ class Report(_Part):
                 f"There is no readable report {path}: make one with 'mfr benchmark'."
             ) from error
         try:
-            report = cls.model_validate_json(text)
-        except ValidationError as error:
+            version = json.loads(text)["version"]
+            if version != VERSION:
+                raise DataError(
+                    f"{path} is of report version {version}, this program reads {VERSION}: "
+                    "install the mfr that wrote it, or make it again with 'mfr benchmark'."
+                )
+            return cls.model_validate_json(text)
+        except (ValueError, KeyError, TypeError) as error:  # a ValidationError is a ValueError
             raise DataError(
                 f"{path} is damaged or no MFR report: make it again with 'mfr benchmark'."
             ) from error
-        if report.version != VERSION:
-            raise DataError(
-                f"{path} is of report version {report.version}, this program reads {VERSION}: "
-                "install the mfr that wrote it."
-            )
-        return report
 
 
 def describe_environment(device: object) -> Environment:
@@ -192,6 +177,6 @@ def describe_environment(device: object) -> Environment:
         torch=torch.__version__,
         numpy=np.__version__,
         python=sys.version.split()[0],
-        machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        machine=f"{platform.system()} {platform.machine()}, {usable_cpus()} CPUs",
         device=str(device),
     )

@@ -16,7 +16,7 @@ from mfr.benchmark.comparisons import Compared, compare_listed, compare_with_gal
 from mfr.benchmark.embedding import embed_rows, numbered, take_rows
 from mfr.benchmark.measurement import Measurement, measure
 from mfr.benchmark.metrics import fold_accuracy
-from mfr.benchmark.report import Figure, Report
+from mfr.benchmark.report import Metric, Report
 from mfr.benchmark.reporting import check_resamples, common_parts, count, resized_warning, sources
 from mfr.data.manifest import Manifest
 from mfr.data.pair_list import pair_protocol, read_pair_list
@@ -40,8 +40,8 @@ def benchmark_protocol(
 ) -> Report:
     """Judge an encoder by a dataset's own protocol.
 
-    Pairs give the accuracy over folds, TAR at FARs, AUC and EER of all pairs together. A gallery
-    with probes gives TAR at FARs, AUC, EER and rank-1 identification of every fold, and their mean
+    Pairs give the accuracy over folds, TAR at FMRs, AUC and EER of all pairs together. A gallery
+    with probes gives TAR at FMRs, AUC, EER and rank-1 identification of every fold, and their mean
     and standard deviation. Every image of the protocol must have a crop, whatever its split.
 
     Args:
@@ -58,15 +58,15 @@ def benchmark_protocol(
     rows = _rows(manifest, protocol)
     embeddings = embed_rows(encoder, rows)
     if isinstance(protocol, PairProtocol):
-        figures, description, judged = _judge_pairs(rows, embeddings, protocol, seed, resamples)
+        metrics, description, judged = _judge_pairs(rows, embeddings, protocol, seed, resamples)
     else:
-        figures, description, judged = _judge_searches(rows, embeddings, protocol, seed, resamples)
+        metrics, description, judged = _judge_searches(rows, embeddings, protocol, seed, resamples)
     rows, persons, compared, measured = judged
     return Report(
         title=f"{encoder.record.backbone} on {protocol.name}",
         protocol=protocol.name,
         description=[*description, f"The protocol is the dataset's own ({protocol.source})."],
-        figures=figures,
+        metrics=metrics,
         counts=count(rows, compared, persons),
         warnings=[*_seen(encoder, rows), *resized_warning(rows)],
         split=None,
@@ -121,7 +121,7 @@ def _judge_pairs(
     protocol: PairProtocol,
     seed: int,
     resamples: int,
-) -> tuple[list[Figure], list[str], _Judged]:
+) -> tuple[list[Metric], list[str], _Judged]:
     first, second = _places(protocol.table["first"], rows), _places(protocol.table["second"], rows)
     mated = np.asarray(protocol.table["mated"])
     compared = compare_listed(embeddings, first, second, mated)
@@ -135,8 +135,8 @@ def _judge_pairs(
         "The model may have learned from any other labelled faces (LFW calls this 'unrestricted, "
         "labelled outside data').",
     ]
-    accuracy = _accuracy_figure(scores, mated, np.asarray(protocol.table["fold"]), protocol.folds)
-    return [accuracy, *measured.figures], description, (rows, persons, compared, measured)
+    accuracy = _accuracy_metric(scores, mated, np.asarray(protocol.table["fold"]), protocol.folds)
+    return [accuracy, *measured.metrics], description, (rows, persons, compared, measured)
 
 
 def _judge_searches(
@@ -145,14 +145,14 @@ def _judge_searches(
     protocol: GalleryProbeProtocol,
     seed: int,
     resamples: int,
-) -> tuple[list[Figure], list[str], _Judged]:
+) -> tuple[list[Metric], list[str], _Judged]:
     places = _places(protocol.table["path"], rows)
     fold_of, in_gallery = (
         np.asarray(column)
         for column in (protocol.table["fold"], pc.equal(protocol.table["role"], "gallery"))
     )
     judged: list[_Judged] = []
-    figures = []
+    metrics = []
     for fold in range(protocol.folds):  # one at a time: the scores of a fold are many
         here = fold_of == fold
         order = np.argsort(places[here])
@@ -161,7 +161,7 @@ def _judge_searches(
         persons = numbered(part.column("person"))
         compared = compare_with_gallery(embeddings[chosen], persons, in_gallery[here][order])
         measured = measure(compared, persons, seed=seed, resamples=0 if fold else resamples)
-        figures.append(measured.figures)
+        metrics.append(measured.metrics)
         judged = judged or [(part, persons, compared, measured)]
     description = [
         "Every probe is compared with every image of the gallery. Who is mated is said by the "
@@ -170,26 +170,26 @@ def _judge_searches(
     ]
     if protocol.folds > 1:
         description.append(
-            f"The figures are means over {protocol.folds} folds; counts, curves and mistakes are "
+            f"The metrics are means over {protocol.folds} folds; counts, curves and mistakes are "
             "those of the first."
         )
-    return _averaged(figures), description, judged[0]
+    return _averaged(metrics), description, judged[0]
 
 
-def _averaged(folds: Sequence[Sequence[Figure]]) -> list[Figure]:
+def _averaged(folds: Sequence[Sequence[Metric]]) -> list[Metric]:
     if len(folds) == 1:
         return list(folds[0])
     means = []
-    for figures in zip(*folds, strict=True):
-        known = [figure.value for figure in figures if figure.value is not None]
-        unknown = next((figure for figure in figures if figure.value is None), None)
-        rule = f"{figures[0].rule} Mean and standard deviation (ddof 1) over the folds."
+    for metrics in zip(*folds, strict=True):
+        known = [metric.value for metric in metrics if metric.value is not None]
+        unknown = next((metric for metric in metrics if metric.value is None), None)
+        rule = f"{metrics[0].rule} Mean and standard deviation (ddof 1) over the folds."
         means.append(
-            Figure(
-                key=figures[0].key,
-                name=figures[0].name,
+            Metric(
+                key=metrics[0].key,
+                name=metrics[0].name,
                 rule=rule,
-                unit=figures[0].unit,
+                unit=metrics[0].unit,
                 value=float(np.mean(known)) if unknown is None else None,
                 reason=unknown.reason if unknown else None,
                 folds=known if unknown is None else None,
@@ -199,11 +199,11 @@ def _averaged(folds: Sequence[Sequence[Figure]]) -> list[Figure]:
     return means
 
 
-def _accuracy_figure(
+def _accuracy_metric(
     scores: NDArray[np.float32], mated: NDArray[np.bool_], fold_of: NDArray[np.int32], folds: int
-) -> Figure:
+) -> Metric:
     if folds == 1:
-        return Figure(
+        return Metric(
             key="accuracy",
             name="Accuracy",
             rule="Mean over the folds, each judged with the threshold best on the others.",
@@ -212,7 +212,7 @@ def _accuracy_figure(
         )
     accuracy = fold_accuracy(scores, mated, fold_of)
     reach = float(student.ppf(0.975, folds - 1)) * accuracy.standard_error
-    return Figure(
+    return Metric(
         key="accuracy",
         name=f"{folds}-fold accuracy",
         rule="Mean over the folds, each judged with the threshold best on the others; the "
@@ -258,5 +258,5 @@ def _seen(encoder: Encoder, rows: Manifest) -> list[str]:
         return []
     return [
         f"The model was trained on people of {', '.join(seen)} and this protocol draws on all of "
-        "them: these people are not unseen, and the figures flatter the model."
+        "them: these people are not unseen, and the metrics flatter the model."
     ]

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from mfr.cpus import usable_cpus
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError, ImageError, MfrError
 from mfr.geometry import CROP_SIZE
@@ -54,7 +55,7 @@ def load_crops(manifest: Manifest) -> NDArray[np.uint8]:
     """
     paths = manifest.crop_paths()
     crops = np.empty((len(paths), CROP_SIZE, CROP_SIZE, 3), np.uint8)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cpus()) as pool:
         for row, crop in enumerate(pool.map(load_crop, paths)):
             crops[row] = crop
     return crops

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfr.data.manifest import Manifest
-from mfr.data.random_bits import RandomBits
 from mfr.errors import DataError
+from mfr.random_bits import RandomBits
 
 # The third coordinate keeps the streams of different uses apart.
 _EPISODE, _SPLIT, _PAIRS, _EPOCH = range(4)

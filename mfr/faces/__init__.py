@@ -2,17 +2,20 @@
 
 from mfr.faces.align import align_face, similarity_transform
 from mfr.faces.cropping import FaceChoice, FaceCrop, FaceCropper
-from mfr.faces.detect import Face, FaceDetector
+from mfr.faces.detector import DETECTORS, Detector, build_detector
+from mfr.faces.face import Face
 from mfr.faces.quality import Quality, measure_quality
 
 __all__ = [
+    "DETECTORS",
+    "Detector",
     "Face",
     "FaceChoice",
     "FaceCrop",
     "FaceCropper",
-    "FaceDetector",
     "Quality",
     "align_face",
+    "build_detector",
     "measure_quality",
     "similarity_transform",
 ]

@@ -81,6 +81,25 @@ def align_face(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     return np.asarray(crop)
 
 
+def resize_whole(image: np.ndarray) -> np.ndarray:
+    """The whole image as a crop: its sides keep their proportion, the rest is black.
+
+    Args:
+        image: (H, W, 3) uint8.
+
+    Returns:
+        (112, 112, 3) uint8.
+    """
+    height, width = image.shape[:2]
+    scale = CROP_SIZE / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    inner = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    left, top = (CROP_SIZE - size[0]) // 2, (CROP_SIZE - size[1]) // 2
+    crop = np.zeros((CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    crop[top : top + size[1], left : left + size[0]] = inner
+    return crop
+
+
 def _part_shown(image: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The part of ``image`` that a crop can show and its upper left corner (x, y).
 

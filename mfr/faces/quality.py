@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mfr.faces.detect import Face
+from mfr.faces.face import Face
 
 
 @dataclass(frozen=True)

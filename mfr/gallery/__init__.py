@@ -1,17 +1,24 @@
 """Who is enrolled, and whether a photo shows one of them."""
 
-from mfr.gallery.decision import Decision, PhotoEncoder, compare
-from mfr.gallery.gallery import Enrolment, Gallery, Match
-from mfr.gallery.store import IdentitySummary, ModelSource, Template
+from mfr.decision import Decision
+from mfr.gallery.gallery import Candidate, Enrolment, Gallery, Match
+from mfr.gallery.names import identity_name
+from mfr.gallery.photos import PhotoRecogniser, embed_templates
+from mfr.gallery.records import IdentitySummary, ModelSource, NewTemplate, Template
+from mfr.gallery.store import occupied
 
 __all__ = [
+    "Candidate",
     "Decision",
     "Enrolment",
     "Gallery",
     "IdentitySummary",
     "Match",
     "ModelSource",
-    "PhotoEncoder",
+    "NewTemplate",
+    "PhotoRecogniser",
     "Template",
-    "compare",
+    "embed_templates",
+    "identity_name",
+    "occupied",
 ]

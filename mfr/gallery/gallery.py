@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import hashlib
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,41 +11,53 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from mfr.errors import ConfigError, GalleryError, WriteError
-from mfr.gallery.decision import (
-    DEFAULT_FMR,
-    Decision,
-    FaceToTake,
-    PhotoEncoder,
-    choose_threshold,
-    cosine,
-    decide,
-)
-from mfr.gallery.store import (
+from mfr.decision import DEFAULT_FMR, Decision, choose_threshold, decide
+from mfr.errors import ConfigError, ForeignModelError, GalleryError, GalleryExistsError
+from mfr.gallery.names import identity_name
+from mfr.gallery.photos import Photo, PhotoRecogniser, embed_templates
+from mfr.gallery.records import (
     IdentitySummary,
     ModelSource,
     NewTemplate,
     Template,
-    TemplateStore,
-    check_embedding,
+    check_embeddings,
+)
+from mfr.gallery.store import (
+    Location,
+    Store,
+    create_store,
+    directory_of,
+    occupied,
+    open_store,
 )
 
-if TYPE_CHECKING:  # FAISS takes long to import and only searching needs it.
-    from mfr.gallery.index import TemplateIndex
-
-NAME_LIMIT: Final = 200
-"""The longest name of an identity, in characters."""
+if TYPE_CHECKING:
+    from mfr.faces.cropping import OneFace
+    from mfr.gallery.following import IndexFollower
 
 INDEX_FILE_NAME: Final = "index.faiss"
 
 
 @dataclass(frozen=True)
-class Match:
-    """A candidate of a search.
+class Candidate:
+    """An identity that a search found.
 
     Attributes:
-        identity: who.
-        score: the cosine to this identity's nearest template, -1 to 1.
+        identity: the name.
+        score: the cosine to the nearest template of this identity, -1 to 1.
+    """
+
+    identity: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Match:
+    """A candidate, held against a threshold.
+
+    Attributes:
+        identity: the name.
+        score: the cosine to the nearest template of this identity, -1 to 1.
         match: whether the score reaches the threshold; None when there is none.
     """
 
@@ -73,76 +81,97 @@ class Enrolment:
     already: tuple[str, ...]
 
 
+# `Gallery.list` hides the built-in name within the class.
+Candidates: TypeAlias = list[Candidate]
+CandidateLists: TypeAlias = list[list[Candidate]]
 Matches: TypeAlias = list[Match]
 Summaries: TypeAlias = list[IdentitySummary]
 Templates: TypeAlias = list[Template]
 
 
 class Gallery:
-    """A directory of enrolled people. Threads may share one; close it or use it in a ``with``.
+    """Enrolled people. Threads may share one; close it or use it in a ``with``.
 
-    Templates of one model only are kept: scores between models mean nothing. Changes are in the
-    SQLite file, safely, when a method returns. The FAISS index beside it is a cache, remade when it
-    is missing, damaged or out of date.
+    Templates of one model only are kept: scores between models mean nothing. Changes are safely in
+    the store when a method returns. The search index is a copy of the store, which follows it by
+    what has changed; its file is a cache, made anew when it is missing or damaged.
+
+    Args:
+        store: the truth about who is enrolled.
+        recogniser: makes embeddings of photos.
+        cache_path: the cache file of the index, in a directory that holds files of this gallery
+            only; None keeps the index in memory.
     """
 
-    def __init__(self, store: TemplateStore, encoder: PhotoEncoder | None) -> None:
-        """Use `open` or `create`."""
+    def __init__(
+        self,
+        store: Store,
+        recogniser: PhotoRecogniser | None = None,
+        *,
+        cache_path: Path | None = None,
+    ) -> None:
         self._store = store
-        self._encoder = encoder
-        self._index: tuple[TemplateIndex, dict[int, str]] | None = None
-        self._index_lock = Lock()
+        self._recogniser = recogniser
+        self._cache_path = cache_path
+        self._follower: IndexFollower | None = None
+        self._follower_lock = Lock()
 
     @classmethod
     def open(
-        cls, path: str | Path, encoder: PhotoEncoder | None = None, *, create: bool = False
+        cls,
+        location: Location,
+        recogniser: PhotoRecogniser | None = None,
+        *,
+        create: bool = False,
     ) -> Gallery:
-        """Open the gallery in the directory ``path``.
+        """Open the gallery at ``location``.
 
         Args:
-            path: the gallery.
-            encoder: the model its templates were made with. Without one, everything works that
-                needs no photo: list, show, remove, rebuild.
-            create: make the gallery if there is none yet.
+            location: the path of its directory, or its address.
+            recogniser: with the model its templates were made with. Without one, everything works
+                that needs no photo: search, score, list, show, remove, rebuild.
+            create: make the gallery if there is none yet, which takes a recogniser.
 
         Raises:
-            GalleryError: there is none, it is damaged, foreign or of a newer format, or its
-                templates are of another model than ``encoder``.
+            GalleryMissingError: there is none.
+            ForeignModelError: its templates are of another model than the recogniser's.
+            GalleryError: it is damaged, is not a gallery, or is of a newer format.
         """
-        if create and encoder is not None and not _stands(path):
+        if create and recogniser is not None and not occupied(location):
             try:
-                return cls.create(path, encoder)
-            except GalleryError:
-                if not _stands(path):  # else another program was first to make it
-                    raise
-        store = TemplateStore(path)
+                return cls.create(location, recogniser)
+            except GalleryExistsError:
+                pass  # another program was first to make it
+        store = open_store(location)
         try:
-            if encoder is not None and store.model_hash != encoder.model_hash:
-                raise GalleryError(
-                    f"{path} holds templates of another model ({store.model_hash[:12]}, "
-                    f"yours is {encoder.model_hash[:12]}): use the model it was made with, or "
+            if recogniser is not None and store.model_hash != recogniser.model_hash:
+                raise ForeignModelError(
+                    f"{location} holds templates of another model ({store.model_hash[:12]}, "
+                    f"yours is {recogniser.model_hash[:12]}): use the model it was made with, or "
                     "enroll everyone again in a new gallery."
                 )
         except BaseException:
             store.close()
             raise
-        return cls(store, encoder)
+        return cls(store, recogniser, cache_path=_cache_path(location))
 
     @classmethod
-    def create(cls, path: str | Path, encoder: PhotoEncoder) -> Gallery:
-        """Make an empty gallery in the directory ``path``.
+    def create(cls, location: Location, recogniser: PhotoRecogniser) -> Gallery:
+        """Make an empty gallery at ``location``.
 
         Raises:
-            GalleryError: ``path`` exists and is not an empty directory.
-            WriteError: the disk is full or the place not writable.
+            GalleryExistsError: something is there, other than an empty directory.
+            WriteError: the disk is full or the location cannot be written.
         """
-        store = TemplateStore.create(
-            path, model_hash=encoder.model_hash, embedding_size=encoder.embedding_size
+        store = create_store(
+            location, model_hash=recogniser.model_hash, embedding_size=recogniser.embedding_size
         )
-        return cls(store, encoder)
+        return cls(store, recogniser, cache_path=_cache_path(location))
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Finish the index's file where that is worth its while, and close the store."""
+        if self._follower is not None:
+            self._follower.close()
         self._store.close()
 
     def __enter__(self) -> Gallery:
@@ -159,16 +188,16 @@ class Gallery:
         self.close()
 
     def enroll(
-        self, identity: str, photos: Sequence[str | Path | bytes], *, face: FaceToTake = "largest"
+        self, identity: str, photos: Sequence[Photo], *, face: OneFace = "largest"
     ) -> Enrolment:
-        """Add a template per photo to ``identity``: all of them or, on any error, none.
+        """Add a template of each photo to ``identity``: all of them or, on any error, none.
 
         A photo (by its bytes) that the identity has already is reported and left as it is, so the
         same command may be run again. The same photo under two names is allowed.
 
         Args:
             identity: any name, made NFC and trimmed; up to `NAME_LIMIT` characters, no control
-                characters. Made if new.
+                characters. A new name makes a new identity.
             photos: paths, or the bytes of image files; at least one.
             face: which face of a photo is meant.
 
@@ -177,7 +206,7 @@ class Gallery:
             WriteError: the disk is full or read-only.
         """
         identity_name(identity)
-        return self.add(identity, embed_templates(self._photo_encoder(), photos, face=face))
+        return self.add(identity, embed_templates(self._photo_recogniser(), photos, face=face))
 
     def add(self, identity: str, templates: Sequence[NewTemplate]) -> Enrolment:
         """Add templates that `embed_templates` made with this gallery's model; else as `enroll`."""
@@ -194,11 +223,11 @@ class Gallery:
     def verify(
         self,
         identity: str,
-        photo: str | Path | bytes,
+        photo: Photo,
         *,
         fmr: float = DEFAULT_FMR,
         threshold: float | None = None,
-        face: FaceToTake = "largest",
+        face: OneFace = "largest",
     ) -> Decision:
         """Whether ``photo`` shows ``identity``: its score is that of the identity's best template.
 
@@ -206,25 +235,38 @@ class Gallery:
         that of one comparison, and at most the number of templates times larger for the identity.
 
         Raises:
-            GalleryError: nobody of that name is enrolled.
-            ModelError: no threshold given and no calibration in the model to take one from.
+            NotEnrolledError: nobody of that name is enrolled.
+            ModelError: no threshold was given and the model has no calibration to take one from.
             MfrError: the photo is unusable.
         """
-        encoder = self._photo_encoder()
-        chosen = choose_threshold(encoder.calibration, fmr, threshold)
+        recogniser = self._photo_recogniser()
+        chosen = choose_threshold(recogniser.calibration, fmr, threshold)
         templates = self._store.embeddings(identity_name(identity))
-        probe = encoder.embed_photo(photo, face=face).embedding
-        check_embedding(probe, self._store.embedding_size)
-        return decide(cosine(templates, probe), chosen, encoder.calibration)
+        probe = self._checked(recogniser.embed_photo(photo, face=face).embedding[None])
+        return decide(float(_best(templates, probe)[0]), chosen, recogniser.calibration)
+
+    def score(self, identity: str, embedding: np.ndarray) -> float:
+        """The cosine, -1 to 1, of the nearest template of ``identity`` to ``embedding`` (D,).
+
+        Raises:
+            NotEnrolledError: nobody of that name is enrolled.
+            GalleryError: the embedding is of another size, not finite or not of unit length.
+        """
+        return float(self.score_many(identity, np.asarray(embedding)[None])[0])
+
+    def score_many(self, identity: str, embeddings: np.ndarray) -> np.ndarray:
+        """As `score`, for embeddings (n, D): (n,) float32."""
+        probes = self._checked(embeddings)
+        return _best(self._store.embeddings(identity_name(identity)), probes)
 
     def identify(
         self,
-        photo: str | Path | bytes,
+        photo: Photo,
         k: int = 5,
         *,
         fmr: float = DEFAULT_FMR,
         threshold: float | None = None,
-        face: FaceToTake = "largest",
+        face: OneFace = "largest",
     ) -> Matches:
         """The ``k`` identities nearest to ``photo``, nearest first, by their best templates.
 
@@ -236,26 +278,43 @@ class Gallery:
             ConfigError: ``k`` is not positive.
             MfrError: the photo is unusable.
         """
-        if k < 1:
-            raise ConfigError(f"Cannot give {k} candidates: use -k 1 or more.")
-        encoder = self._photo_encoder()
+        _check_count(k)
+        recogniser = self._photo_recogniser()
         chosen = None
-        if threshold is not None or encoder.calibration is not None:
-            chosen = choose_threshold(encoder.calibration, fmr, threshold)
-        probe = encoder.embed_photo(photo, face=face).embedding
-        check_embedding(probe, self._store.embedding_size)
-        index, owners = self._current_index()
-        found = []
-        for name, raw in index.best_identities(probe, owners, k):
-            score = float(np.clip(raw, -1, 1))
-            found.append(Match(name, score, None if chosen is None else score >= chosen))
-        return found
+        if threshold is not None or recogniser.calibration is not None:
+            chosen = choose_threshold(recogniser.calibration, fmr, threshold)
+        found = self.search(recogniser.embed_photo(photo, face=face).embedding, k)
+        return [
+            Match(each.identity, each.score, None if chosen is None else each.score >= chosen)
+            for each in found
+        ]
+
+    def search(self, embedding: np.ndarray, k: int = 5) -> Candidates:
+        """The ``k`` identities nearest to ``embedding`` (D,), in order, by their best templates.
+
+        Fewer come back when fewer are enrolled. The search is exact and sees every change that was
+        made before it began, by whichever process. Identities that tie are ordered by name.
+
+        Raises:
+            ConfigError: ``k`` is not positive.
+            GalleryError: the embedding is of another size, not finite or not of unit length.
+        """
+        return self.search_many(np.asarray(embedding)[None], k)[0]
+
+    def search_many(self, embeddings: np.ndarray, k: int = 5) -> CandidateLists:
+        """As `search`, for embeddings (n, D), all at once: n lists."""
+        _check_count(k)
+        found = self._index().current().best_identities(self._checked(embeddings), k)
+        return [
+            [Candidate(name, float(np.clip(score, -1, 1))) for name, score in each]
+            for each in found
+        ]
 
     def show(self, identity: str) -> Templates:
         """The templates of one identity, oldest first.
 
         Raises:
-            GalleryError: nobody of that name is enrolled.
+            NotEnrolledError: nobody of that name is enrolled.
         """
         return self._store.templates(identity_name(identity))
 
@@ -263,34 +322,35 @@ class Gallery:
         """Remove an identity, or one of its templates; the last one takes the identity along.
 
         Returns:
-            How many templates went.
+            How many templates were removed.
 
         Raises:
-            GalleryError: no such identity or template.
+            NotEnrolledError: there is no such identity or template.
         """
         return self._store.remove(identity_name(identity), template_id)
 
     def rebuild(self) -> int:
-        """Check the SQLite file and make the index anew from it.
+        """Check the store, and make the index and its file anew from it.
 
         Returns:
             How many templates are indexed.
 
         Raises:
-            GalleryError: the file is damaged.
+            GalleryDamagedError: the store is damaged.
             WriteError: the index cannot be written.
         """
         self._store.check_integrity()
-        with self._index_lock:
-            index, owners = self._build_index()
-            index.save(self._store.directory / INDEX_FILE_NAME)
-            self._index = index, owners
-            return len(index)
+        return len(self._index().rebuild())
 
     @property
     def model_hash(self) -> str:
-        """Of the model the templates were made with."""
+        """The hash of the model the templates were made with."""
         return self._store.model_hash
+
+    @property
+    def embedding_size(self) -> int:
+        """D, the length of an embedding."""
+        return self._store.embedding_size
 
     def model_source(self) -> ModelSource | None:
         """Where the model was found when someone last enrolled, if it was said."""
@@ -304,97 +364,37 @@ class Gallery:
         """Who is enrolled, by name, with counts and dates."""
         return self._store.identities()
 
-    def _photo_encoder(self) -> PhotoEncoder:
-        if self._encoder is None:
-            raise GalleryError("This gallery was opened without a model: open it with an encoder.")
-        return self._encoder
+    def _photo_recogniser(self) -> PhotoRecogniser:
+        if self._recogniser is None:
+            raise GalleryError(
+                "This gallery was opened without a model: open it with a recogniser."
+            )
+        return self._recogniser
 
-    def _current_index(self) -> tuple[TemplateIndex, dict[int, str]]:
-        from mfr.gallery.index import TemplateIndex
+    def _checked(self, embeddings: np.ndarray) -> np.ndarray:
+        return check_embeddings(embeddings, self._store.embedding_size)
 
-        with self._index_lock:
-            if self._index is not None and self._index[0].stamp == self._store.stamp:
-                return self._index
-            path = self._store.directory / INDEX_FILE_NAME
-            stamp, owners = self._store.owners()
-            cached = TemplateIndex.load(path, stamp)
-            if cached is not None:
-                self._index = cached, owners
-                return self._index
-            self._index = self._build_index()
-            # Only a cache: on a read-only disk it is made anew by each process.
-            with contextlib.suppress(WriteError):
-                self._index[0].save(path)
-            return self._index
+    def _index(self) -> IndexFollower:
+        # FAISS takes long to import and only searching needs it.
+        from mfr.gallery.following import IndexFollower
 
-    def _build_index(self) -> tuple[TemplateIndex, dict[int, str]]:
-        from mfr.gallery.index import TemplateIndex
-
-        snapshot = self._store.snapshot()
-        index = TemplateIndex.build(snapshot.ids, snapshot.embeddings, snapshot.stamp)
-        return index, dict(zip(snapshot.ids.tolist(), snapshot.owners, strict=True))
+        with self._follower_lock:
+            if self._follower is None:
+                self._follower = IndexFollower(self._store, self._cache_path)
+            return self._follower
 
 
-def identity_name(name: str) -> str:
-    """The name as it is kept: NFC, without white space around it.
-
-    Raises:
-        GalleryError: blank, longer than `NAME_LIMIT`, or with control characters.
-    """
-    kept = unicodedata.normalize("NFC", name).strip()
-    if not kept:
-        raise GalleryError("The name of an identity is blank: give it a name.")
-    if len(kept) > NAME_LIMIT:
-        raise GalleryError(
-            f"The name '{kept[:20]}...' has {len(kept)} characters: use at most {NAME_LIMIT}."
-        )
-    # Controls, half characters (bytes that were no UTF-8), line and paragraph separators.
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in kept):
-        raise GalleryError(
-            f"The name {kept.encode('unicode_escape').decode()} has characters that cannot be "
-            "shown: use letters, digits, spaces and signs."
-        )
-    return kept
+def _cache_path(location: Location) -> Path | None:
+    """Where the index of the gallery at ``location`` is kept: in its directory, if it has one."""
+    directory = directory_of(location)
+    return None if directory is None else directory / INDEX_FILE_NAME
 
 
-def embed_templates(
-    encoder: PhotoEncoder, photos: Sequence[str | Path | bytes], *, face: FaceToTake = "largest"
-) -> list[NewTemplate]:
-    """A template per photo, not stored anywhere yet.
-
-    Raises:
-        MfrError: there are no photos, or one is unusable.
-    """
-    if isinstance(photos, str | bytes | Path) or not photos:
-        raise ConfigError("Give a list of photos, at least one.")
-    return [_template(encoder, photo, face) for photo in photos]
+def _best(templates: np.ndarray, probes: np.ndarray) -> np.ndarray:
+    """The largest cosine between each probe (n, D) and the templates (t, D): (n,) float32."""
+    return np.clip((templates @ probes.T).max(axis=0), -1, 1)
 
 
-def _template(encoder: PhotoEncoder, photo: str | Path | bytes, face: FaceToTake) -> NewTemplate:
-    embedded = encoder.embed_photo(photo, face=face)
-    check_embedding(embedded.embedding, encoder.embedding_size)
-    quality = dataclasses.asdict(embedded.quality)
-    return NewTemplate(
-        embedded.embedding,
-        _digest(photo),
-        _storable(embedded.name),
-        {name: float(value) for name, value in quality.items()},
-    )
-
-
-def _stands(path: str | Path) -> bool:
-    """Whether something other than an empty place is at ``path``."""
-    path = Path(path)
-    return path.exists() and not (path.is_dir() and not any(path.iterdir()))
-
-
-def _digest(photo: str | Path | bytes) -> str:
-    """SHA-256 of the photo's bytes; read after it was decoded, so its size is within limits."""
-    if isinstance(photo, bytes):
-        return hashlib.sha256(photo).hexdigest()
-    return hashlib.sha256(Path(photo).read_bytes()).hexdigest()
-
-
-def _storable(name: str) -> str:
-    """A file name as text that any file can hold: bytes that were no UTF-8 are escaped."""
-    return name.encode("utf-8", "backslashreplace").decode()
+def _check_count(k: int) -> None:
+    if k < 1:
+        raise ConfigError(f"Cannot give {k} candidates: use -k 1 or more.")

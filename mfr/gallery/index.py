@@ -1,95 +1,127 @@
-"""A searchable copy of the templates in FAISS: exact inner product, kept in a cache file.
+"""A searchable copy of a store's templates: exact search by cosine, kept current by differences.
 
-This module knows FAISS and nothing of SQL or names. Embeddings are of unit length, so the inner
-product is the cosine. The cache may be deleted at any time and is never trusted unless its stamp
-and its checksum are right.
+Embeddings are of unit length, so the inner product that FAISS computes is the cosine. An index
+never changes. A difference makes another one that shares most segments with it: what is added
+becomes a small segment, what is removed is masked, and small segments are joined as they become
+many, so following one enrolment among a million copies a few hundred embeddings. Searches that
+still run on the earlier index are not disturbed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-import faiss
 import numpy as np
 
-from mfr import atomic
+from mfr.gallery.records import Changes, Snapshot
+from mfr.gallery.segment import Segment, divided, joined
 
-_MAGIC: Final = b"mfr-index-1\n"
+SEGMENT_ROWS: Final = 65_536
+"""The most templates in a segment. Searching a million in segments of so many takes as long as in
+one, and copying one takes less than a tenth of such a search."""
+
+_SMALL: Final = 512
+"""Segments of at most so many templates are always joined."""
+
+_RATIO: Final = 8
+"""A segment is joined with one that is at least an eighth of it, so that each template is copied a
+few times only, and few small segments remain."""
 
 
 class TemplateIndex:
-    """Templates by id, searched by cosine."""
+    """Templates in memory at one state of their store. Threads may share one.
 
-    def __init__(self, index: Any, stamp: str) -> None:
-        self._index = index
+    Attributes:
+        stamp: the state of the store.
+        size: D, the length of an embedding.
+        segments: the templates.
+    """
+
+    def __init__(self, stamp: str, size: int, segments: Sequence[Segment]) -> None:
         self.stamp = stamp
+        self.size = size
+        self.segments = tuple(segments)
+        self._length = sum(map(len, segments))
 
     @classmethod
-    def build(cls, ids: np.ndarray, embeddings: np.ndarray, stamp: str) -> TemplateIndex:
-        """Index ``embeddings`` (N, D) float32 of unit length under ``ids`` (N,) int64."""
-        index = faiss.IndexIDMap2(faiss.IndexFlatIP(embeddings.shape[1]))
-        index.add_with_ids(np.ascontiguousarray(embeddings, dtype=np.float32), ids)
-        return cls(index, stamp)
-
-    @classmethod
-    def load(cls, path: str | Path, stamp: str) -> TemplateIndex | None:
-        """Read a cache file; None when it is missing, damaged, or of another state than ``stamp``.
-
-        FAISS may crash on damaged bytes, so it sees them only after their checksum was right.
-        """
-        try:
-            with Path(path).open("rb") as file:
-                if file.read(len(_MAGIC)) != _MAGIC:
-                    return None
-                header = json.loads(file.readline(4096))
-                if header["stamp"] != stamp:
-                    return None
-                payload = file.read()
-            if hashlib.sha256(payload).hexdigest() != header["sha256"]:
-                return None
-            return cls(faiss.deserialize_index(np.frombuffer(payload, dtype=np.uint8)), stamp)
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError):
-            return None
-
-    def save(self, path: str | Path) -> None:
-        """Write the cache file atomically.
-
-        Raises:
-            WriteError: the disk is full or the place not writable.
-        """
-        payload = faiss.serialize_index(self._index).tobytes()
-        header = {"stamp": self.stamp, "sha256": hashlib.sha256(payload).hexdigest()}
-        atomic.write_bytes(path, _MAGIC + json.dumps(header).encode() + b"\n" + payload)
+    def build(cls, snapshot: Snapshot) -> TemplateIndex:
+        """Index a snapshot; its embeddings are not copied and must not be changed afterwards."""
+        segments = divided(snapshot.templates, SEGMENT_ROWS)
+        return cls(snapshot.stamp, snapshot.templates.embeddings.shape[1], segments)
 
     def __len__(self) -> int:
         """How many templates there are."""
-        return int(self._index.ntotal)
+        return self._length
 
-    def best_identities(
-        self, embedding: np.ndarray, owners: Mapping[int, str], k: int
-    ) -> list[tuple[str, float]]:
-        """The ``k`` identities whose best template is nearest to ``embedding`` (D,), exactly.
+    def changed(self, changes: Changes) -> TemplateIndex:
+        """The index of the later state to which ``changes`` leads from this one."""
+        segments = list(self.segments)
+        if len(changes.removed):
+            segments = [segment.without(changes.removed) for segment in segments]
+            segments = [segment for segment in segments if len(segment)]
+        for segment in divided(changes.added, SEGMENT_ROWS):
+            segments = _with(segments, segment)
+        return TemplateIndex(changes.stamp, self.size, segments)
+
+    def best_identities(self, embeddings: np.ndarray, k: int) -> list[list[tuple[str, float]]]:
+        """The ``k`` identities nearest to each embedding, exactly, each with its score.
 
         An identity scores as its best template. Templates come nearest first, so the first time an
-        identity is met is its score; more are fetched until k identities are known and no template
-        that ties with the last of them is left out. Ties are ordered by name.
+        identity is met gives its score; more are fetched until k identities are known and no
+        template that ties with the last of them is left out. Ties are ordered by name.
 
         Args:
-            owners: the identity of every template id in the index.
+            embeddings: (Q, D) float32, unit length.
+            k: at least 1.
+
+        Returns:
+            Q lists of identities and inner products, the largest first.
         """
-        query = np.ascontiguousarray(embedding, dtype=np.float32)[None]
-        fetch = min(2 * k, len(self))
-        while fetch:
-            scores, ids = (found[0] for found in self._index.search(query, fetch))
-            best: dict[str, float] = {}
-            for score, template_id in zip(scores.tolist(), ids.tolist(), strict=True):
-                best.setdefault(owners[template_id], score)
-            ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:k]
-            if fetch == len(self) or (len(ranked) == k and scores[-1] < ranked[-1][1]):
-                return ranked
-            fetch = min(4 * fetch, len(self))
-        return []
+        queries = np.ascontiguousarray(embeddings, dtype=np.float32)
+        answers: list[list[tuple[str, float]]] = [[] for _ in queries]
+        waiting = list(range(len(queries))) if len(self) else []
+        fetch = 2 * k
+        while waiting:
+            fetch = min(fetch, len(self))
+            found = self._nearest(queries[waiting], fetch)
+            unfinished = []
+            for query, (scores, owners) in zip(waiting, found, strict=True):
+                best: dict[str, float] = {}
+                for score, owner in zip(scores, owners, strict=True):
+                    best.setdefault(owner, score)
+                ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:k]
+                answers[query] = ranked
+                if fetch < len(self) and (len(ranked) < k or scores[-1] >= ranked[-1][1]):
+                    unfinished.append(query)
+            waiting, fetch = unfinished, 4 * fetch
+        return answers
+
+    def _nearest(self, queries: np.ndarray, count: int) -> list[tuple[list[float], list[str]]]:
+        """For each query the ``count`` nearest templates: their scores, falling, and owners."""
+        parts = [segment.nearest(queries, count) for segment in self.segments]
+        scores = np.concatenate([part[0] for part in parts], axis=1)
+        rows = np.concatenate([part[1] for part in parts], axis=1)
+        places = np.repeat(np.arange(len(parts)), [part[0].shape[1] for part in parts])
+        found = []
+        for query, order in enumerate(np.argsort(-scores, axis=1, kind="stable")[:, :count]):
+            owners = [
+                self.segments[place].owners[row]
+                for place, row in zip(
+                    places[order].tolist(), rows[query, order].tolist(), strict=True
+                )
+            ]
+            found.append((scores[query, order].tolist(), owners))
+        return found
+
+
+def _with(segments: list[Segment], new: Segment) -> list[Segment]:
+    """The segments and a new one, the smallest of them joined where that keeps them few."""
+    ordered = sorted([*segments, new], key=len, reverse=True)
+    while len(ordered) > 1:
+        larger, smaller = len(ordered[-2]), len(ordered[-1])
+        if larger > max(_SMALL, _RATIO * smaller) or larger + smaller > SEGMENT_ROWS:
+            break
+        ordered.append(joined([ordered.pop(), ordered.pop()]))
+        ordered.sort(key=len, reverse=True)
+    return ordered

@@ -26,9 +26,9 @@ from mfr import atomic
 from mfr.errors import TrainingError
 from mfr.meta.few_shot_evaluation import Figures, TasksOf
 from mfr.meta.learner import MetaLearner
+from mfr.meta.optimiser_state import named_state, restore_named_state
 from mfr.meta.tasks.batch import TaskBatch, TaskSource, on_device
 from mfr.meta.tasks.prefetch import prefetched
-from mfr.optimiser_state import named_state, restore_named_state
 from mfr.tensor_file import write_tensors
 
 _VALUE = "value"

@@ -19,8 +19,7 @@ from torch import Tensor
 from mfr.errors import ModelError
 from mfr.meta.learner import MetaLearner
 from mfr.meta.step_statistics import StepStatistics
-from mfr.model_file import check_finite
-from mfr.tensor_file import write_tensors
+from mfr.tensor_file import check_finite, write_tensors
 
 FORMAT: Final = "mfr-learner"
 VERSION: Final = 1

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mfr.data.random_bits import RandomBits
 from mfr.meta.batching import AT_ONCE, Batching
 from mfr.meta.few_shot_evaluation import TasksOf
 from mfr.meta.functional import Task
 from mfr.meta.tasks.batch import TaskBatch
+from mfr.random_bits import RandomBits
 
 
 def whole_support(network: nn.Module, *, at_once: int = AT_ONCE) -> TasksOf:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from mfr.errors import TrainingError
-from mfr.optimiser_state import Plain, named_state, restore_named_state
+from mfr.meta.optimiser_state import Plain, named_state, restore_named_state
 from mfr.tensor_file import write_tensors
 
 KEPT: Final = 2

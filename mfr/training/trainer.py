@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -16,14 +16,14 @@ from mfr.benchmark.calibration import calibrate_encoder
 from mfr.config import RunConfig, read_run_config, write_run_config
 from mfr.data.loading import CropStore, StepLoader
 from mfr.data.manifest import Manifest
-from mfr.data.random_bits import RandomBits
 from mfr.data.sampling import IdentityPool
-from mfr.encoder import usable_device
+from mfr.devices import usable_device
 from mfr.errors import DataError, TrainingError
 from mfr.locking import refusing_others
 from mfr.meta.functional import Task
 from mfr.meta.learner import MetaLearner
 from mfr.meta.rule import PlainGradient
+from mfr.random_bits import RandomBits
 from mfr.training import checkpoint
 from mfr.training.distributed import ALONE, Processes
 from mfr.training.interruption import deferred_interrupt
@@ -145,15 +145,8 @@ def resume(
         return run.go(watch)
 
 
-@contextmanager
-def _training_alone(out: Path) -> Iterator[None]:
-    try:
-        with refusing_others(out / ".lock"):
-            yield
-    except BlockingIOError as error:
-        raise TrainingError(
-            f"Another 'mfr train' is at work on {out}: wait for it to end, or stop it."
-        ) from error
+def _training_alone(out: Path) -> AbstractContextManager[None]:
+    return refusing_others(out / ".lock", "'mfr train'", TrainingError)
 
 
 class _Run:

@@ -9,7 +9,7 @@ run starts at the files:
   (10% of the short side) and batches of two sizes, once with its default of 20 pixels.
 - facenet-pytorch, crops: the same, but its ``MTCNN.__call__`` writes each largest face as a PNG of
   112 x 112 pixels. Its crops are cut-out boxes, not aligned by the landmarks.
-- MFR, detection: photos read by `read_image`, batches of 64 given to `FaceDetector.detect`, which
+- MFR, detection: photos read by `read_image`, batches of 64 given to `Detector.detect`, which
   looks a second time where it found nothing.
 - MFR, data align: the whole of it: manifest, reading, detection with the second look, the choice of
   a face, alignment, quality, PNG crops of 112 x 112 pixels, journal, manifest.
@@ -45,7 +45,7 @@ from PIL import Image
 from data_tools.aligning import MIN_FACE_FRACTION, align_dataset
 from data_tools.importing.folder import import_folder
 from mfr.allocator import keep_freed_memory
-from mfr.faces import FaceDetector
+from mfr.faces import Detector, build_detector
 from mfr.images import image_size, read_image
 from scripts.lib.resident_memory import peak, reset_peak
 
@@ -59,8 +59,8 @@ def _peer(smallest: int) -> MTCNN:
 
 
 @cache
-def _detector() -> FaceDetector:
-    return FaceDetector(min_face_fraction=MIN_FACE_FRACTION)
+def _detector() -> Detector:
+    return build_detector(min_face_fraction=MIN_FACE_FRACTION)
 
 
 def _rgb(path: Path) -> Image.Image:

@@ -21,7 +21,7 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn import functional as F
 
 from mfr.encoder import Encoder
-from mfr.faces.cropping import FaceCropper
+from mfr.faces import FaceCropper, build_detector
 from mfr.images import read_image
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
@@ -69,7 +69,7 @@ def main() -> None:
 
     torch.set_num_threads(arguments.threads)
     encoder = Encoder.load(arguments.weights, backbone=arguments.backbone, device=arguments.device)
-    cropper = FaceCropper()
+    cropper = FaceCropper(build_detector())
     crops: list[torch.Tensor] = []
     for photo in sorted(arguments.photos.rglob("*.jpg")):
         crops += [torch.from_numpy(face.crop) for face in cropper.crop([read_image(photo)])[0]]

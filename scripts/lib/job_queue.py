@@ -75,16 +75,11 @@ def run_jobs(
     """
     deadline = time.monotonic() + 60 * minutes
     outcome = Outcome([], [], [])
-    try:
-        with refusing_others(out / ".lock"):
-            for job in jobs:
-                kind, line = _attended(job, out, deadline, say)
-                getattr(outcome, kind).append(job.name)
-                say(f"{job.name}: {line}")
-    except BlockingIOError as error:
-        raise TrainingError(
-            f"Other jobs are at work in {out}: wait for them to end, or choose another directory."
-        ) from error
+    with refusing_others(out / ".lock", "queue of jobs", TrainingError):
+        for job in jobs:
+            kind, line = _attended(job, out, deadline, say)
+            getattr(outcome, kind).append(job.name)
+            say(f"{job.name}: {line}")
     return outcome
 
 

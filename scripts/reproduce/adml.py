@@ -40,9 +40,9 @@ from mfr.meta.learner import MetaLearner
 from mfr.meta.maml import MAML
 from mfr.meta.minibatches import whole_support
 from mfr.meta.tasks.batch import TaskBatch, TaskSource
-from mfr.meta.tasks.faces import FaceEpisodes, unit_pixels
 from mfr.meta.tasks.few_shot import FewShotEpisodes
 from mfr.meta.tasks.omniglot import load_omniglot
+from mfr.training.face_tasks import FaceEpisodes, unit_pixels
 from scripts.lib.command_line import command
 from scripts.lib.few_shot import (
     CURVE_SEED,

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from mfr.benchmark.protocols import benchmark_domain
-from mfr.benchmark.report import Figure, Report
+from mfr.benchmark.report import Metric, Report
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
 from mfr.training.run_log import read_log
@@ -35,7 +35,7 @@ RUNS = {
     "mldg": ["--method", "mldg"],
     "mfr first order": ["--method", "mfr", "--first-order"],
 }
-FIGURES = ("tar@far=0.01", "tar@far=0.001", "auc", "rank1")
+METRICS = ("tar@fmr=0.01", "tar@fmr=0.001", "auc", "rank1")
 
 
 def run_directory(out: Path, name: str) -> Path:
@@ -76,22 +76,22 @@ def train(name: str, options: argparse.Namespace) -> Path:
     return model
 
 
-def show(figure: Figure) -> str:
-    """A figure in per cent with its interval."""
-    if figure.value is None:
+def show(metric: Metric) -> str:
+    """A metric in per cent with its interval."""
+    if metric.value is None:
         return "not resolved"
-    if figure.interval is None:
-        return f"{100 * figure.value:.1f}"
-    low, high = figure.interval
-    return f"{100 * figure.value:.1f} ({100 * low:.1f}-{100 * high:.1f})"
+    if metric.interval is None:
+        return f"{100 * metric.value:.1f}"
+    low, high = metric.interval
+    return f"{100 * metric.value:.1f} ({100 * low:.1f}-{100 * high:.1f})"
 
 
 def print_domain(domain: str, reports: dict[str, Report]) -> None:
     """One domain's table."""
-    print(f"\n### {domain}\n\n| model | " + " | ".join(FIGURES) + " |")
-    print("|---|" + "---|" * len(FIGURES))
+    print(f"\n### {domain}\n\n| model | " + " | ".join(METRICS) + " |")
+    print("|---|" + "---|" * len(METRICS))
     for name, report in reports.items():
-        print(f"| {name} | " + " | ".join(show(report.figure(key)) for key in FIGURES) + " |")
+        print(f"| {name} | " + " | ".join(show(report.metric(key)) for key in METRICS) + " |")
 
 
 def print_runs(names: list[str], out: Path) -> None:

@@ -6,7 +6,7 @@
     python -m scripts.study.measure_synth --data DATASET --minutes 60 --lfw LFW --pairs pairs.txt
 
 A small network (four strided convolutions on crops of 56 x 56) is trained from scratch with
-CosFace on the training people of all domains. Then, on unseen people: TAR at FAR 1e-3 in each
+CosFace on the training people of all domains. Then, on unseen people: TAR at FMR 1e-3 in each
 domain and from daylight to each domain; the same in daylight by difference of pose, and in daylight
 and side light, which differ in nothing but the light's direction, by difference of light, each at
 one threshold; and, if LFW is given (imported and aligned with 'mfr data'), its View 2 accuracy.
@@ -37,7 +37,7 @@ from mfr.data.pair_list import read_pair_list
 from mfr.losses.margin import cosface
 
 SIDE = 56
-FAR = 1e-3
+FMR = 1e-3
 REFERENCE = "daylight"
 POSES = (0, 10, 20, 30, 90)
 LIT = ("daylight", "side_light")
@@ -124,8 +124,8 @@ def embed(network: nn.Module, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def tar(mated: NDArray[np.floating], nonmated: NDArray[np.floating]) -> tuple[float, float]:
-    """TAR at FAR 1e-3, and its threshold."""
-    point = operating_points(Scores.of(mated, nonmated), [FAR])
+    """TAR at FMR 1e-3, and its threshold."""
+    point = operating_points(Scores.of(mated, nonmated), [FMR])
     return float(point.tar[0]), float(point.thresholds[0])
 
 

@@ -74,8 +74,8 @@ def main() -> None:
         ]
         # A figure that could not be measured is None, which becomes NaN here.
         tars, areas = (
-            np.array([report.figure(key).value for report in reports], np.float64)
-            for key in ("tar@far=0.01", "auc")
+            np.array([report.metric(key).value for report in reports], np.float64)
+            for key in ("tar@fmr=0.01", "auc")
         )
         return (
             f"| {name} | {100 * tars[0]:.1f} | {areas[0]:.4f} "
@@ -83,7 +83,7 @@ def main() -> None:
             f"| {f'{np.mean(classification):.2f}' if classification else ''} |"
         )
 
-    print(f"People: {split.people}. TAR at FAR 1%, %, and AUC on those to test; in training, the")
+    print(f"People: {split.people}. TAR at FMR 1%, %, and AUC on those to test; in training, the")
     print("mean of soft classification on meta-train.\n")
     print(f"| network | {UNSEEN} (unseen): TAR | AUC | mean of sources: TAR | AUC | L_cls |")
     print("|---|---|---|---|---|---|", flush=True)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mfr.backbones import backbone_spec
 from mfr.backbones.input import network_input
-from mfr.model_file import CropGeometry
+from mfr.geometry import CropGeometry
 
 
 @pytest.fixture

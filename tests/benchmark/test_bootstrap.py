@@ -5,7 +5,7 @@ from scipy.stats import norm
 from mfr.benchmark import bootstrap
 from mfr.benchmark.metrics import Scores, auc, eer, operating_points
 
-FARS = [0.1, 0.3]
+FMRS = [0.1, 0.3]
 
 
 def tiny(seed, decimals):
@@ -29,12 +29,12 @@ def literal(mated, people, nonmated, pairs, counts):
 def test_weighted_figures_equal_the_resample_written_out(decimals):
     data = tiny(1, decimals)
     counts = bootstrap.draw_multiplicities(6, resamples=40, seed=5)
-    drawn = bootstrap.resample(*data, counts, FARS)
+    drawn = bootstrap.resample(*data, counts, FMRS)
     for r in range(len(counts)):
         scores = literal(*data, counts[r])
         assert drawn.auc[r] == pytest.approx(auc(scores), abs=1e-12)
         assert drawn.eer[r] == pytest.approx(eer(scores), abs=1e-12)
-        assert drawn.tar[r] == pytest.approx(operating_points(scores, FARS).tar, abs=1e-12)
+        assert drawn.tar[r] == pytest.approx(operating_points(scores, FMRS).tar, abs=1e-12)
 
 
 def test_grid_costs_less_than_stated(monkeypatch):
@@ -46,13 +46,13 @@ def test_grid_costs_less_than_stated(monkeypatch):
     first, second = first[apart], second[apart]
     nonmated = generator.normal(size=len(first))
     counts = bootstrap.draw_multiplicities(40, resamples=10, seed=0)
-    fars = [0.01, 0.001]
+    fmrs = [0.01, 0.001]
     data = (mated, people, nonmated, (first, second))
     assert len(bootstrap.score_grid(Scores.of(mated, nonmated))) <= bootstrap.GRID
-    drawn = bootstrap.resample(*data, counts, fars)
+    drawn = bootstrap.resample(*data, counts, fmrs)
     for r in range(len(counts)):
         scores = literal(*data, counts[r])
-        exact = operating_points(scores, fars).tar
+        exact = operating_points(scores, fmrs).tar
         # Never too high; too low by no more than the mated weight between two thresholds, which
         # doubles at most with these multiplicities.
         assert (drawn.tar[r] <= exact + 1e-12).all()

@@ -30,9 +30,9 @@ def labelled(mated, nonmated):
 def test_roc_and_auc_agree_with_scikit_learn(kinds):
     mated, nonmated = kinds
     truth, values = labelled(mated, nonmated)
-    far, tar, thresholds = roc_curve(truth, values, drop_intermediate=False)
+    fmr, tar, thresholds = roc_curve(truth, values, drop_intermediate=False)
     ours = roc(Scores.of(mated, nonmated))
-    np.testing.assert_allclose(ours.far, far, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(ours.fmr, fmr, rtol=0, atol=1e-12)
     np.testing.assert_allclose(ours.tar, tar, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(ours.thresholds, thresholds)
     assert auc(Scores.of(mated, nonmated)) == pytest.approx(
@@ -45,10 +45,10 @@ def test_roc_and_auc_agree_with_scikit_learn(kinds):
 def test_operating_point_is_the_lowest_threshold_of_scikit_learns_curve(kinds, k):
     mated, nonmated = kinds
     wanted = k / len(nonmated) if k < len(nonmated) else 0.37
-    far, tar, thresholds = roc_curve(*labelled(mated, nonmated), drop_intermediate=False)
-    last = np.flatnonzero(far <= wanted)[-1]
+    fmr, tar, thresholds = roc_curve(*labelled(mated, nonmated), drop_intermediate=False)
+    last = np.flatnonzero(fmr <= wanted)[-1]
     point = operating_points(Scores.of(mated, nonmated), [wanted])
-    assert point.far[0] == pytest.approx(far[last], abs=1e-12)
+    assert point.fmr[0] == pytest.approx(fmr[last], abs=1e-12)
     assert point.tar[0] == pytest.approx(tar[last], abs=1e-12)
     if last > 0:
         assert point.thresholds[0] == thresholds[last]
@@ -59,12 +59,12 @@ def test_operating_point_is_the_lowest_threshold_of_scikit_learns_curve(kinds, k
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(st.tuples(tied, tied), st.tuples(fine, fine)))
 def test_eer_lies_on_scikit_learns_curve_where_the_errors_are_equal(kinds):
-    far, tar, _ = roc_curve(*labelled(*kinds), drop_intermediate=False)
-    after = np.flatnonzero(far + tar >= 1)[0]
-    share = (1 - far[after - 1] - tar[after - 1]) / (
-        far[after] + tar[after] - far[after - 1] - tar[after - 1]
+    fmr, tar, _ = roc_curve(*labelled(*kinds), drop_intermediate=False)
+    after = np.flatnonzero(fmr + tar >= 1)[0]
+    share = (1 - fmr[after - 1] - tar[after - 1]) / (
+        fmr[after] + tar[after] - fmr[after - 1] - tar[after - 1]
     )
-    expected = far[after - 1] + share * (far[after] - far[after - 1])
+    expected = fmr[after - 1] + share * (fmr[after] - fmr[after - 1])
     assert eer(Scores.of(*kinds)) == pytest.approx(expected, rel=0, abs=1e-12)
 
 
@@ -75,50 +75,50 @@ def test_agrees_with_scikit_learn_on_many_float32_scores():
     truth, values = labelled(mated, nonmated)
     scores = Scores.of(mated, nonmated)
     assert auc(scores) == pytest.approx(roc_auc_score(truth, values), rel=0, abs=1e-12)
-    far, tar, _ = roc_curve(truth, values, drop_intermediate=False)
+    fmr, tar, _ = roc_curve(truth, values, drop_intermediate=False)
     points = operating_points(scores, [0.01, 0.001, 0.0001])
     for wanted, found in zip([0.01, 0.001, 0.0001], points.tar, strict=True):
-        assert found == pytest.approx(tar[far <= wanted].max(), rel=0, abs=1e-12)
+        assert found == pytest.approx(tar[fmr <= wanted].max(), rel=0, abs=1e-12)
 
 
-def test_tar_at_far_by_hand():
-    # Ten non-mated scores; at FAR 20 % two may pass, so the threshold must exceed 0.3, the third
+def test_tar_at_fmr_by_hand():
+    # Ten non-mated scores; at FMR 20 % two may pass, so the threshold must exceed 0.3, the third
     # highest. The lowest score seen above 0.3 is the mated 0.35; 0.35, 0.6 and 0.9 pass of four.
     nonmated = [0.5, 0.4, 0.3, 0.2, 0.2, 0.1, 0.1, 0.0, 0.0, -0.1]
     scores = Scores.of([0.9, 0.6, 0.35, 0.3], nonmated)
     point = operating_points(scores, [0.2])
-    assert (point.thresholds[0], point.far[0], point.tar[0]) == (0.35, 0.2, 0.75)
+    assert (point.thresholds[0], point.fmr[0], point.tar[0]) == (0.35, 0.2, 0.75)
 
 
 def test_tied_nonmated_scores_cannot_be_split():
-    # At FAR 50 % two of four may pass, but three share the score 0.5: none of those can.
+    # At FMR 50 % two of four may pass, but three share the score 0.5: none of those can.
     scores = Scores.of([0.5, 0.8], [0.5, 0.5, 0.5, 0.1])
     point = operating_points(scores, [0.5])
-    assert (point.thresholds[0], point.far[0], point.tar[0]) == (0.8, 0.0, 0.5)
+    assert (point.thresholds[0], point.fmr[0], point.tar[0]) == (0.8, 0.0, 0.5)
 
 
-@pytest.mark.parametrize(("count", "far", "told"), [(100, 0.01, True), (99, 0.01, False)])
-def test_far_needs_one_comparison_it_could_refuse(count, far, told):
-    assert resolves(Scores.of([1.0], np.zeros(count)), far) is told
+@pytest.mark.parametrize(("count", "fmr", "told"), [(100, 0.01, True), (99, 0.01, False)])
+def test_fmr_needs_one_comparison_it_could_refuse(count, fmr, told):
+    assert resolves(Scores.of([1.0], np.zeros(count)), fmr) is told
 
 
 def test_rounding_does_not_lose_a_comparison():
     # 0.29 * 100 is 28.999999999999996 in floating point, yet 29 / 100 <= 0.29.
     scores = Scores.of(np.arange(100.0), np.arange(100.0))
-    assert operating_points(scores, [0.29]).far[0] == 0.29
+    assert operating_points(scores, [0.29]).fmr[0] == 0.29
 
 
-def test_far_of_one_accepts_everything():
+def test_fmr_of_one_accepts_everything():
     point = operating_points(Scores.of([0.9, 0.1], [0.5]), [1.0])
-    assert (point.thresholds[0], point.far[0], point.tar[0]) == (0.1, 1.0, 1.0)
+    assert (point.thresholds[0], point.fmr[0], point.tar[0]) == (0.1, 1.0, 1.0)
 
 
 def test_eer_by_hand():
-    # The ROC runs (0, 0) (0, 1/2) (1/2, 1/2) (1/2, 1) (1, 1); it meets FAR = 1 - TAR at (1/2, 1/2).
+    # The ROC runs (0, 0) (0, 1/2) (1/2, 1/2) (1/2, 1) (1, 1); it meets FMR = 1 - TAR at (1/2, 1/2).
     assert eer(Scores.of([0.9, 0.3], [0.6, 0.1])) == 0.5
     # All tied: the ROC is the diagonal.
     assert eer(Scores.of([0.5, 0.5], [0.5])) == 0.5
-    # (0, 0) (0, 2/3) (1/3, 2/3) ...: met at FAR 1/3.
+    # (0, 0) (0, 2/3) (1/3, 2/3) ...: met at FMR 1/3.
     assert eer(Scores.of([9, 8, 2], [5, 1, 0])) == pytest.approx(1 / 3)
     # A tie between the kinds is a slope: (0, 1/2) to (1/2, 1) meets it at 1/4.
     assert eer(Scores.of([9, 5], [5, 0])) == 0.25

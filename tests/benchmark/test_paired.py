@@ -30,10 +30,10 @@ def by_key(first, second, **options):
 
 def test_values_are_those_of_the_reports():
     good, bad = compared(0.5), compared(1.0)
-    first, second = (measure(one, PERSONS, seed=0, resamples=0).figures for one in (good, bad))
+    first, second = (measure(one, PERSONS, seed=0, resamples=0).metrics for one in (good, bad))
     wanted = {a.key: a.value - b.value for a, b in zip(first, second, strict=True) if a.value}
     found = by_key(good, bad)
-    assert set(found) == {"tar@far=0.01", "tar@far=0.001", "auc", "rank1"}
+    assert set(found) == {"tar@fmr=0.01", "tar@fmr=0.001", "auc", "rank1"}
     for key, one in found.items():
         assert one.value == pytest.approx(wanted[key])
 
@@ -57,10 +57,10 @@ def test_a_clear_difference_is_seen_and_people_in_common_narrow_it():
     one = by_key(good, bad)["auc"]
     assert one.interval[0] > 0
     spread = [
-        figure.interval[1] - figure.interval[0]
+        metric.interval[1] - metric.interval[0]
         for which in (good, bad)
-        for figure in measure(which, PERSONS, seed=0, resamples=200).figures
-        if figure.key == "auc"
+        for metric in measure(which, PERSONS, seed=0, resamples=200).metrics
+        if metric.key == "auc"
     ]
     # Independent samples would add their variances.
     assert one.interval[1] - one.interval[0] < np.hypot(*spread)

@@ -6,6 +6,7 @@ import pytest
 
 from mfr.benchmark.metrics import Scores, auc
 from mfr.benchmark.protocols import benchmark_domain
+from mfr.benchmark.writing import write_report
 from mfr.data.loading import load_crops
 from mfr.errors import ConfigError, DataError, ModelError
 from tests.benchmark.conftest import FakeEncoder, make_dataset
@@ -23,14 +24,14 @@ def test_gallery_probe_counts(dataset, encoder):
     assert (counts.mated, counts.nonmated) == (18, 18 * 11)
     assert sum(report.histogram.mated) == 18
     assert sum(report.histogram.nonmated) == 198
-    assert report.figure("tar@far=0.01").value is not None
-    for key in ("tar@far=0.001", "tar@far=0.0001"):
-        figure = report.figure(key)
-        assert figure.value is None and figure.interval is None
-        assert "198 non-mated comparisons cannot tell a FAR below 0.51%" in figure.reason
-    for figure in report.figures:
-        if figure.value is not None:
-            low, high = figure.interval
+    assert report.metric("tar@fmr=0.01").value is not None
+    for key in ("tar@fmr=0.001", "tar@fmr=0.0001"):
+        metric = report.metric(key)
+        assert metric.value is None and metric.interval is None
+        assert "198 non-mated comparisons cannot tell an FMR below 0.51%" in metric.reason
+    for metric in report.metrics:
+        if metric.value is not None:
+            low, high = metric.interval
             assert 0 <= low <= high <= 1
     assert report.command == "mfr benchmark ..."
     assert report.warnings == []
@@ -43,9 +44,9 @@ def test_all_pairs_agree_with_a_plain_computation(dataset, encoder):
     i, j = np.triu_indices(len(person), 1)
     scores, same = (embeddings[i] * embeddings[j]).sum(axis=1), person[i] == person[j]
     assert report.counts.mated == same.sum()
-    assert report.figure("auc").value == pytest.approx(auc(Scores.of(scores[same], scores[~same])))
+    assert report.metric("auc").value == pytest.approx(auc(Scores.of(scores[same], scores[~same])))
     with pytest.raises(DataError, match="choose one of"):
-        report.figure("rank1")
+        report.metric("rank1")
     worst = [m.score for m in report.mistakes if m.kind == "nonmated"]
     np.testing.assert_allclose(worst, np.sort(scores[~same])[::-1][:8], atol=1e-6)
     worst = [m.score for m in report.mistakes if m.kind == "mated"]
@@ -61,16 +62,16 @@ def test_report_does_not_depend_on_row_order_but_on_the_seed(dataset, encoder, p
         for data, seed in ((dataset, 0), (shuffled, 0), (dataset, 1))
     )
     assert timeless(first) == timeless(second)
-    assert first.figures != other.figures
+    assert first.metrics != other.metrics
 
 
 def test_perfect_encoder(tmp_path, encoder):
     data = make_dataset(tmp_path, {f"p{i}": 3 for i in range(15)}, noise=0)
     report = benchmark_domain(encoder, data, "lfw", resamples=50)
-    expected = {"tar@far=0.01": 1, "auc": 1, "eer": 0, "rank1": 1}
+    expected = {"tar@fmr=0.01": 1, "auc": 1, "eer": 0, "rank1": 1}
     for key, value in expected.items():
-        assert report.figure(key).value == value
-        assert report.figure(key).interval == (value, value)
+        assert report.metric(key).value == value
+        assert report.metric(key).interval == (value, value)
 
 
 def test_chance_encoder(tmp_path, encoder):
@@ -80,9 +81,9 @@ def test_chance_encoder(tmp_path, encoder):
         {name: [f"q{i % 30}" for i in range(120)] for name in ("person", "identity")}
     )
     report = benchmark_domain(encoder, data, "lfw", protocol="all-pairs", resamples=200)
-    low, high = report.figure("auc").interval
+    low, high = report.metric("auc").interval
     assert low < 0.5 < high
-    assert report.figure("eer").value == pytest.approx(0.5, abs=0.1)
+    assert report.metric("eer").value == pytest.approx(0.5, abs=0.1)
 
 
 def test_one_person_under_two_identities_is_mated(tmp_path, encoder):
@@ -117,13 +118,13 @@ def test_the_smallest_benchmark_there_is(tmp_path, encoder):
     data = make_dataset(tmp_path, {"ada": 2, "bob": 1}, noise=1)
     report = benchmark_domain(encoder, data, "lfw", resamples=20)
     assert (report.counts.mated, report.counts.nonmated) == (1, 1)
-    assert (report.figure("auc").value, report.figure("tar@far=0.01").value) == (1.0, None)
-    report.write(tmp_path / "report")
+    assert (report.metric("auc").value, report.metric("tar@fmr=0.01").value) == (1.0, None)
+    write_report(report, tmp_path / "report")
 
 
 def test_without_resamples_there_are_no_intervals(dataset, encoder):
     report = benchmark_domain(encoder, dataset, "lfw", resamples=0)
-    assert all(figure.interval is None for figure in report.figures)
+    assert all(metric.interval is None for metric in report.metrics)
     assert report.roc.low is None
 
 

@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from mfr.benchmark.page import bounds
 from mfr.benchmark.stored import benchmark_lfw, benchmark_protocol
+from mfr.benchmark.writing import write_report
 from mfr.data.loading import load_crops
 from mfr.data.pair_list import pair_protocol, read_pair_list
 from mfr.data.protocol import GalleryProbeProtocol, PairProtocol
@@ -28,10 +29,10 @@ def lfw(tmp_path):
 def test_lfw_ten_folds(lfw, encoder):
     data, path = lfw
     report = benchmark_lfw(encoder, data, path, resamples=50)
-    accuracy = report.figure("accuracy")
+    accuracy = report.metric("accuracy")
     assert (accuracy.value, accuracy.standard_error) == (1.0, 0.0)
     assert (report.counts.mated, report.counts.nonmated, report.counts.people) == (10, 10, 20)
-    assert report.figure("tar@far=0.01").value is None
+    assert report.metric("tar@fmr=0.01").value is None
     assert report.split is None
 
 
@@ -62,11 +63,11 @@ def test_one_fold_has_no_accuracy_and_says_why(lfw, encoder):
     rows = [(0, *row) for row in zip(*pair_columns(data, path), strict=True)]
     protocol = PairProtocol.of("mfr2", rows, domain="lfw", source="mfr2 pairs.txt")
     report = benchmark_protocol(encoder, data, protocol, resamples=5)
-    assert report.figure("accuracy").value is None
-    assert "has one fold" in report.figure("accuracy").reason
+    assert report.metric("accuracy").value is None
+    assert "has one fold" in report.metric("accuracy").reason
     assert (report.title, report.protocol) == ("fake on mfr2", "mfr2")
     ten = benchmark_lfw(encoder, data, path, resamples=5)
-    assert report.figures[1:] == ten.figures[1:]
+    assert report.metrics[1:] == ten.metrics[1:]
 
 
 def pair_columns(data, path):
@@ -105,16 +106,16 @@ def test_searches_agree_with_a_plain_computation_in_every_fold(searches, encoder
         hits = [person[b] == person[p] for b, p in zip(best, probes, strict=True)][:-1]
         ranks.append(np.mean(hits))
     for key, values in (("auc", areas), ("rank1", ranks)):
-        figure = report.figure(key)
-        assert figure.folds == pytest.approx(values)
-        assert figure.value == pytest.approx(np.mean(values))
-        assert figure.deviation == pytest.approx(statistics.stdev(values))
-        assert figure.interval is None
+        metric = report.metric(key)
+        assert metric.folds == pytest.approx(values)
+        assert metric.value == pytest.approx(np.mean(values))
+        assert metric.deviation == pytest.approx(statistics.stdev(values))
+        assert metric.interval is None
     # 5 in the gallery, 11 probes of which 10 have a mate; curves and counts are of one fold.
     counts = report.counts
     assert (counts.images, counts.probes, counts.mated, counts.nonmated) == (16, 10, 10, 45)
-    assert "over 3 folds" in bounds(report.figure("auc"))
-    report.write(data.root / "report")
+    assert "over 3 folds" in bounds(report.metric("auc"))
+    write_report(report, data.root / "report")
 
 
 def test_one_search_has_bootstrap_intervals(searches, encoder):
@@ -122,9 +123,9 @@ def test_one_search_has_bootstrap_intervals(searches, encoder):
     first = [row for row in rows_of(protocol) if row[0] == 0]
     single = GalleryProbeProtocol.of("one", first, domain="two", source="test lists")
     report = benchmark_protocol(encoder, data, single, resamples=20)
-    assert report.figure("rank1").interval is not None and report.figure("rank1").folds is None
-    assert report.figure("rank1").value == pytest.approx(
-        benchmark_protocol(encoder, data, protocol, resamples=0).figure("rank1").folds[0]
+    assert report.metric("rank1").interval is not None and report.metric("rank1").folds is None
+    assert report.metric("rank1").value == pytest.approx(
+        benchmark_protocol(encoder, data, protocol, resamples=0).metric("rank1").folds[0]
     )
 
 

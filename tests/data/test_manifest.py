@@ -4,7 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from mfr.data.manifest import FILE_NAME, SCHEMA, Manifest
+from mfr.data.manifest import Manifest
+from mfr.data.manifest_file import FILE_NAME, SCHEMA
 from mfr.errors import DataError, WriteError
 
 

@@ -34,7 +34,11 @@ def make_photos(tmp_path) -> Callable[..., Path]:
 class FakeDetector:
     """As many faces as the first pixel says, each further to the right and smaller."""
 
-    def __init__(self, device: object = "cpu", *, min_face_fraction: float = 0.1) -> None:
+    name = "fake"
+
+    def __init__(
+        self, name: str = "mtcnn", *, device: object = "cpu", min_face_fraction: float = 0.1
+    ) -> None:
         self.seen = 0
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
@@ -61,5 +65,5 @@ def fake_detector(monkeypatch) -> list[FakeDetector]:
         made.append(FakeDetector(*arguments, **options))
         return made[-1]
 
-    monkeypatch.setattr(aligning, "FaceDetector", make)
+    monkeypatch.setattr(aligning, "build_detector", make)
     return made

@@ -15,12 +15,14 @@ import pytest
 import torch
 from PIL import Image
 
-from data_tools import aligning, journal
-from data_tools.aligning import NO_FACE, align_dataset, resize_whole
+from data_tools import aligning, alignment_pipeline, journal
+from data_tools.aligning import align_dataset
+from data_tools.alignment_pipeline import NO_FACE
 from data_tools.importing.folder import import_folder
 from data_tools.splitting import split_dataset
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, FaceError, ImageError, WriteError
+from mfr.faces.align import resize_whole
 from mfr.geometry import TEMPLATE
 
 
@@ -82,16 +84,16 @@ def test_crops_that_were_found_are_written_however_busy_the_threads(
     dataset, fake_detector, monkeypatch
 ):
     """The one thread reads the last photo, slowly, when photo 2 fails: crop 1 waits behind it."""
-    read = aligning._read
+    read = alignment_pipeline._read
 
     def slow(photo):
         if photo.name == "text.jpg":
             time.sleep(0.5)
         return read(photo)
 
-    monkeypatch.setattr(aligning, "_THREADS", 1)
-    monkeypatch.setattr(aligning, "_abreast", lambda device: 1)
-    monkeypatch.setattr(aligning, "_read", slow)
+    monkeypatch.setattr(alignment_pipeline, "_THREADS", 1)
+    monkeypatch.setattr(aligning, "batches_at_once", lambda device: 1)
+    monkeypatch.setattr(alignment_pipeline, "_read", slow)
     with pytest.raises(FaceError, match="No face was found"):
         align_dataset(dataset, on_miss="fail", batch=2)
     rows = state(dataset)
@@ -156,7 +158,7 @@ def test_a_hostile_manifest_cannot_write_elsewhere(tmp_path, make_photos, fake_d
 def test_the_result_does_not_depend_on_batches_or_memory(
     dataset, fake_detector, monkeypatch, batch, ahead
 ):
-    monkeypatch.setattr(aligning, "_PIXELS_AHEAD", ahead)
+    monkeypatch.setattr(alignment_pipeline, "_PIXELS_AHEAD", ahead)
     align_dataset(dataset, batch=batch)
     assert [row[0] for row in state(dataset).values()] == [
         "detected", "missed", "detected", "detected", "missed",
@@ -234,12 +236,12 @@ def test_a_full_disk_keeps_what_was_done(dataset, fake_detector, monkeypatch):
         written.append(path)
         write(path, crop)
 
-    write = aligning._write_png
-    monkeypatch.setattr(aligning, "_write_png", fill_up)
+    write = alignment_pipeline.write_png
+    monkeypatch.setattr(alignment_pipeline, "write_png", fill_up)
     with pytest.raises(WriteError, match="No space left"):
         align_dataset(dataset, batch=1)
     assert state(dataset)["../photos/ann/1.png"][0] == "detected"
-    monkeypatch.setattr(aligning, "_write_png", write)
+    monkeypatch.setattr(alignment_pipeline, "write_png", write)
     assert align_dataset(dataset).domains[0].pending == 0
 
 
@@ -267,7 +269,7 @@ SLOW_ALIGNMENT = """
 import os, signal, sys, time
 from pathlib import Path
 import torch
-from data_tools import aligning, journal
+from data_tools import aligning, alignment_pipeline, journal
 from mfr.data.manifest import Manifest
 from tests.data_tools.conftest import FakeDetector
 
@@ -286,7 +288,7 @@ if moment == "before the manifest is written":
 if moment == "before the journal is removed":
     remove = Path.unlink
     Path.unlink = lambda path, **how: (die if "journal" in path.name else remove)(path, **how)
-aligning.FaceDetector = Slow
+aligning.build_detector = Slow
 torch.set_num_threads(2)
 aligning.align_dataset(root, batch=2)
 """

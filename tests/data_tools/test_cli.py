@@ -126,6 +126,15 @@ def test_impossible_options_exit_2(arguments):
     assert runner.invoke(app, arguments).exit_code == 2
 
 
+def test_names_in_the_help_are_those_there_are():
+    from data_tools.cli import drawing
+    from data_tools.simulation.conditions import CONDITIONS
+    from data_tools.synth.domains import DOMAINS
+
+    assert tuple(CONDITIONS) == drawing.CONDITIONS
+    assert tuple(DOMAINS) == drawing.DOMAINS
+
+
 def test_a_mistake_through_the_real_command_line(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", "from mfr.cli import main; main()", "data", "align", "typo"],

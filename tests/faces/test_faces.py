@@ -6,17 +6,18 @@ import torch
 from facenet_pytorch import MTCNN
 
 from mfr.errors import FaceError
-from mfr.faces import Face, FaceCropper, FaceDetector, measure_quality
-from mfr.faces.averages import AreaAverages
-from mfr.faces.cascade import Cascade, _Stage
+from mfr.faces import Face, FaceCropper, build_detector, measure_quality
 from mfr.faces.cropping import choose_faces
+from mfr.faces.detector import Detector
+from mfr.faces.mtcnn.averages import AreaAverages
+from mfr.faces.mtcnn.cascade import Cascade, _Stage
 from mfr.geometry import CROP_SIZE, TEMPLATE
 from mfr.images import read_image
 
 
 @pytest.fixture(scope="module")
-def detector() -> FaceDetector:
-    return FaceDetector()
+def detector() -> Detector:
+    return build_detector()
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_five_faces_are_counted_and_ordered(detector, photos):
     assert len(faces) == 5
     areas = [found.area for found in faces]
     assert areas == sorted(areas, reverse=True)
-    cropper = FaceCropper(detector=detector)
+    cropper = FaceCropper(detector)
     assert len(cropper.crop([tiles], "all")[0]) == 5
     assert [len(crops) for crops in cropper.crop([tiles, tiles * 0], "largest")] == [1, 0]
     with pytest.raises(FaceError, match=r"group\.jpg has 5 faces: crop it to one"):

@@ -89,7 +89,8 @@ def test_a_job_that_runs_over_its_time_is_ended_and_is_not_done(tmp_path, monkey
 
 
 def test_two_queues_do_not_share_a_directory(tmp_path):
-    with refusing_others(tmp_path / ".lock"), pytest.raises(TrainingError, match="at work in"):
+    held = refusing_others(tmp_path / ".lock", "queue of jobs", TrainingError)
+    with held, pytest.raises(TrainingError, match="queue of jobs is at work on"):
         run_jobs([], tmp_path, 1)
 
 

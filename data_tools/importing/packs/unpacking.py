@@ -8,7 +8,6 @@ again. The rows stay there, so that importing again is quick.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import os
@@ -28,8 +27,9 @@ import pyarrow.parquet as pq
 from data_tools.importing.adding import ImportResult, add_rows, check_domain
 from data_tools.importing.packs.pack import Pack, PackedImage
 from data_tools.importing.people import read_people
-from mfr import atomic, locking
-from mfr.data.manifest import FILE_NAME, SCHEMA, ManifestFile
+from data_tools.locking import unpacking_alone
+from mfr import atomic
+from mfr.data.manifest_file import FILE_NAME, SCHEMA, ManifestFile
 from mfr.errors import DataError, ImageError
 from mfr.faces.quality import measure_crop
 from mfr.geometry import CROP_SIZE
@@ -115,7 +115,7 @@ def import_pack(
     name = re.sub(r"[^\w.-]", "_", pack.path.resolve().stem)[:40]
     folder = f"{DIRECTORY}/{domain}/{name}-{pack.fingerprint()}"
     _refuse_mixing(root, domain, folder)
-    with _alone(root / folder):
+    with unpacking_alone(root / folder):
         unpacking = _Unpacking(pack, root, domain, folder, on_progress)
         result = add_rows(
             root,
@@ -274,15 +274,3 @@ def _refuse_mixing(root: Path, domain: str, folder: str) -> None:
             f"Domain {domain} of {root} has images from elsewhere, and identities of two packs "
             "must not be mixed up: give this pack another --domain."
         )
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    try:
-        with locking.refusing_others(folder / ".lock"):
-            yield
-    except BlockingIOError as error:
-        raise DataError(
-            f"Another import of the same pack is at work on {folder}: wait for it to end, or stop "
-            "it."
-        ) from error

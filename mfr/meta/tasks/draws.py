@@ -1,6 +1,6 @@
 """Random draws for many tasks at once, the same on every machine and in every version of numpy.
 
-As in `mfr.data.random_bits`, only Philox's raw bits are used. Here they come in one block for each
+As in `mfr.random_bits`, only Philox's raw bits are used. Here they come in one block for each
 step, with a row for each task: a separate stream for each of hundreds of tasks would cost more than
 the tasks.
 """

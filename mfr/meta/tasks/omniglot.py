@@ -22,9 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mfr.data.random_bits import RandomBits
 from mfr.errors import DataError
 from mfr.meta.tasks.class_folder import load_classes
+from mfr.random_bits import RandomBits
 
 SIZE: Final = 28
 TRAIN_CHARACTERS: Final = 1200

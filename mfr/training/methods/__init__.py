@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from mfr.errors import ConfigError
 from mfr.registry import Registry
 
-if TYPE_CHECKING:
-    from mfr.training.methods.method import MethodFactory
-
-METHODS: Final[Registry[MethodFactory]] = Registry(
+METHODS: Final[Registry[Callable[..., Any]]] = Registry(
     "method",
     {
         "mfr": "mfr.training.methods.mfr:MFRMethod",
@@ -21,3 +19,5 @@ METHODS: Final[Registry[MethodFactory]] = Registry(
     },
     ConfigError,
 )
+"""Each is a `mfr.training.methods.method.MethodFactory`. Configurations are checked by this table,
+and methods are built of configurations, so the table itself names no type of theirs."""

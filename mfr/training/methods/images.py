@@ -13,8 +13,8 @@ from torch import Tensor
 from mfr.config import RunConfig
 from mfr.data.augment import Augmentation, make_augmentation
 from mfr.data.loading import CropStore
-from mfr.data.random_bits import RandomBits
 from mfr.data.sampling import PairBatch
+from mfr.random_bits import RandomBits
 
 # Keeps augmentation's random streams apart from the samplers'.
 _AUGMENT: Final = 100

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from mfr.backbones.input import network_input
-from mfr.model_file import CropGeometry
+from mfr.geometry import CropGeometry
 
 
 class FaceNetwork(nn.Module):

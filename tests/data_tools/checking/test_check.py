@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from data_tools.checking.check import check_dataset
 from data_tools.cli import app
-from mfr.data.manifest import FILE_NAME, Manifest
+from mfr.data.manifest import Manifest
+from mfr.data.manifest_file import FILE_NAME
 from mfr.encoder import Encoder
 from mfr.errors import ConfigError, DataError
 

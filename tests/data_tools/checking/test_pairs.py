@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 
 from data_tools.checking import people
-from mfr.data.random_bits import RandomBits
+from mfr.random_bits import RandomBits
 
 
 def test_few_pairs_are_all_taken():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from data_tools.cli.quickstart import Narrator
 from data_tools.quickstart import plan as plans
 from data_tools.quickstart.plan import UNSEEN, Plan
 from data_tools.quickstart.report import QuickstartReport
@@ -40,7 +41,7 @@ def small():
 
 def stop_in(stage: int, patch: pytest.MonkeyPatch) -> None:
     """Press Ctrl-C at the first progress of a stage that has some."""
-    begin, progress = cli._Narrator.begin, cli._Narrator.progress
+    begin, progress = Narrator.begin, Narrator.progress
     now = [0]
 
     def watch_begin(self, number, of, sentence):
@@ -53,8 +54,8 @@ def stop_in(stage: int, patch: pytest.MonkeyPatch) -> None:
             now[0] = 0
             os.kill(os.getpid(), signal.SIGINT)
 
-    patch.setattr(cli._Narrator, "begin", watch_begin)
-    patch.setattr(cli._Narrator, "progress", watch_progress)
+    patch.setattr(Narrator, "begin", watch_begin)
+    patch.setattr(Narrator, "progress", watch_progress)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_it_says_how_to_go_on_and_goes_on(done, capsys):
     arguments = ["quickstart", "--out", str(done), "--seed", "3"]
     before = json.loads((done / "report.json").read_text())
     with pytest.MonkeyPatch.context() as patch:
-        (done / "stages" / "desk.json").unlink()
+        (done / "stages" / "gallery.json").unlink()
         stop_in(6, patch)
         assert cli.run(arguments) == 130
     said = capsys.readouterr().err
@@ -120,9 +121,9 @@ def test_nobody_has_two_roles_and_the_enrolled_are_test_people(done):
     assert sum(map(len, roles.values())) == len(set.union(*roles.values())) == 13
     report = QuickstartReport.model_validate_json((done / "report.json").read_text())
     assert report.world.people == {split: len(people) for split, people in roles.items()}
-    visitors = {visit.person for visit in report.desk.visits}
-    assert len(visitors) == 3 and visitors <= roles["test"]
-    assert sum(visit.is_enrolled is None for visit in report.desk.visits) == 1
+    presented = {probe.person for probe in report.gallery.probes}
+    assert len(presented) == 3 and presented <= roles["test"]
+    assert sum(probe.is_enrolled is None for probe in report.gallery.probes) == 1
 
 
 def test_neither_method_was_trained_on_the_unseen_domain_and_both_saw_as_many_images(done):
@@ -138,8 +139,8 @@ def test_every_figure_has_an_interval_or_a_reason(done):
     for judged in judgement["domains"].values():
         assert set(judged) == {"untrained", "start", "agg", "mfr"}
         for network in judged.values():
-            for figure in network["figures"]:
-                assert figure["interval"] is not None or figure["reason"]
+            for metric in network["metrics"]:
+                assert metric["interval"] is not None or metric["reason"]
 
 
 def test_the_page_holds_its_pictures_and_nothing_from_elsewhere(done):

@@ -1,10 +1,10 @@
 import pytest
 
-from data_tools.quickstart.verdict import Difference, pronounce, rule
+from data_tools.quickstart.verdict import Difference, reach_verdict, rule
 
 
 def difference(value, interval):
-    return Difference(key="tar@far=0.01", value=value, interval=interval)
+    return Difference(key="tar@fmr=0.01", value=value, interval=interval)
 
 
 @pytest.mark.parametrize(
@@ -18,20 +18,22 @@ def difference(value, interval):
     ],
 )
 def test_the_sentence_follows_the_interval_and_not_the_values(mfr, agg, interval, ruling, words):
-    verdict = pronounce(mfr, agg, difference(mfr - agg, interval), where="masks")
+    verdict = reach_verdict(mfr, agg, difference(mfr - agg, interval), where="masks")
     assert verdict.ruling == ruling
     assert words in verdict.sentence
     assert f"is {mfr:.1%} with MFR and {agg:.1%} with aggregation" in verdict.sentence
 
 
 def test_points_are_signed_and_zero_has_no_sign():
-    sentence = pronounce(0.5, 0.6, difference(-0.1, (-0.2, -0.0001)), where="masks").sentence
+    sentence = reach_verdict(0.5, 0.6, difference(-0.1, (-0.2, -0.0001)), where="masks").sentence
     assert "(-10.0 points, 95% interval -20.0 to 0.0)" in sentence
 
 
 def test_what_was_not_measured_is_not_ruled_on():
     assert rule(difference(0.3, None)) == "undecided"
-    assert "more than luck" in pronounce(0.5, 0.2, difference(0.3, None), where="masks").sentence
-    unresolved = pronounce(None, 0.2, difference(0.3, (0.1, 0.5)), where="masks")
+    assert (
+        "more than luck" in reach_verdict(0.5, 0.2, difference(0.3, None), where="masks").sentence
+    )
+    unresolved = reach_verdict(None, 0.2, difference(0.3, (0.1, 0.5)), where="masks")
     assert unresolved.ruling == "undecided"
     assert "too few people" in unresolved.sentence

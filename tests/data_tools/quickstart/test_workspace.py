@@ -58,7 +58,7 @@ def test_what_a_kill_left_before_the_directory_was_claimed_does_no_harm(tmp_path
 
 
 def test_another_plan_version_or_process_is_refused(tmp_path):
-    with claimed(tmp_path, Plan(seed=1)), pytest.raises(DataError, match="at work in"):
+    with claimed(tmp_path, Plan(seed=1)), pytest.raises(DataError, match="at work on"):
         claimed(tmp_path, Plan(seed=1)).__enter__()
     with pytest.raises(DataError, match="a quickstart with seed 1, not 2"):
         claimed(tmp_path, Plan(seed=2)).__enter__()

@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from data_tools.cli import app
+from data_tools.locking import simulating_alone
 from data_tools.simulation import dataset as simulation
 from data_tools.simulation.dataset import RECORD, landmarks_in_crop, simulate_domain
 from data_tools.splitting import split_dataset
@@ -265,7 +266,7 @@ def test_a_crop_that_is_missing_damaged_or_of_another_size(root):
 
 
 def test_two_at_once(root):
-    with simulation._alone(root), pytest.raises(DataError, match="Another simulation"):
+    with simulating_alone(root), pytest.raises(DataError, match="Another simulation"):
         mask(root)
 
 

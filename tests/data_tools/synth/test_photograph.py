@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_tools.synth import render as rendering
+from data_tools.synth import shading
 from data_tools.synth.domains import DOMAINS
 from data_tools.synth.draws import Draws
 from data_tools.synth.photograph import person, photograph
-from data_tools.synth.render import COVER, EYE, GLASSES, render
+from data_tools.synth.render import render
 from data_tools.synth.scene import draw_scene
+from data_tools.synth.view import COVER, EYE, GLASSES, HAIR
 from mfr.faces.align import similarity_transform
 from mfr.geometry import TEMPLATE
 
@@ -110,7 +111,7 @@ def test_the_nose_casts_a_shadow(monkeypatch):
     light /= np.linalg.norm(light)
     cast = seen(light=light).light
     monkeypatch.setattr(
-        rendering._Canvas, "_shadow", lambda self, casters: np.ones(self.label.shape, np.float32)
+        shading, "_shadow", lambda view, casters: np.ones(view.label.shape, np.float32)
     )
     free = seen(light=light).light
     assert (cast <= free + 1e-3).all()
@@ -152,7 +153,7 @@ def test_a_scarf_hides_the_mouth_and_sunglasses_the_eyes():
 
 def test_ageing_greys_hair_and_folds_skin():
     young, old = (seen(age=age) for age in (22.0, 75.0))
-    hair = (young.label == rendering.HAIR) & (old.label == rendering.HAIR)
+    hair = (young.label == HAIR) & (old.label == HAIR)
     assert old.light[hair].mean() > 1.5 * young.light[hair].mean()
 
 

@@ -12,7 +12,7 @@ import pytest
 from data_tools.importing.packs import unpacking
 from data_tools.importing.packs.insightface_rec import InsightFaceRec
 from data_tools.importing.packs.unpacking import import_pack
-from mfr import locking
+from data_tools.locking import unpacking_alone
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError, WriteError
 from tests.data_tools.importing.packs.writers import encoded, write_rec
@@ -145,7 +145,7 @@ def test_two_imports_at_once(tmp_path, folder):
     pack = InsightFaceRec(folder)
     import_pack(pack, tmp_path / "ds", domain="d")
     (lock,) = (tmp_path / "ds").rglob(".lock")
-    with locking.refusing_others(lock), pytest.raises(DataError, match="Another import of the"):
+    with unpacking_alone(lock.parent), pytest.raises(DataError, match="Another import of the"):
         import_pack(pack, tmp_path / "ds", domain="d")
 
 

@@ -1,0 +1,274 @@
+"""The pipeline of an alignment: threads read photos and write crops while others look for faces."""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+
+from data_tools import journal
+from mfr.errors import FaceError, ImageError
+from mfr.faces import FaceCrop, FaceCropper, align_face
+from mfr.faces.align import resize_whole
+from mfr.faces.quality import measure_crop
+from mfr.images import image_size, read_image
+from mfr.png import write_png
+
+OnMiss = Literal["skip", "resize", "fail"]
+"""What becomes of a photo without a face: no crop; the whole photo resized; an error."""
+
+NO_FACE: Final = "no face found"
+"""The problem of a row whose photo could be read but shows no face."""
+
+_PIXELS_AHEAD: Final = 100_000_000
+"""Photos decoded but not yet aligned hold at most this many pixels (300 MB), or are one photo."""
+
+_THREADS: Final = 4
+"""Read photos and write crops."""
+
+_MOST_AT_ONCE: Final = 8
+"""Batches searched at once at most, whatever the cores: each takes memory (about 100 MB)."""
+
+
+@dataclass(frozen=True)
+class PhotoTask:
+    """One photo to do: its row's path, where that is, where its crop goes, and the landmarks
+    (x0 y0 ... x4 y4, pixels) that it was imported with."""
+
+    path: str
+    photo: Path
+    crop: str
+    landmarks: list[float] | None
+
+
+_Part = list[tuple[PhotoTask, np.ndarray | ImageError]]
+"""A batch of photos to do, decoded or why they cannot be."""
+
+
+class Aligner:
+    """The pipeline: threads read photos and write crops while others look for faces.
+
+    Batches are searched ``abreast``, each in a thread, and written in the order of their tasks.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        cropper: FaceCropper,
+        on_miss: OnMiss,
+        face: Literal["largest", "central"],
+        abreast: int,
+    ) -> None:
+        self.root = root
+        self.abreast = abreast
+        self.cropper = cropper
+        self.on_miss = on_miss
+        self.face: Literal["largest", "central"] = face
+
+    def align(
+        self, tasks: Sequence[PhotoTask], batch: int, on_progress: Callable[[int, int], None]
+    ) -> None:
+        """Do all ``tasks`` in order, recording each batch in the journal once its crops are
+        written."""
+        done = 0
+        searching: deque[tuple[_Part, Future[list[list[FaceCrop]]]]] = deque()
+        writing: list[Future[dict[str, Any]]] = []
+        with journal.Journal(self.root) as record, _searchers(self.abreast) as searchers:
+            pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="align")
+            parts = _read_ahead(pool, tasks, batch, self.abreast + 1)
+            try:
+                on_progress(done, len(tasks))
+                while True:
+                    # One batch waits for a free searcher, so that none of them waits for photos.
+                    for part in itertools.islice(parts, self.abreast + 1 - len(searching)):
+                        searching.append((part, searchers.submit(self._search, part)))
+                    if not searching:
+                        break
+                    part, found = searching.popleft()
+                    crops = found.result()
+                    before = len(writing)
+                    for row in self._write(pool, part, crops):
+                        writing.append(row)
+                    # The crops of the batch before were written while this one was searched.
+                    record.record([future.result() for future in writing[:before]])
+                    del writing[:before]
+                    done += before
+                    on_progress(done, len(tasks))
+                record.record([future.result() for future in writing])
+                writing.clear()
+                on_progress(len(tasks), len(tasks))
+            finally:
+                for _, found in searching:
+                    found.cancel()
+                # Stopped on the way: nothing more is read, but crops that were found are written.
+                parts.close()
+                pool.shutdown(wait=True)
+                whole = [future for future in writing if future.exception() is None]
+                record.record([future.result() for future in whole])
+
+    def _search(self, part: _Part) -> list[list[FaceCrop]]:
+        """The crops of those photos of ``part`` that the detector has to look at."""
+        return self.cropper.crop(
+            [
+                image
+                for task, image in part
+                if not isinstance(image, ImageError) and task.landmarks is None
+            ],
+            self.face,
+        )
+
+    def _write(
+        self, pool: ThreadPoolExecutor, part: _Part, found: list[list[FaceCrop]]
+    ) -> Iterator[Future[dict[str, Any]]]:
+        """Start writing what came of each photo of ``part``, a row a photo."""
+        crops = iter(found)
+        for task, image in part:
+            if isinstance(image, ImageError):
+                if self.on_miss == "fail":
+                    raise image
+                problem = str(image).replace(str(task.photo), task.path)
+                yield pool.submit(_row, task, "missed", problem=problem, landmarks=task.landmarks)
+                continue
+            if task.landmarks is not None:
+                yield pool.submit(_write_known, self.root, task, image)
+                continue
+            faces = next(crops)
+            if faces:
+                yield pool.submit(_write_detected, self.root, task, faces[0])
+            elif self.on_miss == "resize":
+                yield pool.submit(_write_resized, self.root, task, image)
+            elif self.on_miss == "skip":
+                yield pool.submit(_row, task, "missed", problem=NO_FACE)
+            else:
+                raise FaceError(
+                    f"No face was found in {task.photo}: remove it, or choose --on-miss skip or "
+                    "resize."
+                )
+
+
+def batches_at_once(device: torch.device) -> int:
+    """How many batches are searched at once: one for each thread of torch on a CPU."""
+    return min(torch.get_num_threads(), _MOST_AT_ONCE) if device.type == "cpu" else 1
+
+
+@contextmanager
+def _searchers(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that search; where there are several, each with one thread of torch to itself.
+
+    The networks are too small to be shared out: two threads on two batches do up to twice what
+    two threads on one batch do.
+    """
+    threads = torch.get_num_threads()
+    alone = partial(torch.set_num_threads, 1) if count > 1 else None
+    with ThreadPoolExecutor(count, thread_name_prefix="search", initializer=alone) as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            torch.set_num_threads(threads)  # threads made from now on follow what was set last
+
+
+def _read_ahead(
+    pool: ThreadPoolExecutor, tasks: Sequence[PhotoTask], batch: int, parts: int
+) -> Generator[_Part, None, None]:
+    """Batches of decoded photos in order, the next ones being decoded meanwhile until it is closed.
+
+    Sizes are read from the headers first, so that many large photos at once cannot exhaust
+    memory: the last ``parts`` batches handed out and what is ahead keep to `_PIXELS_AHEAD`.
+    """
+    waiting: deque[tuple[PhotoTask, int, Future[np.ndarray | ImageError]]] = deque()
+    queue = deque(tasks)
+    ahead = 0
+    handed_out: deque[int] = deque(maxlen=parts)
+    pixels = _pixels(queue[0].photo)
+    try:
+        while queue or waiting:
+            while queue and len(waiting) < 2 * batch:
+                if waiting and ahead + sum(handed_out) + pixels > _PIXELS_AHEAD:
+                    break
+                task = queue.popleft()
+                waiting.append((task, pixels, pool.submit(_read, task.photo)))
+                ahead += pixels
+                pixels = _pixels(queue[0].photo) if queue else 0
+            part: _Part = []
+            held = 0
+            while waiting and len(part) < batch and held <= _PIXELS_AHEAD // (2 * parts):
+                task, size, future = waiting.popleft()
+                part.append((task, future.result()))
+                ahead -= size
+                held += size
+            handed_out.append(held)
+            yield part
+    finally:
+        for _, _, future in waiting:
+            future.cancel()
+
+
+def _pixels(photo: Path) -> int:
+    try:
+        width, height = image_size(photo)
+    except ImageError:
+        return 0  # it will not be decoded either
+    return width * height
+
+
+def _read(photo: Path) -> np.ndarray | ImageError:
+    try:
+        return read_image(photo)
+    except ImageError as error:
+        return error
+
+
+def _row(task: PhotoTask, alignment: str, **fields: Any) -> dict[str, Any]:
+    return {"path": task.path, "alignment": alignment, **fields}
+
+
+def _write_detected(root: Path, task: PhotoTask, found: FaceCrop) -> dict[str, Any]:
+    write_png(root / task.crop, found.crop)
+    quality = found.quality
+    return _row(
+        task,
+        "detected",
+        crop=task.crop,
+        landmarks=found.face.landmarks.ravel().tolist(),
+        probability=quality.probability,
+        detector=found.detector,
+        inter_ocular=quality.inter_ocular,
+        blur=quality.blur,
+        brightness=quality.brightness,
+    )
+
+
+def _write_known(root: Path, task: PhotoTask, image: np.ndarray) -> dict[str, Any]:
+    landmarks = np.array(task.landmarks, np.float32).reshape(5, 2)
+    try:
+        crop = align_face(image, landmarks)
+    except FaceError as error:
+        return _row(task, "missed", problem=str(error))
+    write_png(root / task.crop, crop)
+    blur, brightness = measure_crop(crop)
+    return _row(
+        task,
+        "detected",
+        crop=task.crop,
+        landmarks=task.landmarks,
+        inter_ocular=float(np.linalg.norm(landmarks[1] - landmarks[0])),
+        blur=blur,
+        brightness=brightness,
+    )
+
+
+def _write_resized(root: Path, task: PhotoTask, image: np.ndarray) -> dict[str, Any]:
+    crop = resize_whole(image)
+    write_png(root / task.crop, crop)
+    blur, brightness = measure_crop(crop)
+    return _row(task, "resized", crop=task.crop, problem=NO_FACE, blur=blur, brightness=brightness)

@@ -1,0 +1,26 @@
+"""``mfr data``: raw photos to a dataset. Thin commands: parse, call, print.
+
+`mfr.cli` finds this group, and ``mfr quickstart``, by the entry points of this package. Everything
+heavy is imported inside the command that needs it.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from data_tools.cli import aligning, checking, drawing, importing, packs, splitting
+
+app = typer.Typer(
+    name="data",
+    help="Make datasets: import or draw faces, align, split, inspect, check.",
+    no_args_is_help=True,
+)
+app.add_typer(importing.app, name="import")
+packs.add_commands(importing.app)
+app.command("align")(aligning.align)
+app.command("mask")(drawing.mask)
+app.command("simulate")(drawing.simulate)
+app.command("synth")(drawing.synth)
+app.command("split")(splitting.split)
+app.command("check")(checking.check)
+app.command("inspect")(checking.inspect)

@@ -1,0 +1,121 @@
+"""``mfr data align``."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from data_tools.cli.options import Dataset
+from mfr.cli.console import print_json, print_table, progress, say
+from mfr.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from data_tools.aligning import AlignResult
+
+_SHOWN_PROBLEMS = 5
+
+
+class OnMiss(str, enum.Enum):
+    """What becomes of a photo without a face."""
+
+    skip = "skip"
+    resize = "resize"
+    fail = "fail"
+
+
+class FaceOption(str, enum.Enum):
+    """Which face counts."""
+
+    largest = "largest"
+    central = "central"
+
+
+def align(
+    dataset: Dataset,
+    domain: Annotated[
+        list[str] | None, typer.Option(help="Only this domain; may be repeated. Default: all.")
+    ] = None,
+    on_miss: Annotated[
+        OnMiss,
+        typer.Option(
+            help="A photo without a face: 'skip' leaves it without a crop, 'resize' takes the "
+            "whole photo (for sets that are cropped already), 'fail' stops."
+        ),
+    ] = OnMiss.skip,
+    face: Annotated[
+        FaceOption, typer.Option(help="Which face counts where a photo has several.")
+    ] = FaceOption.largest,
+    retry_missed: Annotated[
+        bool, typer.Option("--retry-missed", help="Look again at photos without a crop.")
+    ] = False,
+    min_face: Annotated[
+        float | None,
+        typer.Option(
+            help="Smallest face searched for, as a share of the photo's short side; 0.1 if not "
+            "given."
+        ),
+    ] = None,
+    detector: Annotated[
+        str, typer.Option(help="What finds faces: mtcnn, or package.module:name.")
+    ] = "mtcnn",
+    device: Annotated[
+        str, typer.Option(help="Where the detector runs: cpu, cuda, cuda:1.")
+    ] = "cpu",
+    batch: Annotated[int, typer.Option(help="Photos given to the detector at once.")] = 64,
+    as_json: AsJson = False,
+) -> None:
+    """Detect and align faces: 112x112 crops in DATASET/crops.
+
+    It can be stopped and started again at any time; photos that were looked at are not looked at
+    again. Every photo without a crop is in the manifest with its reason.
+    """
+    from data_tools.aligning import MIN_FACE_FRACTION, align_dataset
+
+    with progress("aligning") as report:
+        result = align_dataset(
+            dataset,
+            domains=domain or None,
+            on_miss=on_miss.value,
+            face=face.value,
+            retry_missed=retry_missed,
+            min_face=MIN_FACE_FRACTION if min_face is None else min_face,
+            detector=detector,
+            device=device,
+            batch=batch,
+            on_progress=report,
+        )
+    if as_json:
+        print_json(result)
+    else:
+        _print_alignment(dataset, result)
+
+
+def _print_alignment(dataset: Path, result: AlignResult) -> None:
+    table = Table(
+        Column("domain", no_wrap=True),
+        "images",
+        "detected",
+        "resized",
+        "given",
+        "missed",
+        "unreadable",
+        "pending",
+    )
+    for row in result.domains:
+        domain, *counts = dataclasses.astuple(row)
+        table.add_row(escape(domain), *map(str, counts))
+    print_table(table)
+    if result.problems:
+        say(f"{len(result.problems)} photos without a detected face; the manifest lists all:")
+        for path, problem in result.problems[:_SHOWN_PROBLEMS]:
+            # The manifest's paths are relative to the dataset; these can be opened from here.
+            say(f"  {os.path.normpath(dataset / path)}: {problem}")
+        if len(result.problems) > _SHOWN_PROBLEMS:
+            say(f"  ... and {len(result.problems) - _SHOWN_PROBLEMS} more")

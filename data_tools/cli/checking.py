@@ -1,0 +1,131 @@
+"""``mfr data check`` and ``mfr data inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.markup import escape
+from rich.table import Column, Table
+
+from data_tools.cli.options import Dataset
+from mfr.cli.console import print_json, print_table, progress, say
+from mfr.cli.options import AsJson
+from mfr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from data_tools.checking.fixing import Fix
+
+
+def check(
+    dataset: Dataset,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Model file or checkpoint that sees who looks like whom; without it people are "
+            "not checked.",
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Network of a MODEL that is a checkpoint of another program."),
+    ] = None,
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix",
+            help="Write a manifest without unreadable rows, copies within an identity, and "
+            "pictures that bear several people's names; the old one is kept beside it. No image "
+            "file is touched, no suspicion acted on. Importing again brings dropped rows back.",
+        ),
+    ] = False,
+    device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1.")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Look for what is wrong: broken files, duplicates, wrong names, shared people, shortcuts.
+
+    The report with pictures is DATASET/check/report.html, everything found is in report.json
+    beside it.
+
+    Example: mfr data check DATASET --model MODEL
+    """
+    from data_tools.checking.check import check_dataset
+    from mfr.models import load_encoder
+
+    if backbone is not None and model is None:
+        raise ConfigError("A backbone belongs to a model: give --model too, or leave it out.")
+    encoder = None if model is None else load_encoder(model, backbone=backbone, device=device)
+    with progress("checking") as report:
+        result = check_dataset(dataset, encoder=encoder, fix=fix, on_progress=report)
+    if as_json:
+        found = [
+            {"kind": f.kind, "count": f.count, "severity": f.severity, "advice": f.advice}
+            for f in result.findings
+        ]
+        print_json({**vars(result), "findings": found, "fix": result.fix and vars(result.fix)})
+        return
+    table = Table("finding", "cases", "severity", "what to do", box=box.SIMPLE_HEAD)
+    for finding in result.findings:
+        done = ("–", "nothing") if not finding.count else (finding.severity, finding.advice)
+        table.add_row(finding.title, str(finding.count), *done)
+    print_table(table)
+    if model is None:
+        say("No model was given, so people were not compared: pass --model MODEL.")
+    if result.fix is not None:
+        say(_fix_sentence(result.fix))
+    say(f"The report is {result.report_html}.")
+
+
+def inspect(
+    dataset: Dataset,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PICTURE",
+            help="Where the contact sheet goes (.png or .jpg). Default: DATASET/contact.png.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Which crops the contact sheet shows.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show a table of domains and splits, and draw a contact sheet of the crops."""
+    from data_tools.inspecting import draw_contact_sheet, inspect_dataset
+
+    parts = inspect_dataset(dataset)
+    picture: Path | None = None
+    if out is not None or any(part.detected + part.resized + part.given for part in parts):
+        picture = out or dataset / "contact.png"
+        draw_contact_sheet(dataset, picture, seed=seed)
+    if as_json:
+        print_json({"parts": parts, "picture": picture})
+        return
+    # What nobody has is left out: the table has to fit on a terminal of 80 columns.
+    counts = [
+        name
+        for name in ("detected", "resized", "given", "missed")
+        if name == "detected" or any(getattr(part, name) for part in parts)
+    ]
+    heads = ("split", "people", "images", *counts, "each")
+    table = Table(*(Column(name, no_wrap=True) for name in ("domain", *heads)), box=box.SIMPLE_HEAD)
+    for part in parts:
+        shown = (part.split, part.people, part.images, *(getattr(part, name) for name in counts))
+        table.add_row(escape(part.domain), *map(str, shown), f"{part.images_per_person:g}")
+    print_table(table)
+    if picture is None:
+        say("No crops yet: run 'mfr data align' for a contact sheet.")
+    else:
+        say(f"Contact sheet: {picture}")
+
+
+def _fix_sentence(fix: Fix) -> str:
+    if fix.backup is None:
+        return "Nothing was certainly wrong: the manifest stays as it is."
+    return (
+        f"Dropped {len(fix.unreadable)} unreadable rows, {len(fix.duplicates)} copies and "
+        f"{len(fix.cross_person)} rows of pictures with several people's names; "
+        f"{len(fix.realign)} rows lost their crop (run 'mfr data align'). "
+        f"The manifest before is {fix.backup}."
+    )

@@ -1,0 +1,75 @@
+"""``mfr quickstart``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mfr.cli.console import Report, print_json, progress, say, tell
+from mfr.cli.options import AsJson
+from mfr.cli.process import complain
+
+
+def quickstart(
+    out: Annotated[
+        Path, typer.Option(metavar="DIRECTORY", help="Where everything goes, the report too.")
+    ] = Path("mfr-quickstart"),
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other people.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """See everything work in minutes: draw faces, train, judge, enroll; a report with pictures.
+
+    Nothing is downloaded. A small network learns with MFR and with plain aggregation on as many
+    images, and both are judged on masked faces, which neither has seen. It can be stopped and
+    run again.
+
+    Example: mfr quickstart --out try/
+    """
+    report = None
+    with suppress(KeyboardInterrupt):
+        tell("Loading; then six stages, together some minutes.")
+        from data_tools.quickstart.plan import Plan
+        from data_tools.quickstart.stages import run as run_stages
+        from data_tools.quickstart.summary import summary
+
+        with narrating() as narrator:
+            report, page = run_stages(Plan(seed=seed), out, narrator)
+    if report is None:
+        again = shlex.join(["mfr", "quickstart", "--out", str(out), "--seed", str(seed)])
+        complain(f"Stopped by Ctrl-C: what was done is kept; go on with '{again}'.")
+        raise typer.Exit(130)
+    if as_json:
+        print_json({**report.model_dump(mode="json"), "html": page})
+    else:
+        say(summary(report, page))
+
+
+class Narrator:
+    """Tells of a quickstart's stages: a sentence when one begins, then its progress."""
+
+    def __init__(self, stages: ExitStack) -> None:
+        self._stages = stages
+        self._report: Report | None = None
+
+    def begin(self, number: int, of: int, sentence: str) -> None:
+        """Tell which stage begins."""
+        self._stages.close()  # ends the progress of the stage before
+        tell(f"[{number}/{of}] {sentence}")
+        self._report = self._stages.enter_context(progress(f"{number}/{of}"))
+
+    def progress(self, done: int, of: int, note: str = "") -> None:
+        """Show how far the stage is."""
+        if self._report is not None:
+            self._report(done, of, note)
+
+
+@contextmanager
+def narrating() -> Iterator[Narrator]:
+    """A narrator for the length of the block."""
+    with ExitStack() as stages:
+        yield Narrator(stages)

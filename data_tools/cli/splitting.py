@@ -1,0 +1,36 @@
+"""``mfr data split``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from data_tools.cli.options import Dataset
+from mfr.cli.console import print_json, print_table
+from mfr.cli.options import AsJson
+
+
+def split(
+    dataset: Dataset,
+    test: Annotated[float, typer.Option(help="Share of the people to test on.")] = 0.3,
+    val: Annotated[float, typer.Option(help="Share of the people to validate on.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Split by person over all domains: nobody stands on two sides. Replaces an earlier split."""
+    from data_tools.splitting import split_dataset
+
+    result = split_dataset(dataset, test=test, val=val, seed=seed)
+    if as_json:
+        print_json(result)
+        return
+    table = Table(Column("domain", no_wrap=True), *(f"{side} people" for side in result.people))
+    for name, people in result.domains.items():
+        table.add_row(escape(name), *map(str, people.values()))
+    table.add_section()
+    table.add_row("all people", *map(str, result.people.values()))
+    table.add_row("all images", *map(str, result.images.values()))
+    print_table(table)

@@ -1,0 +1,182 @@
+"""A gallery on trial: a few people are enrolled by photograph, then probes are presented to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from data_tools.quickstart.plan import UNSEEN, Plan
+from data_tools.quickstart.world import people_of
+from data_tools.synth.domains import DAYLIGHT, DOMAINS
+from data_tools.synth.photograph import person, photograph
+from mfr.data.manifest import Manifest
+from mfr.errors import FaceError
+from mfr.gallery import Gallery
+from mfr.png import write_png
+from mfr.recogniser import Recogniser
+
+NAMES: Final = ("Ada", "Bram", "Chidi", "Dalia", "Emre", "Fumi", "Greta", "Hugo")
+"""Names for the people who are enrolled: people of the synthetic world have only numbers."""
+
+PHOTO_SIZE: Final = 250
+_FIRST_PHOTO: Final = 1000
+"""Photographs are numbered from here, so that none repeats an image of the dataset."""
+_TRIES: Final = 8
+_PHOTOS_EACH: Final = 2
+_CANDIDATES: Final = 3
+
+
+class Enrolled(BaseModel):
+    """Somebody in the gallery; photos are relative to the quickstart's directory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    person: str
+    photos: list[str]
+
+
+class Candidate(BaseModel):
+    """A candidate that a search returned."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    score: float
+    match: bool
+
+
+class Probe(BaseModel):
+    """A probe: who it shows, who it claims to be, and what the gallery answered.
+
+    Attributes:
+        is_enrolled: the name under which this person is enrolled, or None.
+        problem: why there was no answer (no face was found), or None.
+        accepted, score, threshold, fmr: the decision on the claim, 1:1 verification.
+        candidates: the result of the 1:N search, nearest first.
+        verified_right, identified_right: whether the answers were right. A stranger is identified
+            rightly if no candidate reaches the threshold, an enrolled person if the first
+            candidate is them and reaches it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    person: str
+    is_enrolled: str | None
+    claims: str
+    domain: str
+    photo: str
+    problem: str | None = None
+    accepted: bool | None = None
+    score: float | None = None
+    threshold: float | None = None
+    fmr: float | None = None
+    candidates: list[Candidate] = []
+    verified_right: bool | None = None
+    identified_right: bool | None = None
+
+
+class GalleryTrial(BaseModel):
+    """Who was enrolled, and what became of every probe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enrolled: list[Enrolled]
+    probes: list[Probe]
+
+
+def try_gallery(
+    plan: Plan, root: Path, dataset: Path, model: Path, progress: Callable[[int, int], None]
+) -> GalleryTrial:
+    """Enrol test people by two daylight photos each, then present masked probes, strangers too.
+
+    Photos lie in ``root/photos``, the gallery is ``root/gallery``. A second call changes nothing.
+
+    Raises:
+        MfrError: the model cannot be used, or the disk is full.
+    """
+    recogniser = Recogniser.load(model)
+    names = people_of(Manifest.read(dataset), "test")
+    count = min(plan.enrolled, len(NAMES), len(names) - 1)
+    known, others = names[:count], names[count : count + plan.strangers]
+    presented = [*known, *others]
+    total = len(known) + len(presented)
+    progress(0, total)
+    enrolled, probes = [], []
+    with Gallery.open(root / "gallery", recogniser, create=True) as gallery:
+        for position, who in enumerate(known):
+            photos = [
+                _photo(root, recogniser, who, DAYLIGHT.name, first)
+                for first in range(_FIRST_PHOTO, _FIRST_PHOTO + _PHOTOS_EACH * _TRIES, _TRIES)
+            ]
+            gallery.enroll(NAMES[position], [root / photo for photo in photos])
+            enrolled.append(Enrolled(name=NAMES[position], person=who, photos=photos))
+            progress(position + 1, total)
+        for position, who in enumerate(presented):
+            name = NAMES[position] if position < count else None
+            # Strangers claim to be somebody who is enrolled; the others claim to be themselves.
+            claims = name or NAMES[position % count]
+            probes.append(_present(root, gallery, plan, who, name, claims))
+            progress(count + position + 1, total)
+    return GalleryTrial(enrolled=enrolled, probes=probes)
+
+
+def _present(
+    root: Path, gallery: Gallery, plan: Plan, who: str, name: str | None, claims: str
+) -> Probe:
+    photo = _draw(root, who, UNSEEN, _FIRST_PHOTO)
+    probe = Probe(person=who, is_enrolled=name, claims=claims, domain=UNSEEN, photo=photo)
+    try:
+        decision = gallery.verify(claims, root / photo, fmr=plan.fmr)
+        matches = gallery.identify(root / photo, _CANDIDATES, fmr=plan.fmr)
+    except FaceError as error:
+        return probe.model_copy(update={"problem": str(error).replace(f"{root}/", "")})
+    found = [Candidate(name=m.identity, score=m.score, match=bool(m.match)) for m in matches]
+    first = next(iter(found))
+    return probe.model_copy(
+        update={
+            "accepted": decision.match,
+            "score": decision.score,
+            "threshold": decision.threshold,
+            "fmr": decision.fmr,
+            "candidates": found,
+            "verified_right": decision.match == (name is not None),
+            "identified_right": first.match and first.name == name
+            if name is not None
+            else not first.match,
+        }
+    )
+
+
+def _photo(root: Path, recogniser: Recogniser, who: str, domain: str, first: int) -> str:
+    """The first photo from number ``first`` on in which a face is found, drawn."""
+    problem: FaceError | None = None
+    for photo in _photos(root, who, domain, first):
+        try:
+            recogniser.embed_photo(root / photo)
+        except FaceError as error:
+            problem = error
+            continue
+        return photo
+    assert problem is not None
+    raise problem
+
+
+def _photos(root: Path, who: str, domain: str, first: int) -> Iterator[str]:
+    for number in range(first, first + _TRIES):
+        yield _draw(root, who, domain, number)
+
+
+def _draw(root: Path, who: str, domain: str, number: int) -> str:
+    """Draw a photo; its place under ``root``."""
+    seed, identity = who.removeprefix("synth").split("-")
+    place = f"photos/{who}/{domain}-{number}.png"
+    if not (root / place).exists():
+        taken = photograph(
+            person(int(seed), int(identity)), DOMAINS[domain], number, photo_size=PHOTO_SIZE
+        )
+        write_png(root / place, taken.image)
+    return place

@@ -1,0 +1,160 @@
+"""The report's drawings as inline SVG that takes its ink from the page, light or dark."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from mfr.benchmark.report import Histogram, RocCurve
+
+MATED, NONMATED = "#2f7fd1", "#d1622f"
+"""Blue and orange: apart for colour-blind readers, legible on white and on black."""
+SERIES = (MATED, NONMATED, "#7a8594", "#2a9d6f", "#8a5fc7", "#b8902a")
+"""Of several lines in one drawing, told apart by lightness too."""
+_INK = "#010203"  # stands for the page's text colour until the SVG is finished
+
+
+def roc_plot(curve: RocCurve, *, marks: list[tuple[float, float]]) -> str:
+    """TAR over FMR on a log axis, with the confidence band and the named operating points.
+
+    Args:
+        curve: points with FMR 0 are drawn at the left edge.
+        marks: (FMR wanted, TAR) of each operating point.
+    """
+    canvas, axes = _axes("false match rate (log)", "true accept rate")
+    wanted = np.array(curve.wanted_fmr)
+    if curve.low is not None and curve.high is not None:
+        axes.fill_between(
+            wanted,
+            curve.low,
+            curve.high,
+            step="post",
+            color=MATED,
+            alpha=0.25,
+            linewidth=0,
+            label="95 % confidence",
+        )
+    axes.step(wanted, curve.tar, where="post", color=MATED, linewidth=1.8, label="measured")
+    axes.plot(wanted, wanted, color=_INK, linewidth=0.8, linestyle=":", label="chance")
+    for fmr, tar in marks:
+        axes.plot([fmr], [tar], marker="o", markersize=5, color=NONMATED)
+        axes.annotate(
+            f"{tar:.1%}",
+            (fmr, tar),
+            xytext=(5, -11),
+            textcoords="offset points",
+            fontsize=8,
+            color=_INK,
+        )
+    _as_roc(axes, wanted[0])
+    return _svg(canvas, "roc")
+
+
+def histogram_plot(histogram: Histogram, *, threshold: float | None) -> str:
+    """Shares of mated and non-mated comparisons over the score."""
+    canvas, axes = _axes("score (cosine)", "share of comparisons per bin")
+    edges = np.array(histogram.edges)
+    for counts, colour, name in (
+        (histogram.nonmated, NONMATED, "two people"),
+        (histogram.mated, MATED, "one person"),
+    ):
+        shares = np.array(counts) / max(sum(counts), 1)
+        axes.stairs(shares, edges, color=colour, fill=True, alpha=0.35)
+        axes.stairs(shares, edges, color=colour, linewidth=1.4, label=name)
+    if threshold is not None:
+        axes.axvline(threshold, color=_INK, linewidth=1, linestyle="--", label="FMR 0.1% threshold")
+    axes.set_xlim(edges[0], edges[-1])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+    _legend(axes, "upper right")
+    return _svg(canvas, "histogram")
+
+
+def compared_roc_plot(curves: Mapping[str, RocCurve]) -> str:
+    """Several encoders' TAR over FMR on a log axis, each with its confidence band, by name."""
+    canvas, axes = _axes("false match rate (log)", "true accept rate")
+    lowest = min(curve.wanted_fmr[0] for curve in curves.values())
+    for colour, (name, curve) in zip(SERIES, curves.items(), strict=False):
+        wanted = np.array(curve.wanted_fmr)
+        if curve.low is not None and curve.high is not None:
+            axes.fill_between(
+                wanted, curve.low, curve.high, step="post", color=colour, alpha=0.18, linewidth=0
+            )
+        axes.step(wanted, curve.tar, where="post", color=colour, linewidth=1.8, label=name)
+    axes.plot([lowest, 1], [lowest, 1], color=_INK, linewidth=0.8, linestyle=":", label="chance")
+    _as_roc(axes, lowest)
+    return _svg(canvas, "compared-roc")
+
+
+def curves_plot(
+    curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str, name: str
+) -> str:
+    """Lines through (x, y) points, by what the legend calls them; in the order of `SERIES`.
+
+    Args:
+        curves: the points of each line.
+        x: the label of the horizontal axis.
+        y: the label of the vertical axis.
+        name: the name of the drawing; two drawings on one page need different ones.
+    """
+    canvas, axes = _axes(x, y)
+    for colour, (label, points) in zip(SERIES, curves.items(), strict=False):
+        across, up = zip(*points, strict=True) if points else ((), ())
+        marker = "o" if len(points) < 12 else None
+        axes.plot(across, up, color=colour, linewidth=1.6, marker=marker, markersize=4, label=label)
+    _legend(axes, "best")
+    return _svg(canvas, name)
+
+
+def _axes(x: str, y: str) -> tuple[Canvas, Axes]:
+    canvas = Canvas(figsize=(6.4, 4.0), layout="constrained")
+    axes = canvas.add_subplot()
+    axes.set_xlabel(x, color=_INK)
+    axes.set_ylabel(y, color=_INK)
+    axes.tick_params(which="both", colors=_INK)
+    axes.grid(True, which="major", color=_INK, alpha=0.15, linewidth=0.6)
+    for side, spine in axes.spines.items():
+        spine.set_color(_INK)
+        spine.set_visible(side in ("left", "bottom"))
+    return canvas, axes
+
+
+def _as_roc(axes: Axes, lowest: float) -> None:
+    """Scales and legend of an ROC whose least FMR is ``lowest``."""
+    axes.set_xscale("log")
+    axes.set_xlim(min(lowest, 0.1), 1)  # a single comparison would leave no width
+    axes.set_ylim(0, 1.02)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+    _legend(axes, "lower right")
+
+
+def _legend(axes: Axes, place: Literal["lower right", "upper right", "best"]) -> None:
+    axes.legend(loc=place, frameon=False, labelcolor=_INK, fontsize=9)
+
+
+def _svg(canvas: Canvas, name: str) -> str:
+    """The drawing without prolog, metadata and namespaces, which inline SVG does not need."""
+    buffer = io.StringIO()
+    # A fixed salt gives the same identifiers every time, and other ones per drawing.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        canvas.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", text)
+    # Elements are named by matplotlib ('figure_1', 'axes_1'); a page with two drawings needs both.
+    text = re.sub(r'(<g) id="[^"]*"', r"\1", text)
+    text = re.sub(
+        r'(<svg)[^>]*?(viewBox="[^"]*")[^>]*>', r'\1 \2 aria-hidden="true">', text, count=1
+    )
+    return text.replace(_INK, "currentColor").strip()

@@ -1,0 +1,55 @@
+"""What scores mean: from a threshold to the rate at which it takes two people for one."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mfr.errors import ModelError
+
+
+class Calibration(BaseModel):
+    """What scores mean: the false match rate (FMR) behind each threshold, measured on people.
+
+    ``thresholds`` fall as ``fmrs`` rise: FMR(t) is the share of non-mated comparisons that score
+    at least t. Rates below ``1 / comparisons`` were not observable and are not claimed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    thresholds: list[float] = Field(min_length=1)
+    fmrs: list[float] = Field(min_length=1)
+    comparisons: int = Field(gt=0, description="non-mated comparisons it was measured on")
+    people: int = Field(gt=1)
+    source: str = Field(description="the domains and split it was measured on")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Calibration:
+        thresholds, fmrs = np.array(self.thresholds), np.array(self.fmrs)
+        if len(thresholds) != len(fmrs):
+            raise ValueError("thresholds and fmrs differ in length")
+        if not (np.isfinite(thresholds).all() and np.isfinite(fmrs).all()):
+            raise ValueError("thresholds and fmrs must be finite")
+        if (np.diff(thresholds) >= 0).any() or (np.diff(fmrs) <= 0).any():
+            raise ValueError("thresholds must fall and fmrs rise")
+        return self
+
+    def threshold_at(self, fmr: float) -> float:
+        """The threshold whose measured FMR is at most ``fmr``: the largest such rate we have.
+
+        Raises:
+            ModelError: ``fmr`` is below what the calibration could observe.
+        """
+        position = int(np.searchsorted(self.fmrs, fmr, side="right")) - 1
+        if position < 0:
+            raise ModelError(
+                f"This model's calibration cannot tell a false-match rate of {fmr:g}: the lowest "
+                f"it measured is {self.fmrs[0]:.2g} ({self.comparisons} comparisons of "
+                f"{self.people} people); ask for a higher --fmr or calibrate on more people."
+            )
+        return self.thresholds[position]
+
+    def fmr_at(self, score: float) -> float:
+        """The measured FMR of threshold ``score``, interpolated on log FMR; ends are clamped."""
+        rising = self.thresholds[::-1]
+        return float(np.exp(np.interp(score, rising, np.log(self.fmrs[::-1]))))

@@ -1,0 +1,153 @@
+"""``mfr benchmark`` and ``mfr calibrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from mfr.cli.console import busy, print_json, print_table, say
+from mfr.cli.options import AsJson, Backbone, Data, Device, Model, Seed, Split, names_in
+from mfr.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mfr.benchmark.report import Report
+
+
+def benchmark(
+    context: typer.Context,
+    model: Model,
+    data: Data,
+    out: Annotated[
+        Path, typer.Option(metavar="DIRECTORY", help="Where report.json and report.html go.")
+    ] = Path("report"),
+    domain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="D[,D2]",
+            help="Domains to judge; several have their reports in DIRECTORY/D, DIRECTORY/D2. "
+            "With --pairs: lfw if not given. A dataset's own protocol knows its domains.",
+        ),
+    ] = None,
+    backbone: Backbone = None,
+    split: Split = "test",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="gallery-probe: one image of each identity as gallery and the rest as probes; "
+            "all-pairs: every pair of images; or a protocol the dataset was imported with, such "
+            "as lfw.",
+        ),
+    ] = "gallery-probe",
+    pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="PAIRS.TXT", help="List of pairs for lfw, unless it is stored."),
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=0, help="Bootstrap resamples for the intervals; 0 for none.")
+    ] = 1000,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Judge a model on a domain: metrics with 95% intervals, and a report to read and to keep.
+
+    Examples: mfr benchmark runs/first/model.safetensors --data DATASET --domain celeb_caricature
+    --out report/
+
+    mfr benchmark WEIGHTS --backbone mobilefacenet-112x96 --data DATASET --protocol lfw
+    """
+    from mfr.benchmark.choice import choose_protocol
+    from mfr.benchmark.writing import write_report
+    from mfr.data.manifest import Manifest
+    from mfr.models import load_encoder
+
+    chosen = choose_protocol(
+        protocol, [] if domain is None else names_in(domain, "--domain"), pairs=pairs, split=split
+    )
+    manifest = Manifest.read(data)
+    encoder = load_encoder(model, backbone=backbone, device=device)
+    with busy("Judging"):
+        reports = chosen.run(encoder, manifest, seed=seed, resamples=resamples, command=context.obj)
+        made = [
+            (report, *write_report(report, out if len(reports) == 1 else out / report.domain))
+            for report in reports
+        ]
+    if as_json:
+        print_json([_summary(*one) for one in made])
+        return
+    for report, _, page in made:
+        _print_report(report, page)
+
+
+def calibrate(
+    model: Model,
+    data: Data,
+    out: Annotated[Path, typer.Option(metavar="MODEL", help="Where the new model file goes.")],
+    domains: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Domains to measure on; all if not given.")
+    ] = None,
+    split: Split = "val",
+    backbone: Backbone = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Measure which threshold gives which false-match rate, and keep it in a model file.
+
+    Works with any weights, and turns a checkpoint of another program into a model file.
+    verify and identify take their thresholds from it.
+
+    Example: mfr calibrate WEIGHTS --backbone mobilefacenet-112x96 --data DATASET
+    --domains lfw --out model.safetensors
+    """
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"A model file ends in .safetensors: use --out {out}.safetensors.")
+    from mfr.benchmark.calibration import calibrate_encoder
+    from mfr.data.manifest import Manifest
+    from mfr.models import load_encoder
+
+    manifest = Manifest.read(data)
+    chosen = manifest.domains if domains is None else names_in(domains, "--domains")
+    encoder = load_encoder(model, backbone=backbone, device=device)
+    with busy("Calibrating"):
+        calibration = calibrate_encoder(encoder, manifest, domains=chosen, split=split, seed=seed)
+    encoder.with_calibration(calibration).save(out)
+    if as_json:
+        print_json({"model": out, "calibration": calibration.model_dump()})
+        return
+    table = Table("False-match rate", "Threshold")
+    for fmr, threshold in zip(calibration.fmrs, calibration.thresholds, strict=True):
+        table.add_row(f"{fmr:.2g}", f"{threshold:.4f}")
+    print_table(table)
+    say(
+        f"Measured on {calibration.comparisons} comparisons of {calibration.people} people, "
+        f"{calibration.source}; the model is {out}."
+    )
+
+
+def _summary(report: Report, data: Path, page: Path) -> dict[str, Any]:
+    whole = report.model_dump(mode="json")
+    kept = ("title", "domain", "split", "protocol", "metrics", "counts", "warnings", "model_hash")
+    return {**{key: whole[key] for key in kept}, "json": data, "html": page}
+
+
+def _print_report(report: Report, page: Path) -> None:
+    from mfr.benchmark.page import amount, bounds
+
+    table = Table("Metric", "Value", "95% interval", title=Text(report.title))
+    for metric in report.metrics:
+        table.add_row(Text(metric.name), amount(metric), metric.reason or bounds(metric))
+    print_table(table)
+    counts = report.counts
+    say(
+        f"{counts.people} people, {counts.images} images, {counts.mated} mated and "
+        f"{counts.nonmated} non-mated comparisons."
+    )
+    for warning in report.warnings:
+        say(f"Note: {warning}")
+    say(f"The report is {page}.")

@@ -1,0 +1,106 @@
+"""``mfr gallery``: looking after who is enrolled."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from mfr.cli.console import counted, print_json, print_table, say
+from mfr.cli.options import AsJson, GalleryPath, Identity
+
+app = typer.Typer(no_args_is_help=True, help="Look after a gallery: list, show, remove, rebuild.")
+
+
+@app.command("list")
+def list_people(path: GalleryPath, as_json: AsJson = False) -> None:
+    """List who is enrolled, with counts and dates (UTC).
+
+    Example: mfr gallery list GALLERY
+    """
+    from mfr.gallery import Gallery
+
+    with Gallery.open(path) as gallery:
+        people = gallery.list()
+    if as_json:
+        print_json(people)
+        return
+    table = Table("Identity", "Templates", "First enrolled", "Last enrolled")
+    for person in people:
+        table.add_row(
+            Text(person.identity),
+            str(person.templates),
+            person.first_enrolled,
+            person.last_enrolled,
+        )
+    print_table(table)
+
+
+@app.command()
+def show(path: GalleryPath, identity: Identity, as_json: AsJson = False) -> None:
+    """Show the templates of a person: their ids, photos, dates (UTC) and quality.
+
+    Example: mfr gallery show GALLERY ada
+    """
+    from mfr.gallery import Gallery
+
+    with Gallery.open(path) as gallery:
+        templates = gallery.show(identity)
+    if as_json:
+        print_json(templates)
+        return
+    table = Table("Id", "Photo", "SHA-256", "Detector", "Enrolled", "Quality")
+    for template in templates:
+        quality = ", ".join(f"{name} {value:.4g}" for name, value in template.quality.items())
+        table.add_row(
+            str(template.id),
+            Text(template.source),
+            template.photo_sha256[:12],
+            template.detector,
+            template.enrolled,
+            quality,
+        )
+    print_table(table)
+
+
+@app.command()
+def remove(
+    path: GalleryPath,
+    identity: Identity,
+    template: Annotated[
+        int | None, typer.Option(metavar="ID", help="Only this template, as 'show' lists it.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove a person, or one template; with the last template the person is removed.
+
+    Example: mfr gallery remove GALLERY ada --template 3
+    """
+    from mfr.gallery import Gallery
+
+    with Gallery.open(path) as gallery:
+        removed = gallery.remove(identity, template)
+    if as_json:
+        print_json({"identity": identity, "removed": removed})
+    else:
+        say(f"Removed {counted(removed, 'template')} of {identity}.")
+
+
+@app.command()
+def rebuild(path: GalleryPath, as_json: AsJson = False) -> None:
+    """Check the gallery file and build its search index anew.
+
+    Searches do this by themselves when the index is missing or damaged.
+
+    Example: mfr gallery rebuild GALLERY
+    """
+    from mfr.gallery import Gallery
+
+    with Gallery.open(path) as gallery:
+        templates = gallery.rebuild()
+    if as_json:
+        print_json({"templates": templates})
+    else:
+        say(f"The gallery is sound; indexed {counted(templates, 'template')}.")

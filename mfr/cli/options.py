@@ -1,0 +1,68 @@
+"""Options and arguments that several commands share, and how their texts are read."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mfr.errors import ConfigError
+
+
+class Face(str, Enum):
+    """Which face of a photo is meant."""
+
+    largest = "largest"
+    central = "central"
+    only = "only"
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+Backbone = Annotated[
+    str | None,
+    typer.Option(
+        help="Network of a MODEL that is another program's checkpoint; recognised if not given."
+    ),
+]
+Data = Annotated[Path, typer.Option(metavar="DATASET", help="Directory made by 'mfr data'.")]
+Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")]
+FaceOption = Annotated[
+    Face, typer.Option(help="Which face of a photo with several; 'only' refuses such photos.")
+]
+Fmr = Annotated[
+    float, typer.Option(help="Take the threshold calibrated for this false-match rate.")
+]
+GalleryModel = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Model file, or facenet-vggface2 or facenet-casia-webface. A gallery remembers its "
+        "own.",
+    ),
+]
+GalleryPath = Annotated[str, typer.Argument(metavar="GALLERY", help="Directory of the gallery.")]
+Identity = Annotated[str, typer.Argument(metavar="NAME", help="Name of the person.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Model file or checkpoint.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Split = Annotated[str, typer.Option(help="Whose people: train, val or test.")]
+Threshold = Annotated[
+    float | None, typer.Option(help="Use this cosine as threshold instead of a calibrated one.")
+]
+
+
+def names_in(text: str, option: str) -> list[str]:
+    """The names in ``text``, which has commas between them.
+
+    Args:
+        text: the value of an option, such as 'lfw,yaleb'.
+        option: the option, for the message.
+
+    Raises:
+        ConfigError: a name is empty or given twice.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if "" in names or len(set(names)) < len(names):
+        raise ConfigError(f"{option} takes names with commas between, each once: not '{text}'.")
+    return names

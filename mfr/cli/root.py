@@ -1,0 +1,72 @@
+"""The program ``mfr``: its commands, those of MFR itself and those of other packages.
+
+A package adds a command by an entry point of the group ``mfr.commands``: a `typer.Typer` becomes a
+group of commands, a function becomes one command. What is named there is loaded whenever ``mfr``
+starts, so its module must import nothing heavy.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Annotated, Final
+
+import typer
+
+import mfr
+from mfr.cli import backbones, benchmark, gallery, recognise, train
+
+COMMANDS: Final = "mfr.commands"
+"""The group of entry points that name commands of other packages."""
+
+app = typer.Typer(
+    name="mfr",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Meta Face Recognition: recognise faces in domains the model was never trained on.",
+    epilog=(
+        "A dataset is imported, aligned and split with `mfr data`; a model is trained, "
+        "benchmarked and calibrated; people are enrolled in a gallery, verified and identified. "
+        "Exit codes: 0 done, 2 a mistake to put right, 130 stopped by Ctrl-C."
+    ),
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mfr {mfr.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def _add_commands_of_other_packages() -> None:
+    for point in sorted(entry_points(group=COMMANDS), key=lambda point: point.name):
+        command = point.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=point.name)
+        else:
+            app.command(point.name)(command)
+
+
+for _command in (
+    train.train,
+    benchmark.benchmark,
+    benchmark.calibrate,
+    recognise.verify,
+    recognise.enroll,
+    recognise.identify,
+    backbones.backbones,
+):
+    app.command()(_command)
+app.add_typer(gallery.app, name="gallery")
+_add_commands_of_other_packages()

@@ -1,0 +1,169 @@
+"""``mfr train``."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mfr.cli.console import on_terminal, print_json, progress, say, tell
+from mfr.cli.options import AsJson, names_in
+from mfr.cli.process import complain, ignoring_termination_afterwards
+from mfr.errors import ConfigError
+from mfr.training.methods import METHODS
+
+if TYPE_CHECKING:
+    from mfr.training.trainer import Progress, TrainingResult
+
+
+def train(
+    out: Annotated[Path, typer.Option(metavar="RUNDIR", help="Directory of the run, made new.")],
+    data: Annotated[
+        Path | None, typer.Option(metavar="DATASET", help="Directory made by 'mfr data'.")
+    ] = None,
+    sources: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Source domains, with commas between.")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help=f"How to train: {', '.join(METHODS.names())}; or package.module:name; mfr "
+            "unless told otherwise."
+        ),
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="WEIGHTS", help="Weights to start from.")
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Network; that of WEIGHTS, recognised by their tensors, if not given."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Meta-steps to take.")] = None,
+    identities: Annotated[
+        int | None, typer.Option(help="B, identities on each side of an episode.")
+    ] = None,
+    alpha: Annotated[float | None, typer.Option(help="Inner learning rate.")] = None,
+    beta: Annotated[float | None, typer.Option(help="Outer learning rate.")] = None,
+    gamma: Annotated[
+        float | None, typer.Option(help="Weight of meta-train; meta-test weighs 1 - gamma.")
+    ] = None,
+    first_order: Annotated[
+        bool | None,
+        typer.Option("--first-order/--second-order", help="Drop the second-order term."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    device: Annotated[str | None, typer.Option(help="Where to compute: cpu, cuda.")] = None,
+    validate_every: Annotated[
+        int | None, typer.Option(help="Steps between looks at held-out people.")
+    ] = None,
+    checkpoint_every: Annotated[int | None, typer.Option(help="Steps between checkpoints.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN.TOML", help="Run file; options given here override it."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in RUNDIR from its last checkpoint.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model on several source domains.
+
+    Ctrl-C saves and stops; --resume continues to the bit, also after a crash. The model, the log
+    and the checkpoints lie in RUNDIR. What is not given takes the default of the paper. With
+    'torchrun --nproc-per-node 2 -m mfr train ...' several processes, each with a GPU of its own if
+    there are GPUs, share mfr's episodes.
+
+    Example: mfr train --data DATASET --sources lfw,celeb_photo,yaleb --method mfr
+    --init WEIGHTS --out runs/first
+    """
+    given = {
+        "data": data,
+        "sources": None if sources is None else names_in(sources, "--sources"),
+        "method": method,
+        "init": init,
+        "backbone": backbone,
+        "steps": steps,
+        "identities": identities,
+        "alpha": alpha,
+        "beta": beta,
+        "gamma": gamma,
+        "first_order": first_order,
+        "seed": seed,
+        "device": device,
+        "validate_every": validate_every,
+        "checkpoint_every": checkpoint_every,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if resume and (given or config is not None):
+        raise ConfigError(
+            "A run is resumed as it was configured: give --resume and --out and nothing else."
+        )
+    if not resume and config is None:
+        for name in ("data", "sources"):
+            if name not in given:
+                raise ConfigError(f"Training needs --{name}: give it, or a run file with --config.")
+    from mfr.config import make_run_config, read_run_values
+    from mfr.training import trainer
+    from mfr.training.distributed import ProcessFailedError, processes
+
+    try:
+        with processes() as group, ignoring_termination_afterwards(group.size > 1):
+            with _watching(quiet=not group.is_main) as watch:
+                if resume:
+                    result = trainer.resume(out, watch=watch, group=group)
+                else:
+                    values = {} if config is None else read_run_values(config)
+                    run_config = make_run_config({**values, **given})
+                    result = trainer.start(run_config, out, watch=watch, group=group)
+            if group.is_main:
+                _print_result(result, as_json)
+    except ProcessFailedError:  # that process prints why
+        raise typer.Exit(2) from None
+    if result.model is None:
+        raise typer.Exit(130)
+
+
+@contextmanager
+def _watching(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+    """What to call with each `Progress`: a bar on a terminal, a line now and then elsewhere."""
+    terminal = on_terminal()
+    with progress("training", quiet=quiet or not terminal) as report:
+
+        def watch(now: Progress) -> None:
+            report(now.step, now.steps)
+            every = max(1, now.steps // 100)
+            if now.kind != "train" or (not terminal and now.step % every == 0):
+                metrics = " ".join(f"{name} {value:.4g}" for name, value in now.values.items())
+                tell(f"step {now.step}/{now.steps} {now.kind}: {metrics}")
+
+        yield watch
+
+
+def _print_result(result: TrainingResult, as_json: bool) -> None:
+    if result.model is None:
+        complain(
+            f"Stopped after step {result.step} of {result.steps} and saved: continue with "
+            f"'mfr train --resume --out {shlex.quote(str(result.out))}'."
+        )
+        return
+    if as_json:
+        print_json(
+            {
+                "model": result.model,
+                "step": result.step,
+                "steps": result.steps,
+                "left_out": result.left_out,
+                "validation": result.validation,
+                "uncalibrated": result.uncalibrated,
+            }
+        )
+        return
+    say(f"Trained {result.step} steps; the model is {result.model}.")
+    for name, value in result.validation.items():
+        say(f"  {name}: {value:.4f}")
+    if result.uncalibrated is not None:
+        say(f"The model has no calibration: {result.uncalibrated}")

@@ -1,0 +1,1 @@
+"""MTCNN (Zhang et al., IEEE SPL 2016) as a face detector."""

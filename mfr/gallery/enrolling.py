@@ -1,0 +1,62 @@
+"""Enrolment by photographs into a gallery that need not be there yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mfr.errors import GalleryMissingError
+from mfr.faces.cropping import OneFace
+from mfr.gallery.gallery import Enrolment, Gallery
+from mfr.gallery.names import identity_name
+from mfr.gallery.own_model import load_recogniser
+from mfr.gallery.photos import Photo, embed_templates
+from mfr.gallery.records import ModelSource
+from mfr.gallery.store import Location
+from mfr.models import lasting_name
+from mfr.recogniser import Recogniser
+
+
+def enroll_photos(
+    location: Location,
+    identity: str,
+    photos: Sequence[Photo],
+    *,
+    model: str | None = None,
+    backbone: str | None = None,
+    face: OneFace = "largest",
+    device: str = "cpu",
+) -> Enrolment:
+    """Enroll a person by photographs: by all of them or, on any error, by none.
+
+    The gallery is made if there is none yet, once there is something to put into it. It remembers
+    where its model lies.
+
+    Args:
+        location: the gallery.
+        identity: the person's name.
+        photos: paths, or the bytes of image files; at least one.
+        model: the model; needed where there is no gallery yet.
+        backbone: the network of a model that is another program's checkpoint.
+        face: which face of a photograph with several.
+        device: where to compute.
+
+    Raises:
+        GalleryError: there is no gallery and no model to make one with, or as `Gallery.open`.
+        MfrError: the name, the model or a photograph cannot be used.
+        WriteError: the disk is full or the place not writable.
+    """
+    identity_name(identity)
+    try:
+        recogniser = load_recogniser(location, model, backbone=backbone, device=device)
+        # Another model is refused before the photographs are read.
+        Gallery.open(location, recogniser).close()
+    except GalleryMissingError:
+        if model is None:
+            raise
+        recogniser = Recogniser.load(model, backbone=backbone, device=device)
+    templates = embed_templates(recogniser, photos, face=face)
+    with Gallery.open(location, recogniser, create=True) as gallery:
+        done = gallery.add(identity, templates)
+        if model is not None:
+            gallery.remember_model(ModelSource(lasting_name(model), backbone))
+    return done

@@ -1,0 +1,88 @@
+"""The tables of a gallery file, and how a file of an older format becomes one of this format."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Final
+
+from mfr.gallery.sqlite import change_log
+
+VERSION: Final = 2
+"""The format this program writes. Version 1 had no detectors and no record of changes."""
+
+APPLICATION_ID: Final = 0x4D465247  # "MFRG" in the file's header tells our files from others.
+
+_TABLES: Final = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    """
+    CREATE TABLE identities (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        enrolled TEXT NOT NULL
+    )
+    """,
+    # AUTOINCREMENT: the id of a removed template is never given to another.
+    """
+    CREATE TABLE templates (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        identity_id INTEGER NOT NULL REFERENCES identities (id) ON DELETE CASCADE,
+        embedding BLOB NOT NULL,
+        quality TEXT NOT NULL,
+        source TEXT NOT NULL,
+        photo_sha256 TEXT NOT NULL,
+        enrolled TEXT NOT NULL,
+        detector TEXT NOT NULL DEFAULT '',
+        UNIQUE (identity_id, photo_sha256)
+    )
+    """,
+)
+
+
+def write_empty(path: Path, model_hash: str, embedding_size: int) -> None:
+    """Make the file of an empty gallery. Raises sqlite3.Error."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        for table in _TABLES:
+            connection.execute(table)
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [
+                ("model_hash", model_hash),
+                ("embedding_size", str(embedding_size)),
+                ("created", now()),
+                ("stamp", f"0-{secrets.token_hex(8)}"),
+            ],
+        )
+        change_log.begin(connection)
+    finally:
+        connection.close()
+
+
+def format_version(connection: sqlite3.Connection) -> int:
+    """The format of an open gallery file."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Bring a file of version 1 to this version, within the caller's transaction.
+
+    Nothing happens when another process has done it. The record of changes begins at the present
+    state.
+    """
+    if format_version(connection) != 1:
+        return
+    connection.execute("ALTER TABLE templates ADD COLUMN detector TEXT NOT NULL DEFAULT ''")
+    change_log.begin(connection)
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def now() -> str:
+    """The present time as the file records it: UTC, ISO 8601, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,337 @@
+"""The truth of a gallery in one SQLite file: identities, their templates, and of which model."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from mfr.errors import NotEnrolledError
+from mfr.gallery.records import (
+    Changes,
+    EnrolledVectors,
+    IdentitySummary,
+    ModelSource,
+    NewTemplate,
+    Snapshot,
+    Template,
+    check_embeddings,
+    has_unit_length,
+)
+from mfr.gallery.sqlite import change_log, files, schema
+from mfr.gallery.sqlite.connection import Connection
+from mfr.gallery.sqlite.errors import damaged, damaged_template
+from mfr.gallery.store import BUSY_SECONDS, Location, directory_of
+
+_ROWS_AT_ONCE: Final = 8192
+
+
+class SqliteStore:
+    """A store in the file ``gallery.sqlite`` of a directory; see `mfr.gallery.store.Store`."""
+
+    def __init__(self, directory: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.directory = directory
+        self.path = files.find_file(directory)
+        self._file = Connection(self.path, busy_seconds)
+
+    @classmethod
+    def open(cls, location: Location, *, busy_seconds: float = BUSY_SECONDS) -> SqliteStore:
+        """Open the store in a directory. Errors as `mfr.gallery.store.open_store`."""
+        return cls(_directory(location), busy_seconds=busy_seconds)
+
+    @classmethod
+    def create(
+        cls,
+        location: Location,
+        *,
+        model_hash: str,
+        embedding_size: int,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> SqliteStore:
+        """Make an empty store and open it. Errors as `mfr.gallery.store.create_store`."""
+        directory = _directory(location)
+        files.create_directory(directory, model_hash=model_hash, embedding_size=embedding_size)
+        return cls(directory, busy_seconds=busy_seconds)
+
+    @classmethod
+    def occupied(cls, location: Location) -> bool:
+        """Whether something other than an empty directory is at ``location``."""
+        return files.occupied(_directory(location))
+
+    def close(self) -> None:
+        """Close the file; the last one to close folds the write-ahead log into it."""
+        self._file.close()
+
+    @property
+    def model_hash(self) -> str:
+        """The hash of the model that all templates were made with."""
+        return self._meta("model_hash")
+
+    @property
+    def embedding_size(self) -> int:
+        """D, the length of every embedding."""
+        value = self._meta("embedding_size")
+        if not value.isdecimal() or int(value) < 1:
+            raise damaged(self.path)
+        return int(value)
+
+    @property
+    def stamp(self) -> str:
+        """Names the present state: a counter, and a token that no other change has."""
+        return self._meta("stamp")
+
+    def model_source(self) -> ModelSource | None:
+        """Where the model was last found, if anyone said."""
+        with self._file.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'model_source'").fetchone()
+        if row is None:
+            return None
+        value = self._json(row[0])
+        return ModelSource(value["model"], value["backbone"])
+
+    def remember_model(self, source: ModelSource) -> None:
+        """Remember where the model was found."""
+        if self.model_source() == source:
+            return
+        value = json.dumps({"model": source.model, "backbone": source.backbone})
+        with self._file.writing() as connection:
+            connection.execute(
+                "INSERT INTO meta VALUES ('model_source', ?) "
+                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (value,),
+            )
+
+    def add(self, name: str, templates: Sequence[NewTemplate]) -> list[int | None]:
+        """Store templates under ``name``; see `mfr.gallery.store.Store.add`."""
+        size, now = self.embedding_size, schema.now()
+        _check(templates, size)
+        with self._file.writing() as connection:
+            ids = _insert(connection, name, templates, now)
+            if any(new is not None for new in ids):
+                change_log.advance(connection)
+        return ids
+
+    def add_many(self, people: Iterable[tuple[str, Sequence[NewTemplate]]]) -> int:
+        """Store the templates of many identities; see `mfr.gallery.store.Store.add_many`."""
+        size, now = self.embedding_size, schema.now()
+        added = 0
+        with self._file.writing() as connection:
+            for name, templates in people:
+                _check(templates, size)
+                ids = _insert(connection, name, templates, now)
+                added += sum(new is not None for new in ids)
+            if added:
+                change_log.advance(connection)
+        return added
+
+    def remove(self, name: str, template_id: int | None = None) -> int:
+        """Remove an identity or one of its templates; see `mfr.gallery.store.Store.remove`."""
+        with self._file.writing() as connection:
+            owner = self._identity(connection, name)
+            ids = [
+                row[0]
+                for row in connection.execute(
+                    "SELECT id FROM templates WHERE identity_id = ?", (owner,)
+                )
+                if template_id in (None, row[0])
+            ]
+            if template_id is not None and not ids:
+                raise NotEnrolledError(
+                    f"'{name}' has no template {template_id}: "
+                    f"'mfr gallery show {self.directory} {name}' lists those it has."
+                )
+            connection.executemany(
+                "DELETE FROM templates WHERE id = ?", [(number,) for number in ids]
+            )
+            connection.execute(
+                "DELETE FROM identities WHERE id = ? "
+                "AND NOT EXISTS (SELECT 1 FROM templates WHERE identity_id = identities.id)",
+                (owner,),
+            )
+            change_log.advance(connection, removed=ids)
+        return len(ids)
+
+    def identities(self) -> list[IdentitySummary]:
+        """Who is enrolled, by name."""
+        with self._file.reading() as connection:
+            rows = connection.execute(
+                "SELECT name, COUNT(*), MIN(templates.enrolled), MAX(templates.enrolled) "
+                "FROM identities JOIN templates ON templates.identity_id = identities.id "
+                "GROUP BY identities.id ORDER BY name"
+            ).fetchall()
+        return [IdentitySummary(*row) for row in rows]
+
+    def templates(self, name: str) -> list[Template]:
+        """The templates of one identity, oldest first.
+
+        Raises:
+            NotEnrolledError: there is no such identity.
+        """
+        detector = "detector" if self._file.version >= 2 else "''"
+        with self._file.reading() as connection:
+            rows = connection.execute(
+                f"SELECT id, source, photo_sha256, enrolled, quality, {detector} FROM templates "
+                "WHERE identity_id = ? ORDER BY id",
+                (self._identity(connection, name),),
+            ).fetchall()
+        return [
+            Template(number, source, digest, enrolled, self._json(quality), found_by)
+            for number, source, digest, enrolled, quality, found_by in rows
+        ]
+
+    def embeddings(self, name: str) -> np.ndarray:
+        """The embeddings of one identity, (n, D) float32, oldest first, n >= 1.
+
+        Raises:
+            NotEnrolledError: there is no such identity.
+        """
+        size = self.embedding_size
+        with self._file.reading() as connection:
+            rows = connection.execute(
+                "SELECT id, embedding FROM templates WHERE identity_id = ? ORDER BY id",
+                (self._identity(connection, name),),
+            ).fetchall()
+        return self._decode(rows, size)
+
+    def snapshot(self) -> Snapshot:
+        """All templates, read in one transaction."""
+        with self._file.reading() as connection:
+            return Snapshot(self.stamp, self._vectors(connection, after=0))
+
+    def changes(self, since: str) -> Changes | None:
+        """What has changed since the state ``since``; see `mfr.gallery.store.Store.changes`."""
+        with self._file.reading() as connection:
+            stamp = self.stamp
+            if since == stamp:
+                last = connection.execute("SELECT MAX(id) FROM templates").fetchone()[0] or 0
+                found: change_log.Difference | None = change_log.Difference(last, [])
+            elif self._file.version < 2:
+                found = None
+            else:
+                found = change_log.difference(connection, since)
+            if found is None:
+                return None
+            added = self._vectors(connection, after=found.last_id)
+        return Changes(stamp, added, np.array(found.removed, dtype=np.int64))
+
+    def check_integrity(self) -> None:
+        """Read the whole file and check it against itself.
+
+        Raises:
+            GalleryDamagedError: it is damaged.
+        """
+        with self._file.reading() as connection:
+            problems = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
+            orphans = connection.execute("PRAGMA foreign_key_check").fetchone()
+        if problems != ["ok"] or orphans is not None:
+            raise damaged(self.path)
+
+    def _meta(self, key: str) -> str:
+        with self._file.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            raise damaged(self.path)
+        return str(row[0])
+
+    def _identity(self, connection: sqlite3.Connection, name: str) -> int:
+        row = connection.execute("SELECT id FROM identities WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise NotEnrolledError(
+                f"'{name}' is not enrolled in {self.directory}: "
+                f"'mfr gallery list {self.directory}' says who is."
+            )
+        return int(row[0])
+
+    def _vectors(self, connection: sqlite3.Connection, *, after: int) -> EnrolledVectors:
+        """The templates with ids larger than ``after``, a piece at a time to save memory."""
+        size = self.embedding_size
+        count = connection.execute(
+            "SELECT COUNT(*) FROM templates WHERE id > ?", (after,)
+        ).fetchone()[0]
+        ids = np.empty(count, dtype=np.int64)
+        embeddings = np.empty((count, size), dtype=np.float32)
+        owners: list[str] = []
+        # CROSS JOIN keeps SQLite from walking through the identities first.
+        rows = connection.execute(
+            "SELECT templates.id, embedding, name FROM templates "
+            "CROSS JOIN identities ON identities.id = identity_id "
+            "WHERE templates.id > ? ORDER BY templates.id",
+            (after,),
+        )
+        while piece := rows.fetchmany(_ROWS_AT_ONCE):
+            start, stop = len(owners), len(owners) + len(piece)
+            if stop > count:
+                raise damaged(self.path)
+            ids[start:stop] = [row[0] for row in piece]
+            embeddings[start:stop] = self._decode(piece, size)
+            owners += [row[2] for row in piece]
+        if len(owners) != count:  # a template without an identity
+            raise damaged(self.path)
+        return EnrolledVectors(ids, owners, embeddings)
+
+    def _decode(self, rows: Sequence[Any], size: int) -> np.ndarray:
+        """Embeddings from rows that start with (id, blob): (n, D) float32.
+
+        Raises:
+            GalleryDamagedError: a template is not what was stored.
+        """
+        for row in rows:
+            if not isinstance(row[1], bytes) or len(row[1]) != 4 * size:
+                raise damaged_template(self.path, row[0])
+        data = b"".join(row[1] for row in rows)
+        embeddings = np.frombuffer(data, dtype="<f4").astype(np.float32).reshape(len(rows), size)
+        spoilt = np.flatnonzero(~has_unit_length(embeddings))
+        if len(spoilt):
+            raise damaged_template(self.path, rows[spoilt[0]][0])
+        return embeddings
+
+    def _json(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise damaged(self.path) from error
+
+
+def _directory(location: Location) -> Path:
+    directory = directory_of(location)
+    assert directory is not None, f"{location} is no directory"
+    return directory
+
+
+def _check(templates: Sequence[NewTemplate], size: int) -> None:
+    for template in templates:
+        check_embeddings(np.asarray(template.embedding)[None], size)
+
+
+def _insert(
+    connection: sqlite3.Connection, name: str, templates: Sequence[NewTemplate], now: str
+) -> list[int | None]:
+    """Insert templates; None in the place of those that the identity already has."""
+    if not templates:
+        return []
+    connection.execute(
+        "INSERT OR IGNORE INTO identities (name, enrolled) VALUES (?, ?)", (name, now)
+    )
+    owner = connection.execute("SELECT id FROM identities WHERE name = ?", (name,)).fetchone()[0]
+    ids: list[int | None] = []
+    for template in templates:
+        cursor = connection.execute(
+            "INSERT OR IGNORE INTO templates "
+            "(identity_id, embedding, quality, source, photo_sha256, enrolled, detector) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                owner,
+                np.ascontiguousarray(template.embedding, dtype="<f4").tobytes(),
+                json.dumps(dict(template.quality), sort_keys=True),
+                template.source,
+                template.photo_sha256,
+                now,
+                template.detector,
+            ),
+        )
+        ids.append(cursor.lastrowid if cursor.rowcount else None)
+    return ids

@@ -1,0 +1,201 @@
+"""Photos to embedded faces: a detector and an encoder, joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+
+from mfr.decision import DEFAULT_FMR, Decision, choose_threshold, cosine, decide
+from mfr.faces import detector as detectors
+from mfr.faces.cropping import FaceCrop, FaceCropper, OneFace
+from mfr.faces.detector import Detector, build_detector
+from mfr.images import read_image
+from mfr.models import load_encoder
+
+if TYPE_CHECKING:
+    from mfr.calibration import Calibration
+    from mfr.encoder import Encoder
+    from mfr.faces.quality import Quality
+
+Photo: TypeAlias = str | Path | bytes
+"""A photograph: the path of an image file, or the bytes of one."""
+
+_PIXELS_AT_ONCE: Final = 50_000_000
+"""Photos are read in batches of about so many pixels (150 MB) at most, or of one photo."""
+
+_PHOTOS_AT_ONCE: Final = 16
+"""Photos in a batch at most."""
+
+
+@dataclass(frozen=True)
+class EmbeddedFace:
+    """A face of a photograph, embedded.
+
+    Attributes:
+        embedding: (D,) float32, unit length.
+        crop: (112, 112, 3) uint8 RGB, what the encoder was given.
+        box: (4,) float32 x0, y0, x1, y1 in pixels of the photograph.
+        quality: how good the face is.
+        name: what the photograph is called in messages.
+        detector: the name of the detector that found the face.
+    """
+
+    embedding: np.ndarray
+    crop: np.ndarray
+    box: np.ndarray
+    quality: Quality
+    name: str
+    detector: str
+
+
+class Recogniser:
+    """Finds the faces of photographs and embeds them. Several threads may share one.
+
+    Args:
+        detector: what finds faces.
+        encoder: what embeds their crops.
+    """
+
+    def __init__(self, detector: Detector, encoder: Encoder) -> None:
+        self.detector = detector
+        self.encoder = encoder
+        self._cropper = FaceCropper(detector)
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        backbone: str | None = None,
+        detector: str = detectors.DEFAULT,
+        device: str = "cpu",
+    ) -> Recogniser:
+        """Load a model and join it to a detector.
+
+        Args:
+            model: the path of a model file or of another program's checkpoint, or the name of a
+                pretrained model.
+            backbone: the network of a checkpoint; recognised by its tensors if not given.
+            detector: the detector, by name or by its place ``package.module:name``.
+            device: where both compute.
+
+        Raises:
+            ModelError: the model cannot be loaded.
+            ConfigError: there is no such detector, or the device cannot be used.
+        """
+        encoder = load_encoder(str(model), backbone=backbone, device=device)
+        return cls(build_detector(detector, device=device), encoder)
+
+    @property
+    def model_hash(self) -> str:
+        """The hash of the model: two with the same hash make comparable embeddings."""
+        return self.encoder.model_hash
+
+    @property
+    def embedding_size(self) -> int:
+        """D, the length of an embedding."""
+        return self.encoder.embedding_size
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What scores mean, if it was measured."""
+        return self.encoder.calibration
+
+    def embed_photo(self, photo: Photo, *, face: OneFace = "largest") -> EmbeddedFace:
+        """Embed one face of a photograph. Arguments and errors as `embed_photos`."""
+        return self.embed_photos([photo], face=face)[0]
+
+    def embed_photos(
+        self, photos: Sequence[Photo], *, face: OneFace = "largest"
+    ) -> list[EmbeddedFace]:
+        """Embed one face of each photograph.
+
+        Photographs are read a batch at a time, and those of a batch are searched and embedded
+        together.
+
+        Args:
+            photos: paths, or the bytes of image files.
+            face: which face of a photograph with several; 'only' refuses such photographs.
+
+        Raises:
+            ImageError: a photograph cannot be read.
+            FaceError: one has no face, or with ``face="only"`` several.
+            ModelError: the network gives embeddings that are not finite.
+        """
+        embedded: list[EmbeddedFace] = []
+        for names, images in _batches(photos):
+            found = self._cropper.crop_each(images, names, choice=face)
+            embedded += self._embedded(found, names)
+        return embedded
+
+    def embed_faces(self, photo: Photo) -> list[EmbeddedFace]:
+        """Embed all faces of a photograph, the largest first; an empty list if it shows none.
+
+        Raises:
+            ImageError: the photograph cannot be read.
+            ModelError: the network gives embeddings that are not finite.
+        """
+        found = self._cropper.crop([read_image(photo)], "all")[0]
+        return self._embedded(found, [_name(photo)] * len(found))
+
+    def compare(
+        self,
+        first: Photo,
+        second: Photo,
+        *,
+        fmr: float = DEFAULT_FMR,
+        threshold: float | None = None,
+        face: OneFace = "largest",
+    ) -> Decision:
+        """Decide whether two photographs show the same person.
+
+        Args:
+            first: the path of an image file, or the bytes of one.
+            second: the same.
+            fmr: take the threshold that was calibrated for this false-match rate.
+            threshold: the cosine to hold the score against, instead of a calibrated one.
+            face: which face of a photograph with several.
+
+        Raises:
+            ConfigError: ``fmr`` or ``threshold`` is out of range.
+            ModelError: there is neither a threshold nor a calibration to take one from.
+            MfrError: a photograph is unusable, as `embed_photos` says.
+        """
+        chosen = choose_threshold(self.calibration, fmr, threshold)
+        one, other = self.embed_photos([first, second], face=face)
+        return decide(cosine(one.embedding[None], other.embedding), chosen, self.calibration)
+
+    def _embedded(self, found: Sequence[FaceCrop], names: Sequence[str]) -> list[EmbeddedFace]:
+        if not found:
+            return []
+        embeddings = self.encoder.embed(np.stack([each.crop for each in found]))
+        return [
+            EmbeddedFace(embedding, each.crop, each.face.box, each.quality, name, each.detector)
+            for embedding, each, name in zip(embeddings, found, names, strict=True)
+        ]
+
+
+def _batches(photos: Sequence[Photo]) -> Iterator[tuple[list[str], list[np.ndarray]]]:
+    """The photographs' names and pixels, (H, W, 3) uint8 each, a batch at a time."""
+    names: list[str] = []
+    images: list[np.ndarray] = []
+    pixels = 0
+    for photo in photos:
+        image = read_image(photo)
+        size = image.shape[0] * image.shape[1]
+        if images and (pixels + size > _PIXELS_AT_ONCE or len(images) == _PHOTOS_AT_ONCE):
+            yield names, images
+            names, images, pixels = [], [], 0
+        names.append(_name(photo))
+        images.append(image)
+        pixels += size
+    if images:
+        yield names, images
+
+
+def _name(photo: Photo) -> str:
+    return "the image" if isinstance(photo, bytes) else str(photo)

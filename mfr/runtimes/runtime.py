@@ -1,0 +1,25 @@
+"""The runtime contract: what computes a network's features."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+
+class Runtime(Protocol):
+    """What computes features of network input.
+
+    An implementation is made of a network in evaluation mode and the name of a device. It owes the
+    features that the network itself would give, up to the rounding of float32 arithmetic: a runtime
+    is no part of a model's identity, and embeddings from two runtimes are compared with each other.
+    It keeps nothing between two calls that could change a result, and may be called from several
+    threads at the same time.
+    """
+
+    @property
+    def device(self) -> torch.device:
+        """Where `features` takes its input and leaves its output."""
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, 3, height, width) float32 network input -> (N, d) float32, not normalised."""

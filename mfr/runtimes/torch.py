@@ -1,0 +1,68 @@
+"""PyTorch as a runtime: batch normalisation folded into the convolutions, channels last."""
+
+from __future__ import annotations
+
+import copy
+from threading import Lock
+
+import torch
+from torch import nn
+from torch.fx.experimental.optimization import fuse
+
+from mfr.devices import usable_device
+
+
+class TorchRuntime:
+    """Runs a network as PyTorch does, a little rearranged.
+
+    On 2 CPU cores MobileFaceNet runs 1.6 times as fast in this form as in its own (folded alone
+    1.2, channels-last alone 1.3), with features equal to 2e-6. bfloat16 autocast on top came to
+    3.5, but the lowest cosine of its embeddings with the exact ones was 0.9998, short of the 0.9999
+    asked of it, so it is not used. The figures are in docs/results/encoder.md.
+
+    On a GPU the convolutions are exact: TF32 would make its embeddings differ from a CPU's in the
+    third digit. PyTorch's flags for that belong to the whole process, and switching them around
+    every call would disturb other threads; so they are set once, when a runtime for a GPU is made.
+
+    Args:
+        network: in evaluation mode; it is copied when features are first asked for, and must not
+            change before.
+        device: where to compute.
+
+    Raises:
+        ConfigError: this machine has no such device.
+    """
+
+    def __init__(self, network: nn.Module, device: str | torch.device = "cpu") -> None:
+        self.device = usable_device(device)
+        if self.device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cudnn.deterministic = True
+            torch.backends.cudnn.benchmark = False
+        self._network = network
+        self._folded: nn.Module | None = None
+        self._folding = Lock()
+
+    @torch.inference_mode()
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, 3, height, width) float32 network input -> (N, d) float32, not normalised."""
+        images = images.contiguous(memory_format=torch.channels_last)
+        features: torch.Tensor = self._ready()(images)
+        return features
+
+    def _ready(self) -> nn.Module:
+        with self._folding:
+            if self._folded is None:
+                folded = _folded(self._network).to(self.device)
+                # The type of `to` knows no memory format alone.
+                self._folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            return self._folded
+
+
+def _folded(network: nn.Module) -> nn.Module:
+    """A copy of ``network`` with batch normalisation folded into the layers before it."""
+    try:
+        return fuse(network)
+    except Exception:
+        # The control flow of a network from outside may not let itself be traced: run it as it is.
+        return copy.deepcopy(network)

@@ -1,0 +1,23 @@
+"""A gallery of three-dimensional embeddings, empty and with two people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mfr.gallery import Gallery
+from tests.gallery.fake_recogniser import FakeRecogniser, photo
+
+
+@pytest.fixture
+def gallery(tmp_path: Path):
+    with Gallery.create(tmp_path / "g", FakeRecogniser()) as made:
+        yield made
+
+
+@pytest.fixture
+def path(gallery: Gallery, tmp_path: Path) -> Path:
+    gallery.enroll("ada", [photo(1, 0, 0)])
+    gallery.enroll("bob", [photo(0, 1, 0), photo(0, 3, 4)])
+    return tmp_path / "g"

@@ -1,0 +1,60 @@
+"""A recogniser whose photos are text files that spell their embedding: '3 4 0' is (0.6, 0.8, 0)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mfr.calibration import Calibration
+from mfr.errors import FaceError
+from mfr.recogniser import Recogniser
+
+CALIBRATION = Calibration(
+    thresholds=[0.9, 0.5, 0.1], fmrs=[0.001, 0.01, 0.1], comparisons=1000, people=50, source="toy"
+)
+
+
+@dataclass(frozen=True)
+class FakeQuality:
+    probability: float = 0.99
+    blur: float = 12.5
+
+
+@dataclass(frozen=True)
+class FakeFace:
+    embedding: np.ndarray
+    name: str
+    quality: FakeQuality = field(default_factory=FakeQuality)
+    detector: str = "toy-detector"
+
+
+@dataclass
+class FakeRecogniser:
+    embedding_size: int = 3
+    model_hash: str = "0123456789abcdef"
+    calibration: Calibration | None = CALIBRATION
+    scale: float = 1.0
+
+    def embed_photo(self, source: str | Path | bytes, *, face: str = "largest") -> FakeFace:
+        name = "the image" if isinstance(source, bytes) else str(source)
+        text = source if isinstance(source, bytes) else Path(source).read_bytes()
+        if not text.strip():
+            raise FaceError(f"No face was found in {name}: use another photo.")
+        vector = np.array(text.split()[: self.embedding_size], dtype=np.float64)
+        unit = vector / np.linalg.norm(vector) * self.scale
+        return FakeFace(unit.astype(np.float32), name)
+
+    def embed_photos(
+        self, photos: Sequence[str | Path | bytes], *, face: str = "largest"
+    ) -> list[FakeFace]:
+        return [self.embed_photo(photo, face=face) for photo in photos]
+
+    compare = Recogniser.compare
+
+
+def photo(*numbers: float, note: str = "") -> bytes:
+    """A photo whose embedding points along ``numbers``; ``note`` makes its bytes different."""
+    return (" ".join(repr(float(number)) for number in numbers) + " " + note).encode()

@@ -1,0 +1,165 @@
+"""The smallest store: a list in memory, to show what the contract asks for and no more."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mfr.errors import NotEnrolledError
+from mfr.gallery.records import (
+    Changes,
+    EnrolledVectors,
+    IdentitySummary,
+    ModelSource,
+    NewTemplate,
+    Snapshot,
+    Template,
+    check_embeddings,
+)
+
+NOW = "2026-01-01T00:00:00+00:00"
+
+
+@dataclass
+class Shelf:
+    """What several stores may have open. States are kept whole: the ids each one had, by stamp."""
+
+    model_hash: str
+    embedding_size: int
+    rows: dict[int, tuple[str, NewTemplate]] = field(default_factory=dict)
+    states: dict[str, list[int]] = field(default_factory=lambda: {secrets.token_hex(8): []})
+    last_id: int = 0
+    source: ModelSource | None = None
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def copy(self) -> Shelf:
+        return Shelf(
+            self.model_hash,
+            self.embedding_size,
+            dict(self.rows),
+            copy.deepcopy(self.states),
+            self.last_id,
+            self.source,
+        )
+
+
+class MemoryStore:
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+
+    @property
+    def model_hash(self) -> str:
+        return self.shelf.model_hash
+
+    @property
+    def embedding_size(self) -> int:
+        return self.shelf.embedding_size
+
+    @property
+    def stamp(self) -> str:
+        with self.shelf.lock:
+            return list(self.shelf.states)[-1]
+
+    def snapshot(self) -> Snapshot:
+        with self.shelf.lock:
+            return Snapshot(self.stamp, self._vectors(list(self.shelf.rows)))
+
+    def changes(self, since: str) -> Changes | None:
+        with self.shelf.lock:
+            then = self.shelf.states.get(since)
+            if then is None:
+                return None
+            added = [number for number in self.shelf.rows if number not in then]
+            removed = [number for number in then if number not in self.shelf.rows]
+            return Changes(self.stamp, self._vectors(added), np.array(removed, dtype=np.int64))
+
+    def add(self, name: str, templates: Sequence[NewTemplate]) -> list[int | None]:
+        for template in templates:
+            check_embeddings(np.asarray(template.embedding)[None], self.embedding_size)
+        with self.shelf.lock:
+            ids: list[int | None] = []
+            for template in templates:
+                had = {
+                    each.photo_sha256 for owner, each in self.shelf.rows.values() if owner == name
+                }
+                if template.photo_sha256 in had:
+                    ids.append(None)
+                    continue
+                self.shelf.last_id += 1
+                self.shelf.rows[self.shelf.last_id] = name, template
+                ids.append(self.shelf.last_id)
+            self._changed()
+        return ids
+
+    def add_many(self, people: Iterable[tuple[str, Sequence[NewTemplate]]]) -> int:
+        with self.shelf.lock:
+            before, last = dict(self.shelf.rows), self.shelf.last_id
+            try:
+                added = [new for name, templates in people for new in self.add(name, templates)]
+            except BaseException:
+                self.shelf.rows, self.shelf.last_id = before, last
+                self._changed()
+                raise
+        return sum(new is not None for new in added)
+
+    def remove(self, name: str, template_id: int | None = None) -> int:
+        with self.shelf.lock:
+            going = [row for row in self._rows(name) if template_id in (None, row)]
+            if not going:
+                raise NotEnrolledError(f"'{name}' has no template {template_id}.")
+            for row in going:
+                del self.shelf.rows[row]
+            self._changed()
+        return len(going)
+
+    def identities(self) -> list[IdentitySummary]:
+        with self.shelf.lock:
+            owners = [owner for owner, _ in self.shelf.rows.values()]
+        return [IdentitySummary(name, owners.count(name), NOW, NOW) for name in sorted({*owners})]
+
+    def templates(self, name: str) -> list[Template]:
+        with self.shelf.lock:
+            kept = [(row, self.shelf.rows[row][1]) for row in self._rows(name)]
+        return [
+            Template(row, each.source, each.photo_sha256, NOW, dict(each.quality), each.detector)
+            for row, each in kept
+        ]
+
+    def embeddings(self, name: str) -> np.ndarray:
+        with self.shelf.lock:
+            return self._vectors(self._rows(name)).embeddings
+
+    def model_source(self) -> ModelSource | None:
+        return self.shelf.source
+
+    def remember_model(self, source: ModelSource) -> None:
+        self.shelf.source = source
+
+    def check_integrity(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def _rows(self, name: str) -> list[int]:
+        rows = [row for row, (owner, _) in self.shelf.rows.items() if owner == name]
+        if not rows:
+            raise NotEnrolledError(f"'{name}' is not enrolled.")
+        return rows
+
+    def _vectors(self, ids: list[int]) -> EnrolledVectors:
+        rows = [self.shelf.rows[number] for number in ids]
+        embeddings = np.array([template.embedding for _, template in rows], dtype=np.float32)
+        return EnrolledVectors(
+            np.array(ids, dtype=np.int64),
+            [owner for owner, _ in rows],
+            embeddings.reshape(len(ids), self.embedding_size),
+        )
+
+    def _changed(self) -> None:
+        self.shelf.states[secrets.token_hex(8)] = list(self.shelf.rows)

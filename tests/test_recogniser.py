@@ -1,0 +1,175 @@
+"""Photos to embedded faces: with a real detector and network, and with fakes worked out by hand."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mfr.calibration import Calibration
+from mfr.errors import ConfigError, FaceError, ImageError, ModelError
+from mfr.faces import Face
+from mfr.geometry import TEMPLATE
+from mfr.recogniser import Recogniser
+
+CALIBRATION = Calibration(
+    thresholds=[0.9, 0.5], fmrs=[0.001, 0.01], comparisons=1000, people=50, source="toy"
+)
+
+
+class Colours:
+    """A detector: as many faces as the red of the first pixel says, side by side."""
+
+    name = "colours"
+
+    def __init__(self):
+        self.batches = []
+
+    def detect(self, images):
+        self.batches.append(len(images))
+        return [
+            [
+                Face(
+                    np.array([120 * i, 0, 120 * i + 110 - i, 112], np.float32),
+                    0.9,
+                    np.float32(TEMPLATE + np.array([120 * i, 0])),
+                )
+                for i in range(int(image[0, 0, 0]))
+            ]
+            for image in images
+        ]
+
+
+class MeanColour:
+    """An encoder: the mean colour of a crop's middle, as a unit vector."""
+
+    model_hash, embedding_size, calibration = "feed", 3, CALIBRATION
+
+    def embed(self, crops):
+        means = crops[:, 40:80, 40:80].reshape(len(crops), -1, 3).mean(1) + 1e-9
+        return (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
+
+
+def photo(*colours, faces=None):
+    """A photo of plain squares side by side, 120 pixels apart, as the bytes of a PNG file."""
+    pixels = np.zeros((120, 120 * len(colours), 3), np.uint8)
+    for i, colour in enumerate(colours):
+        pixels[:, 120 * i : 120 * (i + 1)] = colour
+    pixels[0, 0] = len(colours) if faces is None else faces
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, format="PNG")
+    return data.getvalue()
+
+
+RED, GREEN, ORANGE = (255, 0, 0), (0, 255, 0), (204, 153, 0)
+
+
+@pytest.fixture
+def toy():
+    return Recogniser(Colours(), MeanColour())
+
+
+def test_a_face_is_embedded_and_described(toy):
+    embedded = toy.embed_photo(photo(RED))
+    np.testing.assert_allclose(embedded.embedding, [1, 0, 0], atol=1e-6)
+    assert (embedded.name, embedded.detector) == ("the image", "colours")
+    assert embedded.crop.shape == (112, 112, 3)
+    assert embedded.box.tolist() == [0, 0, 110, 112]
+    assert embedded.quality.probability == 0.9
+
+
+def test_photos_are_embedded_in_batches_and_in_order(toy):
+    photos = [photo(RED), photo(GREEN), photo(ORANGE)] * 11
+    found = np.stack([face.embedding for face in toy.embed_photos(photos)])
+    expected = np.array([[1, 0, 0], [0, 1, 0], [0.8, 0.6, 0]] * 11)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert toy.detector.batches == [16, 16, 1]
+    assert toy.embed_photos([]) == []
+
+
+def test_all_faces_of_a_photo(toy):
+    faces = toy.embed_faces(photo(RED, GREEN, ORANGE))
+    expected = [[1, 0, 0], [0, 1, 0], [0.8, 0.6, 0]]
+    np.testing.assert_allclose([face.embedding for face in faces], expected, atol=1e-6)
+    assert toy.embed_faces(photo(RED, faces=0)) == []
+
+
+def test_which_face_is_meant(toy):
+    group = photo(RED, GREEN, ORANGE)
+    assert toy.embed_photo(group).embedding[0] > 0.99
+    assert toy.embed_photo(group, face="central").embedding[1] > 0.99
+    with pytest.raises(FaceError, match="has 3 faces"):
+        toy.embed_photo(group, face="only")
+    with pytest.raises(FaceError, match="No face was found in the image"):
+        toy.embed_photos([photo(RED), photo(RED, faces=0)])
+    with pytest.raises(ImageError):
+        toy.embed_photos([photo(RED), b"no image"])
+
+
+def test_two_photos_are_compared_by_the_calibrated_threshold(toy):
+    refused = toy.compare(photo(RED), photo(ORANGE))  # cosine 0.8, threshold 0.9 at FMR 0.001
+    assert (refused.match, refused.threshold) == (False, 0.9)
+    assert refused.score == pytest.approx(0.8, abs=1e-6)
+    accepted = toy.compare(photo(RED), photo(ORANGE), fmr=0.01)
+    assert (accepted.match, accepted.threshold) == (True, 0.5)
+    assert not toy.compare(photo(RED), photo(ORANGE), threshold=0.81).match
+    with pytest.raises(ConfigError):
+        toy.compare(photo(RED), photo(ORANGE), fmr=0)
+
+
+def test_without_a_calibration_comparing_needs_a_threshold(toy):
+    toy.encoder.calibration = None
+    with pytest.raises(ModelError, match="no calibration"):
+        toy.compare(b"not read", b"not read")
+    assert toy.compare(photo(RED), photo(RED), threshold=0.5).fmr is None
+
+
+def test_an_unknown_detector_is_named(tmp_path, shared_data):
+    weights = shared_data / "weights" / "mobilefacenet_casia_112x96.ckpt"
+    with pytest.raises(ConfigError, match="no detector 'eyes': choose one of mtcnn"):
+        Recogniser.load(weights, detector="eyes")
+
+
+@pytest.fixture(scope="module")
+def recogniser(shared_data):
+    weights = shared_data / "weights" / "mobilefacenet_casia_112x96.ckpt"
+    return Recogniser.load(weights, backbone="mobilefacenet-112x96")
+
+
+def test_same_people_score_higher_than_different_ones(shared_data, recogniser):
+    people = ["Aaron_Peirsol", "Serena_Williams", "Tony_Blair", "Angelina_Jolie"]
+    faces = shared_data / "faces" / "lfw"
+    photos = {
+        person: [faces / person / f"{person}_{n:04d}.jpg" for n in (1, 2)] for person in people
+    }
+    embedded = {
+        person: [recogniser.embed_photo(photo, face="central") for photo in pair]
+        for person, pair in photos.items()
+    }
+    first = embedded["Tony_Blair"][0]
+    assert first.crop.shape == (112, 112, 3) and first.quality.probability > 0.9
+    assert first.detector == "mtcnn"
+    assert first.name == str(photos["Tony_Blair"][0])
+    from_bytes = recogniser.embed_photo(photos["Tony_Blair"][0].read_bytes(), face="central")
+    assert np.array_equal(from_bytes.embedding, first.embedding)
+
+    same = [float(a.embedding @ b.embedding) for a, b in embedded.values()]
+    different = [
+        float(a.embedding @ b.embedding)
+        for one, other in itertools.combinations(people, 2)
+        for a in embedded[one]
+        for b in embedded[other]
+    ]
+    assert min(same) > max(different) + 0.1
+
+
+def test_threads_may_share_a_recogniser(shared_data, recogniser):
+    photos = sorted((shared_data / "faces" / "lfw" / "Tony_Blair").glob("*.jpg"))[:4]
+    expected = [recogniser.embed_photo(photo).embedding for photo in photos]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda photo: recogniser.embed_photo(photo).embedding, photos))
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
