@@ -40,7 +40,7 @@ class Validator:
                 self._mated[domain] = mated
 
     def __call__(self, encoder: Encoder) -> Mapping[str, float]:
-        """``DOMAIN/tar`` at FMR 1% and ``DOMAIN/auc``, over all pairs of a domain's images."""
+        """``DOMAIN/tar`` at an FMR of 1% and ``DOMAIN/auc``, over all pairs of its images."""
         figures = {}
         for domain, crops in self._crops.items():
             embeddings = encoder.embed(crops)

@@ -19,7 +19,10 @@ _TINY_TRAINING = (
     *("--ways", "5", "--meta-batch", "1", "--iterations", "4", "--judge-every", "1"),
     *("--test-tasks", "2", "--curve-tasks", "2"),
 )
-_TINY_TABLE = ("--backbone", "smallfacenet", "--identities", "2", "--rounds", "1")
+_TINY_TABLE = (
+    *("--backbone", "smallfacenet", "--identities", "2", "--rounds", "1"),
+    *("--layout", "contiguous"),
+)
 
 
 def gpu_jobs(out: Path, device: str, *, tiny: bool = False) -> list[Job]:

@@ -64,12 +64,6 @@ def test_every_command_has_help(monkeypatch, capsys, module):
 @pytest.mark.parametrize(
     ("module", "arguments", "expected"),
     [
-        (
-            "scripts.bench.meta_step",
-            ["--identities", "2", "--rounds", "1", "--backbone", "smallfacenet"],
-            "| second order | channels-last |",
-        ),
-        ("scripts.bench.meta", ["--workload", "sinusoid", "--rounds", "1"], "| ours |"),
         ("scripts.bench.profile_meta", ["--workload", "sinusoid", "--steps", "1"], "| sinusoid |"),
         (
             "scripts.bench.synth",
@@ -79,9 +73,6 @@ def test_every_command_has_help(monkeypatch, capsys, module):
             ],
             "| daylight |",
         ),
-        ("scripts.bench.synth_scale", ["--identities", "17", "--images", "1"], "| 17 | begun |"),
-        ("scripts.bench.packs", ["--images", "60", "--rows", "60"], "| 60 |"),
-        ("scripts.study.check_vmap_normalisation", ["--steps", "1"], "| BatchNorm2d |"),
         ("scripts.lib.meta_peers", [], "textbook"),
     ],
     ids=lambda value: value if isinstance(value, str) and value.startswith("scripts.") else "",
