@@ -7,6 +7,8 @@ than a little. It is written at most once in a while, and when the gallery is cl
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 import time
 from dataclasses import dataclass
@@ -109,6 +111,9 @@ class CacheWriter:
         return outdated or _LACKING_SHARE * lacking > len(self._state.index)
 
     def _work(self) -> None:
+        # On Linux a thread has a niceness of its own: this one gives way to searches.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         while (task := self._next()) is not None:
             state, replace = task
             begun = time.monotonic()

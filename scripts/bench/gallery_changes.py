@@ -2,8 +2,10 @@
 
 A gallery of made-up people, one random unit vector each, is enrolled through the store; a second
 process has it open too and changes it when told. Each search after a change is measured beside an
-ordinary one with the same probe. The peer is what each change cost every process before the index
-followed by the difference: read all templates, build the index, write its file, search.
+ordinary one with the same probe: a search after the same change of another gallery, so that both
+follow the same wait for the disk and for the other process. The peer is what each change cost every
+process before the index followed by the difference: read all templates, build the index, write its
+file, search.
 
     python -m scripts.bench.gallery_changes --sizes 100000 1000000 --dimensions 128 512
 """
@@ -26,9 +28,10 @@ import numpy as np
 from mfr.gallery import Gallery, NewTemplate
 from mfr.gallery.cache import cached_stamp, write_cache
 from mfr.gallery.index import TemplateIndex
-from mfr.gallery.store import create_store, open_store
+from mfr.gallery.store import Store, create_store, open_store
 
 CANDIDATES = 5
+WORDS = {"enroll": "enrolment", "remove": "removal"}
 
 
 def unit_vectors(rng: np.random.Generator, count: int, dimension: int) -> np.ndarray:
@@ -46,53 +49,47 @@ def people(seed: int, count: int, dimension: int) -> Iterator[tuple[str, list[Ne
             yield f"p{number}", [NewTemplate(vector, f"{number}")]
 
 
-def serve_changes(path: str, dimension: int) -> None:
-    """The second process: for each line of input, enroll or remove a person and answer."""
-    store, rng = open_store(path), np.random.default_rng(1)
-    print("ready", flush=True)
+def change(store: Store | Gallery, verb: str, name: str) -> None:
+    """Enroll the person ``name`` with a direction of their own, or remove them."""
+    if verb == "enroll":
+        rng = np.random.default_rng(sum(name.encode()))
+        store.add(name, [NewTemplate(unit_vectors(rng, 1, store.embedding_size)[0], name)])
+    else:
+        store.remove(name)
+
+
+def serve_changes() -> None:
+    """The second process: for each line of input, make a change and answer."""
+    stores: dict[str, Store] = {}
     for line in sys.stdin:
-        verb, name = line.split()
-        if verb == "enroll":
-            store.add(name, [NewTemplate(unit_vectors(rng, 1, dimension)[0], name)])
-        else:
-            store.remove(name)
+        path, verb, name = line.split()
+        if path not in stores:
+            stores[path] = open_store(path)
+        change(stores[path], verb, name)
         print("done", flush=True)
-    store.close()
 
 
 class OtherProcess:
-    """A process that changes the gallery when told."""
+    """A process that changes galleries when told."""
 
-    def __init__(self, path: Path, dimension: int) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "scripts.bench.gallery_changes",
-            "--serve",
-            str(path),
-            str(dimension),
-        ]
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "scripts.bench.gallery_changes", "--serve"]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self._answer()
 
-    def ask(self, verb: str, name: str) -> None:
+    def change(self, path: Path, verb: str, name: str) -> None:
         """Have it make a change, and wait until it is made."""
-        assert self._process.stdin is not None
-        print(verb, name, file=self._process.stdin, flush=True)
-        self._answer()
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(path, verb, name, file=self._process.stdin, flush=True)
+        if not self._process.stdout.readline():
+            sys.exit("the second process ended")
 
     def close(self) -> None:
         """End it."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
-
-    def _answer(self) -> None:
-        assert self._process.stdout is not None
-        if not self._process.stdout.readline():
-            sys.exit("the second process ended")
 
 
 def seconds(action: Callable[[], object]) -> float:
@@ -114,71 +111,64 @@ def row(what: str, times: list[float], ordinary: list[float]) -> None:
     print(f"| {' | '.join(cells)} | {median / usual:.2f} |", flush=True)
 
 
-def measure(path: Path, size: int, dimension: int, rounds: int, seed: int) -> None:
-    """Make the gallery, measure, and print a table."""
-    store = create_store(path, model_hash="bench", embedding_size=dimension)
-    enrolling = seconds(lambda: store.add_many(people(seed, size, dimension)))
-    store.close()
+def measure(directory: Path, size: int, dimension: int, rounds: int, seed: int) -> None:
+    """Make the galleries, measure, and print a table."""
+    here, elsewhere = directory / "here", directory / "elsewhere"
+    begun = time.perf_counter()
+    for path, count in ((elsewhere, 1000), (here, size)):
+        store = create_store(path, model_hash="bench", embedding_size=dimension)
+        store.add_many(people(seed, count, dimension))
+        store.close()
     print(f"## {size:,} templates of {dimension} numbers\n")
-    print(f"Enrolled in one transaction in {enrolling:.0f} s.\n")
-    rng = np.random.default_rng(seed + 1)
-    probes = iter(unit_vectors(rng, 10 * rounds + 100, dimension))
-    index_file = path / "index.faiss"
-
-    with Gallery.open(path) as gallery:
+    print(f"Enrolled in one transaction in {time.perf_counter() - begun:.0f} s.\n")
+    probes = iter(unit_vectors(np.random.default_rng(seed + 1), 10 * rounds + 10, dimension))
+    cache = here / "index.faiss"
+    with Gallery.open(here) as gallery:
         first = search(gallery, next(probes))
-    with Gallery.open(path) as gallery:
+    stamp = cached_stamp(cache)
+
+    with Gallery.open(here) as gallery:
         second = search(gallery, next(probes))
-        other = OtherProcess(path, dimension)
-        for _ in range(3):  # warm
-            gallery.search(next(probes), CANDIDATES)
         print("| search | ordinary ms | this ms | longest ms | ratio |\n|---|---|---|---|---|")
-        ordinary_of_all: list[float] = []
+        galleries, other = {here: gallery, elsewhere: Gallery.open(elsewhere)}, OtherProcess()
+        usual: list[float] = []
 
-        def after(what: str, rounds: int, change: Callable[[int], object]) -> None:
-            times, ordinary = [], []
-            for number in range(rounds):
-                probe = next(probes)
-                ordinary.append(search(gallery, probe))
-                change(number)
-                times.append(search(gallery, probe))
-            ordinary_of_all.extend(ordinary)
-            row(what, times, ordinary)
+        def after(verb: str, number_of: int, prefix: str) -> None:
+            for who in ("this process", "another process"):
+                times: dict[Path, list[float]] = {here: [], elsewhere: []}
+                for number in range(number_of):
+                    probe, name = next(probes), f"{prefix}{2 * number + (who == 'this process')}"
+                    for path in (here, elsewhere) if number % 2 else (elsewhere, here):
+                        if who == "this process":
+                            change(galleries[path], verb, name)
+                        else:
+                            other.change(path, verb, name)
+                        times[path].append(search(gallery, probe))
+                usual.extend(times[elsewhere])
+                row(f"after one {WORDS[verb]} by {who}", times[here], times[elsewhere])
 
-        def enroll(number: int) -> None:
-            vector = unit_vectors(rng, 1, dimension)[0]
-            gallery.add(f"here{number}", [NewTemplate(vector, f"here{number}")])
-
-        after("after one enrolment by this process", rounds, enroll)
-        stamp = cached_stamp(index_file)
-        enrolment = "after one enrolment by another process"
-        after(enrolment, rounds, lambda n: other.ask("enroll", f"there{n}"))
+        after("enroll", rounds, "new")
         # Fewer, to be done before the removals make the cache file be written in the background.
-        few = rounds // 2
-        after("after one removal by this process", few, lambda n: gallery.remove(f"p{7 * n}"))
-        removal = "after one removal by another process"
-        after(removal, few, lambda n: other.ask("remove", f"p{7 * n + 1}"))
+        after("remove", rounds // 2, "p")
         writing, probe = [], next(probes)
-        while cached_stamp(index_file) == stamp:
+        while cached_stamp(cache) == stamp:
             taken = search(gallery, probe)
-            if any(path.glob(".*.tmp*")):
+            if any(here.glob(".*.tmp*")):
                 writing.append(taken)
-        row("while the cache file is written in the background", writing, ordinary_of_all)
-
-        store = open_store(path)
+        row("while the cache file is written in the background", writing, usual)
 
         def rebuild() -> None:
-            snapshot = store.snapshot()
+            snapshot = open_store(here).snapshot()
             flat = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
             flat.add_with_ids(snapshot.templates.embeddings, snapshot.templates.ids)
-            write_cache(path.with_name("peer.faiss"), TemplateIndex.build(snapshot))
+            write_cache(directory / "peer.faiss", TemplateIndex.build(snapshot))
             flat.search(probe[None], 2 * CANDIDATES)
 
-        row("before: after any change, by any process", [seconds(rebuild)], ordinary_of_all)
-        row("first of a process, no cache file", [first], ordinary_of_all)
-        row("first of a process, from the cache file", [second], ordinary_of_all)
-        store.close()
+        row("before: after any change, by any process", [seconds(rebuild)], usual)
+        row("first of a process, no cache file", [first], usual)
+        row("first of a process, from the cache file", [second], usual)
         other.close()
+        galleries[elsewhere].close()
     print()
 
 
@@ -189,10 +179,10 @@ def main() -> None:
     parser.add_argument("--dimensions", type=int, nargs="+", default=[128, 512])
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve_changes(options.serve[0], int(options.serve[1]))
+        serve_changes()
         return
     print(
         f"Seed {options.seed}; {options.rounds} changes of each kind; {CANDIDATES} candidates; "
@@ -201,7 +191,7 @@ def main() -> None:
     for size in options.sizes:
         for dimension in options.dimensions:
             with tempfile.TemporaryDirectory() as directory:
-                measure(Path(directory) / "g", size, dimension, options.rounds, options.seed)
+                measure(Path(directory), size, dimension, options.rounds, options.seed)
 
 
 if __name__ == "__main__":
