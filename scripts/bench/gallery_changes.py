@@ -5,7 +5,7 @@ process has it open too and changes it when told. Each search after a change is 
 ordinary one with the same probe. The peer is what each change cost every process before the index
 followed by the difference: read all templates, build the index, write its file, search.
 
-    python scripts/bench/gallery_changes.py --sizes 100000 1000000 --dimensions 128 512
+    python -m scripts.bench.gallery_changes --sizes 100000 1000000 --dimensions 128 512
 """
 
 from __future__ import annotations
