@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:  # pydantic takes time to import; nothing here needs it at run
 
 DEFAULT_FMR: Final = 1e-3
 """The false-match rate at which a comparison is judged unless another is asked for."""
-
-FaceToTake = Literal["largest", "central", "only"]
-"""Which face of a photo is meant; 'only' refuses a photo with several faces."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Who is enrolled, and whether a photo shows one of them."""
 
 from mfr.decision import Decision
-from mfr.gallery.gallery import Candidate, Enrolment, Gallery, Match
+from mfr.gallery.gallery import Gallery
 from mfr.gallery.names import identity_name
 from mfr.gallery.photos import PhotoRecogniser, embed_templates
 from mfr.gallery.records import IdentitySummary, ModelSource, NewTemplate, Template
+from mfr.gallery.results import Candidate, Enrolment, Match
 from mfr.gallery.store import occupied
 
 __all__ = [

@@ -71,13 +71,17 @@ class CacheWriter:
             self._wake(pause=_PAUSE)
 
     def write_now(self, index: TemplateIndex) -> None:
-        """Write the file before returning.
+        """Write the file, whatever is there, before returning.
 
         Raises:
             WriteError: the disk is full or the location cannot be written.
         """
-        self._write(index, replace=True)
-        self.start(index, usable=True)
+        try:
+            self._write(index, replace=True)
+        except WriteError:
+            with self._condition:
+                self._filed = None
+            raise
 
     def close(self) -> None:
         """Write the file if that is worth its while, and stop."""

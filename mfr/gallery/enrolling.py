@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from mfr.errors import GalleryMissingError
 from mfr.faces.cropping import OneFace
-from mfr.gallery.gallery import Enrolment, Gallery
+from mfr.gallery.gallery import Gallery
 from mfr.gallery.names import identity_name
 from mfr.gallery.own_model import load_recogniser
 from mfr.gallery.photos import Photo, embed_templates
 from mfr.gallery.records import ModelSource
+from mfr.gallery.results import Enrolment
 from mfr.gallery.store import Location
 from mfr.models import lasting_name
 from mfr.recogniser import Recogniser

@@ -50,6 +50,8 @@ class IndexFollower:
         """
         with self._lock:
             index = self._index = TemplateIndex.build(self._store.snapshot())
+            if self._writer is not None:
+                self._writer.start(index, usable=True)  # as it will be
         if self._writer is not None:
             self._writer.write_now(index)
         return index

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -22,6 +21,7 @@ from mfr.gallery.records import (
     Template,
     check_embeddings,
 )
+from mfr.gallery.results import Candidate, Enrolment, Match
 from mfr.gallery.store import (
     Location,
     Store,
@@ -36,49 +36,6 @@ if TYPE_CHECKING:
     from mfr.gallery.following import IndexFollower
 
 INDEX_FILE_NAME: Final = "index.faiss"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An identity that a search found.
-
-    Attributes:
-        identity: the name.
-        score: the cosine to the nearest template of this identity, -1 to 1.
-    """
-
-    identity: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Match:
-    """A candidate, held against a threshold.
-
-    Attributes:
-        identity: the name.
-        score: the cosine to the nearest template of this identity, -1 to 1.
-        match: whether the score reaches the threshold; None when there is none.
-    """
-
-    identity: str
-    score: float
-    match: bool | None
-
-
-@dataclass(frozen=True)
-class Enrolment:
-    """What an enrolment did.
-
-    Attributes:
-        identity: the name as it is kept (NFC, trimmed).
-        added: ids of the new templates, in the order of their photos.
-        already: photos this identity had before, or that were given twice; left as they were.
-    """
-
-    identity: str
-    added: tuple[int, ...]
-    already: tuple[str, ...]
 
 
 # `Gallery.list` hides the built-in name within the class.
@@ -304,7 +261,8 @@ class Gallery:
     def search_many(self, embeddings: np.ndarray, k: int = 5) -> CandidateLists:
         """As `search`, for embeddings (n, D), all at once: n lists."""
         _check_count(k)
-        found = self._index().current().best_identities(self._checked(embeddings), k)
+        probes = self._checked(embeddings)
+        found = self._index().current().best_identities(probes, k)
         return [
             [Candidate(name, float(np.clip(score, -1, 1))) for name, score in each]
             for each in found

@@ -75,10 +75,10 @@ class IdentitySummary:
 
 @dataclass(frozen=True)
 class EnrolledVectors:
-    """The searchable part of some templates, in the order of their ids.
+    """The searchable part of some templates.
 
     Attributes:
-        ids: (N,) int64 template ids, rising.
+        ids: (N,) int64 template ids; a store gives them rising.
         owners: the identity of each template, N names.
         embeddings: (N, D) float32, unit length.
     """

@@ -64,7 +64,14 @@ class OtherProcess:
     """A process that changes the gallery when told."""
 
     def __init__(self, path: Path, dimension: int) -> None:
-        command = [sys.executable, __file__, "--serve", str(path), str(dimension)]
+        command = [
+            sys.executable,
+            "-m",
+            "scripts.bench.gallery_changes",
+            "--serve",
+            str(path),
+            str(dimension),
+        ]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -102,9 +109,9 @@ def search(gallery: Gallery, probe: np.ndarray) -> float:
 
 def row(what: str, times: list[float], ordinary: list[float]) -> None:
     """Print a line of the table."""
-    median = statistics.median(times)
-    ratio = median / statistics.median(ordinary)
-    print(f"| {what} | {1000 * median:.2f} | {1000 * max(times):.2f} | {ratio:.2f} |", flush=True)
+    usual, median = statistics.median(ordinary), statistics.median(times)
+    cells = what, f"{1000 * usual:.2f}", f"{1000 * median:.2f}", f"{1000 * max(times):.2f}"
+    print(f"| {' | '.join(cells)} | {median / usual:.2f} |", flush=True)
 
 
 def measure(path: Path, size: int, dimension: int, rounds: int, seed: int) -> None:
@@ -125,10 +132,10 @@ def measure(path: Path, size: int, dimension: int, rounds: int, seed: int) -> No
         other = OtherProcess(path, dimension)
         for _ in range(3):  # warm
             gallery.search(next(probes), CANDIDATES)
-        print("| search | median ms | longest ms | of an ordinary one |\n|---|---|---|---|")
+        print("| search | ordinary ms | this ms | longest ms | ratio |\n|---|---|---|---|---|")
         ordinary_of_all: list[float] = []
 
-        def after(what: str, change: Callable[[int], object]) -> None:
+        def after(what: str, rounds: int, change: Callable[[int], object]) -> None:
             times, ordinary = [], []
             for number in range(rounds):
                 probe = next(probes)
@@ -136,29 +143,29 @@ def measure(path: Path, size: int, dimension: int, rounds: int, seed: int) -> No
                 change(number)
                 times.append(search(gallery, probe))
             ordinary_of_all.extend(ordinary)
-            row(f"ordinary, beside the next line's {rounds}", ordinary, ordinary)
             row(what, times, ordinary)
 
         def enroll(number: int) -> None:
             vector = unit_vectors(rng, 1, dimension)[0]
             gallery.add(f"here{number}", [NewTemplate(vector, f"here{number}")])
 
-        after("after one enrolment by this process", enroll)
-        after("after one enrolment by another process", lambda n: other.ask("enroll", f"there{n}"))
-        after("after one removal by this process", lambda n: gallery.remove(f"p{7 * n}"))
-        after(
-            "after one removal by another process", lambda n: other.ask("remove", f"p{7 * n + 1}")
-        )
-
-        # The removals are reason to write the cache file, in the background.
+        after("after one enrolment by this process", rounds, enroll)
+        stamp = cached_stamp(index_file)
+        enrolment = "after one enrolment by another process"
+        after(enrolment, rounds, lambda n: other.ask("enroll", f"there{n}"))
+        # Fewer, to be done before the removals make the cache file be written in the background.
+        few = rounds // 2
+        after("after one removal by this process", few, lambda n: gallery.remove(f"p{7 * n}"))
+        removal = "after one removal by another process"
+        after(removal, few, lambda n: other.ask("remove", f"p{7 * n + 1}"))
         writing, probe = [], next(probes)
-        store = open_store(path)
-        while cached_stamp(index_file) != store.stamp:
+        while cached_stamp(index_file) == stamp:
             taken = search(gallery, probe)
             if any(path.glob(".*.tmp*")):
                 writing.append(taken)
-        if writing:
-            row("while the cache file is written in the background", writing, ordinary_of_all)
+        row("while the cache file is written in the background", writing, ordinary_of_all)
+
+        store = open_store(path)
 
         def rebuild() -> None:
             snapshot = store.snapshot()

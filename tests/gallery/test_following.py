@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfr.gallery import Gallery, NewTemplate, following
+from mfr.gallery import Gallery, NewTemplate, cache_writer, following
+from mfr.gallery.cache import read_cache, write_cache
 from mfr.gallery.gallery import INDEX_FILE_NAME
 from mfr.gallery.index import TemplateIndex
 from mfr.gallery.records import Snapshot
@@ -105,6 +106,27 @@ def test_changes_do_not_rebuild_the_index(
         gallery.enroll("eve", [photo(1, 1, 1)])
         assert gallery.identify(photo(1, 1, 1))[0].identity == "eve"
     assert len(snapshots) == 1
+
+
+def test_changes_are_followed_while_the_index_is_rebuilt(
+    gallery: Gallery, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rebuilding writes its file while searches go on, also when it is the first thing done."""
+    found: list[list[str]] = []
+
+    def write(place: Path, index: TemplateIndex) -> None:
+        gallery.enroll("eve", [photo(0, 0, 1)])
+        gallery.remove("ada")
+        found.append([match.identity for match in gallery.identify(photo(0, 0, 1))])
+        write_cache(place, index)
+
+    monkeypatch.setattr(cache_writer, "write_cache", write)
+    assert gallery.rebuild() == 3
+    monkeypatch.undo()
+    assert found == [["eve", "bob"]]
+    gallery.close()  # the file, which still has the removed template, is replaced
+    cached = read_cache(path / INDEX_FILE_NAME)
+    assert cached is not None and len(cached) == 3
 
 
 def test_an_older_cache_file_catches_up(gallery: Gallery, path: Path, snapshots: list[str]) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,22 @@ def test_readers_go_on_while_one_writes(path: Path) -> None:
     finally:
         writer.execute("ROLLBACK")
         writer.close()
+
+
+def test_searches_go_on_while_a_thread_waits_to_write(path: Path) -> None:
+    other = sqlite3.connect(path / FILE_NAME, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with Gallery.open(path, FakeRecogniser()) as gallery:
+        waiting = threading.Thread(target=gallery.enroll, args=("eve", [photo(0, 0, 1)]))
+        waiting.start()
+        time.sleep(0.05)
+        for _ in range(3):
+            assert gallery.identify(photo(1, 0, 0))[0].identity == "ada"
+        assert waiting.is_alive()
+        other.execute("ROLLBACK")
+        waiting.join()
+        assert gallery.identify(photo(0, 0, 1))[0].identity == "eve"
+    other.close()
 
 
 def test_threads_and_processes_enrol_together(path: Path) -> None:

@@ -103,7 +103,7 @@ def test_a_spoilt_template_is_named(gallery: Gallery, path: Path) -> None:
 
 def test_a_full_disk_loses_nothing(gallery: Gallery, path: Path) -> None:
     # SQLite's own page limit gives the error a full disk gives, at the same place.
-    connection = gallery._store._file._connection
+    connection = gallery._store._file._writer
     connection.execute("PRAGMA max_page_count = 1")
     with pytest.raises(WriteError, match="No space left"):
         for number in range(2000):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mfr.errors import ForeignModelError, GalleryError, NotEnrolledError
 from mfr.gallery import Gallery, ModelSource, NewTemplate
 from mfr.gallery.records import Changes, EnrolledVectors
-from mfr.gallery.store import Store
+from mfr.gallery.store import STORES, Store
 from tests.gallery.stores_under_test import MODEL_HASH, PLACES, SIZE, Place
 
 
@@ -56,6 +56,10 @@ def after(before: dict, changes: Changes) -> dict:
     assert changes.removed.dtype == np.int64
     assert set(removed) <= set(before) and not set(added) & set(before)
     return {number: row for number, row in before.items() if number not in removed} | added
+
+
+def test_every_kind_of_store_is_tested() -> None:
+    assert set(STORES.names()) <= set(PLACES)
 
 
 def test_a_new_store_is_empty(store: Store) -> None:

@@ -15,11 +15,12 @@ from mfr.gallery.sqlite.errors import translated, unreadable
 
 
 class Connection:
-    """An open gallery file of this format or an older one.
+    """An open gallery file of this format or an older one. Threads may share it.
 
     The file is in WAL mode, so readers never wait for the one writer, and ``synchronous=FULL``, so
-    a committed transaction outlives a crash. A file of an older format is upgraded where it can be
-    written and stays readable where it cannot.
+    a committed transaction outlives a crash. Reading and writing have a connection each: a thread
+    that waits for another program's transaction to end does not hold up the threads that read. A
+    file of an older format is upgraded where it can be written and stays readable where it cannot.
 
     Raises:
         GalleryError: the file cannot be read, is not a gallery's, is damaged or of a newer format.
@@ -27,10 +28,12 @@ class Connection:
 
     def __init__(self, path: Path, busy_seconds: float) -> None:
         self.path = path
-        self._lock = threading.RLock()
+        self._busy_seconds = busy_seconds
+        self._reading_lock, self._writing_lock = threading.RLock(), threading.RLock()
+        self._writer: sqlite3.Connection | None = None
         if not os.access(path, os.R_OK):
             raise unreadable(path)
-        self._connection = self._connect(busy_seconds)
+        self._reader = self._connect()
         try:
             self.version = self._check_format()
             # Reading goes on in the old format; writing tries again and says what is wrong.
@@ -38,45 +41,50 @@ class Connection:
                 with contextlib.suppress(GalleryBusyError, WriteError), self.writing():
                     pass
         except BaseException:
-            self._connection.close()
+            self.close()
             raise
 
     def close(self) -> None:
         """Close the file; the last connection to close folds the write-ahead log into it."""
-        with self._lock, translated(self.path):
-            self._connection.close()
+        with self._writing_lock, self._reading_lock, translated(self.path):
+            self._reader.close()
+            if self._writer is not None:
+                self._writer.close()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One consistent view of the file; nests inside another transaction."""
-        with self._lock, translated(self.path):
-            if self._connection.in_transaction:
-                yield self._connection
+        """One consistent view of the file; nests inside another one."""
+        with self._reading_lock, translated(self.path):
+            if self._reader.in_transaction:
+                yield self._reader
                 return
-            self._connection.execute("BEGIN")
+            self._reader.execute("BEGIN")
             try:
-                yield self._connection
+                yield self._reader
             finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if self._reader.in_transaction:
+                    self._reader.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: committed on a clean exit, undone on any exception."""
-        with self._lock, translated(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._writing_lock, translated(self.path):
+            if self._writer is None:
+                self._writer = self._connect()
+            writer = self._writer
+            writer.execute("BEGIN IMMEDIATE")
             try:
                 if self.version < schema.VERSION:
-                    schema.upgrade(self._connection)
-                yield self._connection
-                self._connection.execute("COMMIT")
+                    schema.upgrade(writer)
+                yield writer
+                writer.execute("COMMIT")
                 self.version = schema.VERSION
             finally:
                 # Some errors, a full disk among them, have undone the transaction already.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if writer.in_transaction:
+                    writer.execute("ROLLBACK")
 
-    def _connect(self, busy_seconds: float) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         """Open for writing where that is allowed, else for reading.
 
         SQLite needs to write a lock file even to read a WAL database, which a read-only disk does
@@ -92,7 +100,7 @@ class Connection:
             connection = sqlite3.connect(
                 f"{address}?{mode}",
                 uri=True,
-                timeout=busy_seconds,
+                timeout=self._busy_seconds,
                 isolation_level=None,
                 check_same_thread=False,
             )
