@@ -91,6 +91,9 @@ def main() -> None:
         return
     wanted = [job for job in jobs if not options.jobs or job.name in options.jobs]
     try:
+        from mfr.devices import usable_device  # takes a second, which --list does not need
+
+        usable_device(device)
         outcome = run_jobs(wanted, out, options.minutes)
     except MfrError as error:
         parser.exit(2, f"{error}\n")

@@ -1,10 +1,9 @@
-"""Jobs in order of worth, within a number of minutes: skip, go on, save, and never half a result.
+"""A queue of jobs in order of worth, which runs for a number of minutes and can be run again.
 
 A job is a command that writes its results whole or not at all. Once it has succeeded, a file
 NAME.done in its directory says so and it is not run again. A job that can be stopped gets
 --stop-after with the minutes that are left, saves, and exits with the status NOT_FINISHED; the next
-queue goes on with it. Whatever runs longer than it may is killed, and then is what its last save
-left.
+queue goes on with it. A job that runs over its time is ended, and continues from its last save.
 """
 
 from __future__ import annotations

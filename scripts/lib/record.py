@@ -1,4 +1,4 @@
-"""Run a command and keep what it prints as a page of docs/results, with the machine it ran on.
+"""Run a command and keep its output as a page of docs/results, with the machine it ran on.
 
 python -m scripts.lib.record docs/results/loader.md -- python -m scripts.bench.loader ...
 """
@@ -37,7 +37,7 @@ def main() -> None:
     print(run.stdout)
     if run.returncode:
         sys.exit(run.returncode)
-    # Where the data lies on this machine is nobody's business: name it as README does.
+    # Paths of this machine mean nothing to a reader: data is named as in README.
     shown = " ".join(command)
     text = run.stdout
     for variable in ("DATASET", "WEIGHTS", "PAIRS", "PHOTOS", "OUT", "LFW"):

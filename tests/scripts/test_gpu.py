@@ -65,6 +65,14 @@ def test_an_unknown_job_is_refused_and_the_list_is_told(environment, tmp_path):
 SOME = ["omniglot-20way-1shot-reptile", "omniglot-20way-5shot-reptile", "meta-step-bfloat16"]
 
 
+def test_without_a_gpu_nothing_is_begun(environment, tmp_path):
+    elsewhere = {**environment, "MFR_GPU_DEVICE": "cuda:7", "CUDA_VISIBLE_DEVICES": ""}
+    done = gpu(elsewhere, 1, "--out", tmp_path)
+    assert done.returncode == 2
+    assert "The device 'cuda:7' cannot be used on this machine" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_jobs_run_within_minutes_and_once(environment, tmp_path):
     done = gpu(environment, 10, "--out", tmp_path, *SOME)
