@@ -1,4 +1,4 @@
-"""Keep freed memory for the next batch instead of handing it back to the operating system."""
+"""Keep freed memory for the next batch instead of returning it to the operating system."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def keep_freed_memory() -> None:
 
     By default glibc maps every allocation over 32 MiB anew and unmaps it when freed, so each
     large activation is zeroed by the kernel page by page: up to half the time of a CPU step goes
-    there (docs/results/allocator.md). The price is that memory once taken is kept to the end of
-    the process. It is the process that is changed, so programs call this, not the library; where
-    the C library is another, nothing happens.
+    there (docs/results/allocator.md). The price is that memory once taken is kept until the
+    process ends. This changes the whole process, so programs call it and the library does not.
+    With a C library other than glibc nothing happens.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

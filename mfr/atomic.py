@@ -48,8 +48,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def remove_unfinished(directory: Path) -> None:
     """Remove the temporary files that killed writers left in ``directory``.
 
-    For a caller who knows, by a lock, that nobody is writing there. Where there is no such
-    directory, or it cannot be changed, nothing happens: writing will say so.
+    For a caller who holds a lock and so knows that nothing is being written there. Where the
+    directory does not exist or cannot be changed, nothing happens: the next write will say so.
     """
     for path in directory.glob(".*.tmp.*"):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""A run, as one TOML file: what is trained, on what, how, and with which numbers of the paper."""
+"""The configuration of a run, as one TOML file: what is trained, on what data, and how."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def make_run_config(values: dict[str, Any]) -> RunConfig:
     """Check ``values`` and fill in the defaults.
 
     Raises:
-        ConfigError: naming each value that cannot be used.
+        ConfigError: the message names every value that cannot be used.
     """
     try:
         return RunConfig.model_validate(values)
@@ -115,10 +115,10 @@ def make_run_config(values: dict[str, Any]) -> RunConfig:
 
 
 def read_run_values(path: str | Path) -> dict[str, Any]:
-    """The values of a run file as written, unchecked, for options to override.
+    """The values of a run file as they are written, unchecked, for options to override.
 
     Raises:
-        ConfigError: missing or not TOML.
+        ConfigError: the file is missing or not TOML.
     """
     path = Path(path)
     try:
@@ -126,7 +126,7 @@ def read_run_values(path: str | Path) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         raise ConfigError(
-            f"Cannot read the run file {path} ({error.strerror}): check it."
+            f"Cannot read the run file {path} ({error.strerror}): check the path."
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"The run file {path} is not TOML ({error}): correct it.") from error
@@ -138,6 +138,6 @@ def read_run_config(path: str | Path) -> RunConfig:
 
 
 def write_run_config(path: str | Path, config: RunConfig) -> None:
-    """Write a run file atomically; `read_run_config` gives an equal config back."""
+    """Write a run file atomically, from which `read_run_config` reads an equal configuration."""
     values = config.model_dump(mode="json", exclude_none=True)
     atomic.write_text(path, tomli_w.dumps(values))

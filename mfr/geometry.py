@@ -1,4 +1,4 @@
-"""The crop that everything agrees on, 112 x 112 RGB with five points on the ArcFace template."""
+"""The geometry of crops: 112 x 112 RGB, five landmarks on the ArcFace template."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Any photograph a user may hand over, as one plain array: safely, upright, in RGB, in 8 bits.
+"""Any photograph that a user gives, as one plain array: safely, upright, in RGB, in 8 bits.
 
-A photo comes from outside, so nothing in it is believed: its bytes are counted before they are
-read, its pixels before they are decoded, and only still-image formats with decoders inside Pillow
-are tried (some others, such as EPS, would start another program).
+A photo comes from outside, so nothing in it is trusted: its bytes are counted before they are
+read, its pixels before they are decoded, and only still-image formats whose decoders are inside
+Pillow are tried (some others, such as EPS, would start another program).
 
 Colour profiles are not applied: pixels are taken as sRGB, as the networks' training data was.
 """
@@ -135,7 +135,7 @@ def _read_bytes(path: Path, max_bytes: int) -> bytes:
 
 
 def _open(name: str, data: bytes, max_pixels: int) -> Image.Image:
-    """Parse the header only, and hold the size it claims against the limit."""
+    """Parse the header only, and check the size that it claims against the limit."""
     try:
         # Pillow warns on standard error above its own global limit; ours is checked right below.
         # The lock is there because catch_warnings is not thread-safe.
@@ -146,7 +146,7 @@ def _open(name: str, data: bytes, max_pixels: int) -> Image.Image:
         raise _too_many_pixels(name, max_pixels) from error
     except UnidentifiedImageError as error:
         raise ImageError(
-            f"{name} is not an image this program can read: give it a JPEG, PNG, WebP, BMP, TIFF, "
+            f"{name} is not an image this program can read: use a JPEG, PNG, WebP, BMP, TIFF, "
             "GIF, PPM or JPEG 2000 file."
         ) from error
     except _DAMAGE as error:

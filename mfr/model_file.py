@@ -44,7 +44,7 @@ class ModelRecord(BaseModel):
 
 
 def hash_model(record: ModelRecord, tensors: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 over all that shapes an embedding: weights, backbone, geometry, fusion, centring.
+    """SHA-256 over all that shapes an embedding: weights, backbone, geometry, fusion and centring.
 
     Calibration, recipe and data summary are left out: galleries stay valid when they change.
     """
@@ -65,7 +65,7 @@ def write_model(
     """Write a model file atomically and return its record with the hash filled in.
 
     Raises:
-        ModelError: a weight is NaN or infinite; such a model is not worth a file.
+        ModelError: a weight is NaN or infinite; such a model is never written.
         WriteError: the disk is full or the place not writable.
     """
     check_finite(path, tensors)

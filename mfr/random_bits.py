@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 class RandomBits:
     """A stream named by a seed and coordinates, such as a step and an episode.
 
-    NumPy keeps the raw bits of its bit generators unchanged between versions, but not what
-    ``Generator.permutation`` or ``choice`` make of them; so only the bits are used. A stream is
-    found from its name alone, without drawing what came before it: that is what makes sampling
-    resumable and shardable.
+    NumPy guarantees that the raw bits of its bit generators stay the same between versions, but not
+    what ``Generator.permutation`` or ``choice`` make of them; so only the bits are used. A stream
+    is found by its name alone, without drawing what came before it: that makes sampling resumable,
+    and lets processes share it.
 
     Args:
         seed: of the run.
-        coordinates: up to three non-negative integers; other coordinates, other stream.
+        coordinates: up to three non-negative integers; different coordinates, different streams.
     """
 
     def __init__(self, seed: int, *coordinates: int) -> None:
-        # The low word of the counter is left at 0: the stream itself counts there.
+        # The low word of the counter is left at 0, because the stream counts in it.
         words = [0, *coordinates] + [0] * (3 - len(coordinates))
         self._bits = Philox(counter=np.array(words, np.uint64), key=np.array([seed, 0], np.uint64))
 
@@ -34,7 +34,7 @@ class RandomBits:
         return int(self._bits.random_raw()) * limit >> 64
 
     def uniform(self, count: int) -> NDArray[np.float64]:
-        """(count,) uniform on the multiples of 2^-53 in [0, 1)."""
+        """(count,) numbers, uniform on the multiples of 2^-53 in [0, 1)."""
         return np.asarray((self.words(count) >> np.uint64(11)) * 2.0**-53)
 
     def words(self, count: int) -> NDArray[np.uint64]:
@@ -42,5 +42,5 @@ class RandomBits:
         return np.atleast_1d(self._bits.random_raw(count))
 
     def seed(self) -> int:
-        """A seed in [0, 2^32) for someone else's generator."""
+        """A seed in [0, 2^32) for another library's generator."""
         return self.below(2**32)

@@ -8,6 +8,7 @@ docstrings.
 
 from __future__ import annotations
 
+import ast
 import html
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ ROOT: Final = Path(__file__).parents[1]
 COMMANDS_PAGE: Final = "reference/commands.md"
 
 ROOM_TITLES: Final = {
-    "mfr": "The nouns and what they rest on",
+    "mfr": "The nouns, and what they rest on",
     "mfr.faces": "faces: photo to crops",
     "mfr.data": "data: crops to episodes",
     "mfr.backbones": "backbones: crop to features",
@@ -39,6 +40,13 @@ ROOM_TITLES: Final = {
     "data_tools.quickstart": "data_tools.quickstart: everything in minutes",
     "data_tools.cli": "data_tools.cli: the commands of mfr data",
 }
+
+
+FIRST: Final = (
+    *("mfr", "mfr.recogniser", "mfr.encoder", "mfr.models", "mfr.decision", "mfr.calibration"),
+    *("mfr.errors", "mfr.config", "mfr.gallery", "mfr.gallery.gallery"),
+)
+"""Modules that come first on their pages; the others follow in the order of their names."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -60,11 +68,33 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def room_page(room: str) -> str:
-    """The page of a room: a heading, then every module of it for mkdocstrings to fill."""
-    lines = [f"# {room}", ""]
+    """The page of a room: a heading, then every module of it for mkdocstrings to fill.
+
+    A package shows only what it defines itself: what it merely re-exports is shown by its module.
+    """
+    lines = [f"# {ROOM_TITLES[room]}", ""]
     for module in modules_of(room):
-        lines += [f"::: {module}", ""]
+        lines.append(f"::: {module}")
+        package = ROOT / module.replace(".", "/") / "__init__.py"
+        if package.exists():
+            names = ", ".join(_defined_in(package))
+            lines += [
+                "    options:",
+                f"      members: [{names}]" if names else "      members: false",
+            ]
+        lines.append("")
     return "\n".join(lines)
+
+
+def _defined_in(path: Path) -> list[str]:
+    """The public names that a module defines itself."""
+    names = []
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.append(node.target.id)
+    return [name for name in names if not name.startswith("_")]
 
 
 def modules_of(room: str) -> list[str]:
@@ -81,7 +111,7 @@ def modules_of(room: str) -> list[str]:
         home = max((one for one in ROOM_TITLES if f"{module}.".startswith(f"{one}.")), key=len)
         if home == room:
             found.append(module)
-    return found
+    return sorted(found, key=lambda module: FIRST.index(module) if module in FIRST else len(FIRST))
 
 
 def commands_page() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -24,6 +25,8 @@ DOMAINS: Final = (
     *("side_light", "ageing"),
 )
 """The domains of `data_tools.synth.domains`."""
+
+Condition = Enum("Condition", {name: name for name in CONDITIONS}, type=str)  # type: ignore[misc]
 
 Source = Annotated[str, typer.Option("--from", metavar="DOMAIN", help="Domain whose crops to use.")]
 Name = Annotated[str, typer.Option("--as", metavar="DOMAIN", help="Name of the new domain.")]
@@ -54,9 +57,7 @@ def simulate(
     dataset: Dataset,
     source: Source,
     name: Name,
-    condition: Annotated[
-        str, typer.Option(help=f"What the new domain shows: {', '.join(CONDITIONS)}.")
-    ],
+    condition: Annotated[Condition, typer.Option(help="What the new domain shows.")],
     seed: Seed = 0,
     processes: Processes = None,
     as_json: AsJson = False,
@@ -66,7 +67,7 @@ def simulate(
     These are approximations: nir and sketch are made from the colours of the photo, and glasses
     do not refract. Can be stopped and started again.
     """
-    _simulate(dataset, source, name, condition, seed, processes, as_json)
+    _simulate(dataset, source, name, condition.value, seed, processes, as_json)
 
 
 def synth(

@@ -37,7 +37,7 @@ WIDTHS: Final = (96, 192, 384)
 """Channels of the stem and the stages before the multiplier."""
 
 MULTIPLIER: Final = 0.5
-"""Of the channel numbers; Guo et al., section 4.1."""
+"""The factor on the numbers of channels (Guo et al., CVPR 2020, section 4.1)."""
 
 DEPTHS: Final = (3, 4, 6)
 """Blocks in each stage."""

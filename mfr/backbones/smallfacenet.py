@@ -16,7 +16,7 @@ from mfr.backbones.spec import BackboneSpec
 from mfr.geometry import CropGeometry
 
 CHANNELS: Final = (32, 64, 128, 256)
-"""Of the stages."""
+"""The channels of each stage."""
 
 
 class SmallFaceNet(nn.Module):
@@ -51,7 +51,7 @@ class SmallFaceNet(nn.Module):
 
 
 def smallfacenet(embedding_size: int = 128) -> SmallFaceNet:
-    """SmallFaceNet."""
+    """SmallFaceNet for faces of 56 x 56 pixels."""
     return SmallFaceNet(embedding_size)
 
 

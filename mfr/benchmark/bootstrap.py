@@ -2,8 +2,8 @@
 
 One hard person spoils hundreds of comparisons at once; resampling pairs would take those for
 hundreds of independent mistakes and give intervals that are far too narrow. So people are drawn
-with replacement, as many as there are, and all comparisons of a drawn person come along (the
-subsets bootstrap: Bolle, Ratha and Pankanti, Computer Vision and Image Understanding 93, 2004).
+with replacement, as many as there are, each with all their comparisons (the subsets bootstrap:
+Bolle, Ratha and Pankanti, Computer Vision and Image Understanding 93, 2004).
 
 A resample gives person p the multiplicity w_p. A mated comparison of p counts w_p times, a
 non-mated one of p and q counts w_p w_q times. Copies of one person meeting each other would be
@@ -51,7 +51,7 @@ class Resamples:
 
     @classmethod
     def unknown(cls, resamples: int, fmrs: int) -> Resamples:
-        """As many resamples, none measured yet."""
+        """``resamples`` resamples at ``fmrs`` rates, none measured yet."""
         shapes = (resamples, resamples, (resamples, fmrs))
         return cls(*(np.full(shape, np.nan) for shape in shapes))
 
@@ -64,7 +64,7 @@ class Resamples:
     ) -> None:
         """Fill in one resample from weighted counts (bins), bins of rising score.
 
-        The rules are those of `metrics`, which the tests hold it to.
+        The rules are those of `mfr.benchmark.metrics`.
         """
         if not (mated.any() and nonmated.any()):
             return

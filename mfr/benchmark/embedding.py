@@ -45,7 +45,7 @@ def embed_rows(encoder: Encoder, manifest: Manifest) -> NDArray[np.float32]:
 
 
 def by_path(manifest: Manifest) -> Manifest:
-    """The same rows in the order of their paths: what follows cannot depend on row order."""
+    """The same rows in the order of their paths, so that results cannot depend on row order."""
     return replace(manifest, table=manifest.table.take(pc.sort_indices(manifest.table["path"])))
 
 

@@ -37,8 +37,8 @@ def measure(
     Args:
         compared: the comparisons, at least one of each kind.
         persons: (rows,) the person of each image, numbered from 0.
-        seed: of the resamples.
-        resamples: how many; 0 for no intervals.
+        seed: the seed of the resamples.
+        resamples: how many to draw; 0 for no intervals.
 
     Raises:
         DataError: no comparison of one kind.

@@ -69,10 +69,10 @@ class FoldAccuracy:
     """Accuracy over folds, each judged with a threshold chosen on the others.
 
     Attributes:
-        mean: of the folds' accuracies.
+        mean: the mean of the folds' accuracies.
         standard_error: their standard deviation (ddof = 1) over the root of their number.
-        accuracies: of each fold.
-        thresholds: that each fold was judged with.
+        accuracies: the accuracy of each fold.
+        thresholds: the threshold each fold was judged with.
     """
 
     mean: float
@@ -127,7 +127,7 @@ def operating_points(scores: Scores, fmrs: ArrayLike) -> Roc:
 
 
 def resolves(scores: Scores, fmr: float) -> bool:
-    """Whether there are enough non-mated comparisons to speak of this FMR: n * FMR >= 1."""
+    """Whether there are enough non-mated comparisons to measure this FMR: n * FMR >= 1."""
     return 1 / len(scores.nonmated) <= fmr
 
 
@@ -243,7 +243,7 @@ def _sorted(values: ArrayLike, kind: str) -> NDArray[np.float64]:
 
 
 def _next_above(rising: NDArray[np.float64], values: ArrayLike) -> NDArray[np.float64]:
-    """The lowest element above each value, infinity where there is none."""
+    """The lowest element above each value, or infinity."""
     positions = np.searchsorted(rising, values, side="right")
     found = rising[np.minimum(positions, len(rising) - 1)]
     return np.where(positions < len(rising), found, np.inf)

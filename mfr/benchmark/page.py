@@ -37,7 +37,7 @@ def render(report: Report) -> str:
 
 
 def make_environment() -> Environment:
-    """What all our pages are made with: everything is escaped, and ``style`` is their CSS."""
+    """The template environment of all pages: everything is escaped, and ``style`` is their CSS."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

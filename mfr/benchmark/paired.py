@@ -1,8 +1,8 @@
 """Two encoders on the same comparisons: how much better one is, with an interval.
 
-Their metrics go up and down together, because a person who is hard for one is mostly hard for the
-other. So the difference is taken within each resample of people, which both share, and its
-interval is much narrower than those of the two metrics let expect.
+Their metrics rise and fall together, because a person who is hard for one is mostly hard for the
+other. So the difference is taken within each resample of people, which both share, and its interval
+is much narrower than the intervals of the two metrics suggest.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ FMRS: Final = (0.01, 0.001)
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of the first encoder less that of the second.
+    """A metric of the first encoder minus that of the second.
 
     Attributes:
-        key: of the metric, as in a report: ``tar@fmr=0.01``, ``auc``, ``rank1``.
-        value: of the whole sample, -1 to 1.
-        interval: of 95 %, by a bootstrap over people; None without resamples.
+        key: the key of the metric, as in a report: ``tar@fmr=0.01``, ``auc``, ``rank1``.
+        value: the difference on the whole sample, -1 to 1.
+        interval: the 95 % interval of the difference, by a bootstrap over people; None without
+            resamples.
     """
 
     key: str
@@ -51,7 +52,7 @@ def compare_encoders(
     seed: int = 0,
     resamples: int = 1000,
 ) -> list[Difference]:
-    """First less second by the gallery-probe protocol of `protocols.benchmark_domain`.
+    """The first minus the second by the gallery-probe protocol of `protocols.benchmark_domain`.
 
     Args:
         seed: chooses gallery images and resamples, as in the reports of the two.
@@ -82,12 +83,12 @@ def differences(
     seed: int,
     resamples: int,
 ) -> list[Difference]:
-    """First less second, both of the same rows: TAR at `FMRS`, AUC and, with searches, rank-1.
+    """The first minus the second, of the same rows: TAR at `FMRS`, AUC and, with searches, rank-1.
 
     Args:
         persons: (rows,) the person of each image, numbered from 0.
-        seed: of the resamples.
-        resamples: how many; 0 for no intervals.
+        seed: the seed of the resamples.
+        resamples: how many to draw; 0 for no intervals.
     """
     multiplicities = bootstrap.draw_multiplicities(
         int(persons.max()) + 1, resamples=resamples, seed=seed

@@ -1,4 +1,4 @@
-"""Pictures as pages hold them."""
+"""Pictures in the form that pages embed."""
 
 from __future__ import annotations
 

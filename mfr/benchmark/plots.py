@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MATED, NONMATED = "#2f7fd1", "#d1622f"
 """Blue and orange: apart for colour-blind readers, legible on white and on black."""
 SERIES = (MATED, NONMATED, "#7a8594", "#2a9d6f", "#8a5fc7", "#b8902a")
-"""Of several lines in one drawing, told apart by lightness too."""
+"""The colours of several lines in one drawing, which differ in lightness too."""
 _INK = "#010203"  # stands for the page's text colour until the SVG is finished
 
 

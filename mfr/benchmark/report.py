@@ -31,10 +31,10 @@ class Metric(_Part):
     Attributes:
         key: the name to ask for it by, such as ``tar@fmr=0.001``.
         value: a share in [0, 1], or an area for the AUC; None where ``reason`` says why.
-        interval: of 95 % confidence, by the method that ``interval_method`` names.
+        interval: the 95 % confidence interval, by the method that ``interval_method`` names.
         threshold: the decision threshold behind the value, where it has one.
-        folds: the value of every fold, where the value is their mean.
-        deviation: their standard deviation (ddof 1).
+        folds: the values of the folds, where the value is their mean.
+        deviation: the standard deviation of the folds (ddof 1).
     """
 
     key: str
@@ -71,7 +71,7 @@ class Histogram(_Part):
 
 
 class Counts(_Part):
-    """How much was measured."""
+    """How many people, images and comparisons were measured."""
 
     people: int
     images: int
@@ -93,7 +93,7 @@ class Mistake(_Part):
 
 
 class Environment(_Part):
-    """What the benchmark ran on."""
+    """The versions and the machine a benchmark ran with."""
 
     mfr: str
     torch: str
@@ -129,10 +129,10 @@ class Report(_Part):
     created: str = Field(description="UTC, ISO 8601")
 
     def metric(self, key: str) -> Metric:
-        """The metric of that key.
+        """The metric whose key is ``key``.
 
         Raises:
-            DataError: the report has none; the sentence lists those it has.
+            DataError: the report has none; the message lists those it has.
         """
         for metric in self.metrics:
             if metric.key == key:

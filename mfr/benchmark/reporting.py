@@ -1,4 +1,4 @@
-"""What the reports of all protocols say alike: counts, warnings, model, data and machine."""
+"""The parts that reports of all protocols share: counts, warnings, model, data and machine."""
 
 from __future__ import annotations
 
@@ -65,7 +65,14 @@ def common_parts(
 def count(
     rows: Manifest, compared: Compared, persons: NDArray[np.int32], *, left_out: int = 0
 ) -> Counts:
-    """How much was compared; ``persons`` (rows,) are numbered, ``left_out`` had no crop."""
+    """How much was compared.
+
+    Args:
+        rows: the images that were compared.
+        compared: the comparisons.
+        persons: (rows,) the person of each image, numbered from 0.
+        left_out: how many images had no crop.
+    """
     searched = len(compared.probes) > 0
     people = len(np.unique(persons))
     return Counts(
@@ -85,7 +92,7 @@ def sources(encoder: Encoder) -> list[str]:
 
 
 def resized_warning(rows: Manifest) -> list[str]:
-    """Tells of crops that are whole images, if there are any."""
+    """A warning about crops that are whole images, if there are any."""
     resized = rows.column("alignment").count("resized")
     if not resized:
         return []

@@ -21,10 +21,10 @@ _LOG_SECONDS: Final = 10.0
 
 
 class Report(Protocol):
-    """What work tells of itself."""
+    """A function that is told how far some work is."""
 
     def __call__(self, done: int, total: int | None, note: str = "") -> None:
-        """So many of so many are done (None: nobody knows of how many); a note goes beside it."""
+        """``done`` of ``total`` are done (None: not known), with a note to show beside it."""
 
 
 def stdout() -> Console:

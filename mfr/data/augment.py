@@ -38,7 +38,7 @@ class Augmentation(Protocol):
 
 
 class AugmentConfig(BaseModel):
-    """How often (probability per image) and how strongly training images are changed."""
+    """How often (probability for each image) and how strongly training images are changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +58,7 @@ class Augmenter:
     """Changes crops at random; the same seed gives the same bytes.
 
     Args:
-        config: probabilities and strengths; all probabilities 0 leave images as they are.
+        config: probabilities and strengths; with all probabilities 0, images stay as they are.
     """
 
     def __init__(self, config: AugmentConfig) -> None:
@@ -99,11 +99,11 @@ class Augmenter:
         """Changed copies of ``crops``.
 
         Args:
-            crops: (N, h, w, 3) RGB.
-            seed: of all that is drawn for these N images.
+            crops: (N, h, w, 3) uint8 RGB.
+            seed: of everything that is drawn for these N images.
 
         Returns:
-            (N, h, w, 3) RGB.
+            (N, h, w, 3) uint8 RGB.
         """
         self._pipeline.set_random_seed(seed)
         return np.stack([self._pipeline(image=crop)["image"] for crop in crops])

@@ -1,7 +1,7 @@
-"""The manifest: what data there is, one row an image, in ``DATASET/manifest.parquet``.
+"""The manifest: what data there is, one row for each image, in ``DATASET/manifest.parquet``.
 
-A row says where an image lies, whose face it shows, in which domain, on which side of the split,
-and how its crop came about. Images stay where they are; aligned crops lie beside the manifest.
+A row says where an image lies, whose face it shows, in which domain and on which side of the split
+it is, and how its crop was made. Images stay where they are; aligned crops lie beside the manifest.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from mfr.errors import DataError
 
 @dataclass(frozen=True)
 class Manifest:
-    """An immutable table of images; every change gives a new one.
+    """An immutable table of images; every change returns a new one.
 
     Attributes:
         root: the dataset's directory, to which the paths in the table are relative.
         table: the rows, of schema `SCHEMA`.
-        notes: what the dataset remembers about itself, JSON-able: ``licences`` by domain,
-            ``split`` (how it was split) and whatever importers add.
+        notes: what the dataset records about itself, as JSON values: ``licences`` by domain,
+            ``split`` (how it was split), and whatever importers add.
     """
 
     root: Path
@@ -58,7 +58,7 @@ class Manifest:
 
         Raises:
             DataError: there is none, it is damaged or of another version, or a row is wrong
-                (the sentence names the row).
+                (the message names the row).
         """
         file = ManifestFile.open(root)
         table = conforming(file.path, reading(file.path, lambda: pq.read_table(file.path)))
@@ -77,11 +77,11 @@ class Manifest:
         write_tables(self.root, [self.table], self.notes)
 
     def check(self) -> None:
-        """Check what the schema cannot say; rows are numbered from 1 in the error.
+        """Check what the schema cannot express; messages number the rows from 1.
 
         Raises:
-            DataError: an empty field, a value outside its set, one photo in two rows, a crop
-                without an alignment, or a person on two sides of the split.
+            DataError: a field is empty, a value is outside its set, two rows name one photo, a crop
+                has no alignment, or a person is on two sides of the split.
         """
         check_rows(self.root, self.table)
         if pc.count_distinct(self.table["path"]).as_py() < len(self):
@@ -108,7 +108,7 @@ class Manifest:
         return sorted(self.table["domain"].unique().to_pylist())
 
     def column(self, name: str) -> list[Any]:
-        """The values of one column, ``None`` where there is none."""
+        """The values of one column, in row order; ``None`` where a row has no value."""
         return list(self.table[name].to_pylist())
 
     def where(
@@ -118,10 +118,10 @@ class Manifest:
         splits: Iterable[str] | None = None,
         cropped: bool | None = None,
     ) -> Manifest:
-        """The rows of these domains and splits, with (or without) a crop; ``None`` means any.
+        """The rows of these domains and splits, with or without a crop; ``None`` means any.
 
         Raises:
-            DataError: a domain or split that the manifest does not have.
+            DataError: the manifest has no such domain, or there is no such split.
         """
         keep = np.ones(len(self), bool)
         if domains is not None:
@@ -143,14 +143,14 @@ class Manifest:
         return replace(self, table=self.table.filter(pa.array(keep)))
 
     def append(self, rows: Iterable[Mapping[str, Any]]) -> Manifest:
-        """This manifest with ``rows`` added; fields a row leaves out are null ('pending').
+        """This manifest with ``rows`` added; fields that a row leaves out are null ('pending').
 
-        Rows may come from a generator: a batch of them at a time is held as Python objects.
+        Rows may come from a generator: only a batch at a time is held as Python objects.
         """
         return replace(self, table=pa.concat_tables([self.table, *tables_of(rows)]))
 
     def with_columns(self, columns: Mapping[str, Sequence[Any]]) -> Manifest:
-        """This manifest with whole columns replaced by the given values, one a row."""
+        """This manifest with whole columns replaced by the given values, one for each row."""
         table = self.table
         for name, values in columns.items():
             index = SCHEMA.get_field_index(name)
@@ -160,15 +160,15 @@ class Manifest:
         return replace(self, table=table)
 
     def with_notes(self, **notes: Any) -> Manifest:
-        """This manifest remembering ``notes`` too (JSON-able values)."""
+        """This manifest with ``notes`` (JSON values) added to its own."""
         return replace(self, notes={**self.notes, **notes})
 
     def photo_paths(self) -> list[Path]:
-        """Where the photos lie, one a row."""
+        """The paths of the photos, in row order."""
         return [self.root / path for path in self.column("path")]
 
     def crop_paths(self) -> list[Path]:
-        """Where the crops lie, one a row.
+        """The paths of the crops, in row order.
 
         Raises:
             DataError: a row has no crop (select with ``where(cropped=True)``, or align first).

@@ -24,12 +24,13 @@ FILE_NAME: Final = "manifest.parquet"
 VERSION: Final = 1
 SPLITS: Final = ("train", "val", "test")
 ALIGNMENTS: Final = ("pending", "detected", "resized", "given", "missed")
-"""How a row's crop came about: not tried yet; aligned by landmarks, detected or imported; resized
-whole because no face was found and the user asked for that; a crop by its origin, since whoever
-made it aligned or drew it; no crop (``problem`` says why)."""
+"""How a row's crop was made. 'pending': not yet. 'detected': aligned by landmarks, which were
+detected or imported. 'resized': the whole image, because no face was found and the user asked for
+that. 'given': the image came as an aligned or drawn crop. 'missed': there is none, and ``problem``
+says why."""
 
 ROWS_A_GROUP: Final = 65_536
-"""Rows of a row group of the file, and the most that whoever reads or writes it in pieces holds."""
+"""Rows in a row group of the file, and the most that reading or writing in pieces holds at once."""
 
 _BATCH: Final = 16_384  # rows held as Python objects: about 15 MB
 
@@ -64,11 +65,11 @@ TORN: Final = "shows a person who stands on two sides of the split"
 
 @dataclass(frozen=True)
 class ManifestFile:
-    """A dataset's manifest on the disk, for what must not hold all of its rows at once.
+    """A dataset's manifest on disk, for code that must not hold all of its rows at once.
 
     Attributes:
         root: the dataset's directory.
-        rows: how many there are.
+        rows: how many rows there are.
         notes: as in `Manifest`.
     """
 
@@ -100,14 +101,14 @@ class ManifestFile:
 
     @property
     def path(self) -> Path:
-        """Of the file."""
+        """The path of the file."""
         return self.root / FILE_NAME
 
     def tables(self, columns: Sequence[str] = SCHEMA.names) -> Iterator[pa.Table]:
-        """The rows in order, at most `ROWS_A_GROUP` at a time, not checked.
+        """The rows in order, at most `ROWS_A_GROUP` at a time, without checking them.
 
         Raises:
-            DataError: the file is damaged, or a column of the wrong type.
+            DataError: the file is damaged, or a column is of the wrong type.
         """
         with reading(self.path, lambda: pq.ParquetFile(self.path)) as file:
             batches = file.iter_batches(ROWS_A_GROUP, columns=list(columns))
@@ -116,9 +117,9 @@ class ManifestFile:
 
 
 def write_tables(root: Path, tables: Iterable[pa.Table], notes: Mapping[str, Any]) -> None:
-    """Replace ``root/manifest.parquet`` atomically by rows that come in pieces, not checked.
+    """Replace ``root/manifest.parquet`` atomically by the rows of several tables, unchecked.
 
-    The same rows give the same bytes, however they are cut.
+    The same rows give the same bytes, however they are divided into tables.
 
     Raises:
         WriteError: the disk is full or the place not writable.
@@ -139,7 +140,7 @@ def write_tables(root: Path, tables: Iterable[pa.Table], notes: Mapping[str, Any
 
 
 def in_groups(tables: Iterable[pa.Table], rows: int = ROWS_A_GROUP) -> Iterator[pa.Table]:
-    """The same rows in tables of ``rows`` each, without chunks; the last may be shorter."""
+    """The same rows in unchunked tables of ``rows`` each; the last may be shorter."""
     waiting: list[pa.Table] = []
     count = 0
     for table in tables:
@@ -151,29 +152,29 @@ def in_groups(tables: Iterable[pa.Table], rows: int = ROWS_A_GROUP) -> Iterator[
         for start in range(0, count - rows + 1, rows):
             yield whole.slice(start, rows).combine_chunks()
         count %= rows
-        # A copy, so that a few rows left over do not hold all of what they came with.
+        # A copy, so that a few remaining rows do not keep the whole table in memory.
         waiting = [whole.slice(len(whole) - count).take(np.arange(count))] if count else []
     if count:
         yield pa.concat_tables(waiting).combine_chunks()
 
 
 def tables_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.Table]:
-    """Tables of `SCHEMA` of a stream of rows; fields a row leaves out are null ('pending')."""
+    """Tables of `SCHEMA` from a stream of rows; fields a row leaves out are null ('pending')."""
     filled = ({"alignment": "pending", **row} for row in rows)
     while batch := list(itertools.islice(filled, _BATCH)):
         yield pa.Table.from_pylist(batch, schema=SCHEMA)
 
 
 def check_rows(root: Path, table: pa.Table, first: int = 0) -> None:
-    """Check what the schema cannot say and a row alone shows.
+    """Check everything about single rows that the schema cannot express.
 
     Args:
-        root: of the dataset, for the sentence.
+        root: the dataset's directory, for the message.
         table: some of its rows, of `SCHEMA`.
-        first: how many rows there are before these.
+        first: how many rows of the manifest come before these.
 
     Raises:
-        DataError: an empty field, a value outside its set, or a crop without an alignment.
+        DataError: a field is empty, a value is outside its set, or a crop has no alignment.
     """
 
     def refuse(wrong: Any, complaint: str) -> None:
@@ -211,7 +212,7 @@ def refuse_rows(root: Path, table: pa.Table, wrong: Any, complaint: str, first: 
 
 
 def reading(path: Path, read: Callable[[], T]) -> T:
-    """What ``read`` gives; what can go wrong with the file ``path`` as a sentence."""
+    """What ``read`` returns, with its errors about the file ``path`` as DataError."""
     try:
         return read()
     except PermissionError as error:
@@ -223,7 +224,7 @@ def reading(path: Path, read: Callable[[], T]) -> T:
 
 
 def conforming(path: Path, table: pa.Table, columns: Sequence[str] = SCHEMA.names) -> pa.Table:
-    """``table`` with these columns, of the schema's types."""
+    """``table`` reduced to these columns, in the schema's types."""
     schema = pa.schema([SCHEMA.field(name) for name in columns])
     for name in set(ADDED_COLUMNS) & set(columns) - set(table.schema.names):
         table = table.append_column(SCHEMA.field(name), pa.nulls(len(table), pa.string()))

@@ -1,6 +1,6 @@
-"""Lists of pairs as LFW writes them, a person's name and image numbers a line, and their images.
+"""Lists of pairs in LFW's format: names and image numbers, one pair on each line.
 
-LFW's View 2 (Huang et al., UMass TR 07-49, 2007) set the form; MFR2 and RFW took it up.
+The format is that of LFW's View 2 (Huang et al., UMass TR 07-49, 2007), which MFR2 and RFW adopted.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from mfr.data.protocol import PairProtocol
 from mfr.errors import DataError
 
 Image = tuple[str, int]
-"""A name and the number of that person's image, from 1."""
+"""A person's name and the number of the image, from 1."""
 
-_SHOWN = 5  # images named in a sentence before it says how many more there are
+_SHOWN = 5  # how many images a message names before it says how many more there are
 
 
 @dataclass(frozen=True)
 class ListedPair:
-    """Two images, whether they show one person, and the fold (from 0) they belong to."""
+    """Two images, whether they are mated, and the fold (from 0) that they belong to."""
 
     first: Image
     second: Image
@@ -32,27 +32,27 @@ class ListedPair:
 
 
 def read_pair_list(path: str | Path) -> list[ListedPair]:
-    """Read a list of lines 'name i j' (one person) and 'name i other j' (two).
+    """Read a list with lines 'name i j' (mated) and 'name i other j' (non-mated).
 
-    Fields stand between spaces, tabs or commas. A first line of numbers alone announces what
-    follows: '10 300' ten folds, each of 300 mated and then 300 non-mated pairs (``pairs.txt`` of
-    LFW's View 2); '1100' one such fold (View 1's ``pairsDevTrain.txt``). Without it (MFR2, RFW) a
-    fold begins wherever a mated pair follows a non-mated one.
+    Fields are separated by spaces, tabs or commas. A first line that consists of numbers is a
+    header: '10 300' means ten folds, each of 300 mated and then 300 non-mated pairs (``pairs.txt``
+    of LFW's View 2); '1100' means one such fold (View 1's ``pairsDevTrain.txt``). Without a header
+    (MFR2, RFW) a fold begins wherever a mated pair follows a non-mated one.
 
     Raises:
-        DataError: missing, unreadable or malformed; the sentence names the line.
+        DataError: the list is missing, unreadable or malformed; the message names the line.
     """
     path = Path(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
-            f"{path} cannot be read as text: give the path of a pairs.txt as LFW's."
+            f"{path} cannot be read as text: give the path of a pairs.txt in the format of LFW's."
         ) from error
     while lines and not lines[-1].strip():
         lines.pop()
     if not lines:
-        raise DataError(f"{path} is empty: give the path of a pairs.txt as LFW's.")
+        raise DataError(f"{path} is empty: give the path of a pairs.txt in the format of LFW's.")
     header = _fields(lines[0])
     if len(header) > 2 or not all(field.isdigit() for field in header):
         return list(_in_runs(path, lines))
@@ -74,12 +74,15 @@ def pair_protocol(
 ) -> PairProtocol:
     """The protocol that compares the listed images of ``manifest``.
 
-    An image is found by its row's identity and its file's name, ``<name>_0001`` with any suffix.
+    An image is found by the identity of its row and the name of its file, ``<name>_0001`` with any
+    suffix.
 
     Args:
-        pairs: as `read_pair_list` gives them.
-        manifest: the rows they speak of.
-        name: of the protocol; ``domain`` and ``source`` are noted in it.
+        pairs: as returned by `read_pair_list`.
+        manifest: the rows that the pairs refer to.
+        name: the protocol's name.
+        domain: the domain's name, which the protocol records.
+        source: the origin of the list, which the protocol records.
 
     Raises:
         DataError: images are missing, or `PairProtocol` refuses the pairs.

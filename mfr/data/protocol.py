@@ -1,8 +1,8 @@
-"""A dataset's own evaluation protocol: who it says is compared with whom, fold by fold.
+"""A dataset's own evaluation protocol: which images are compared with which, fold by fold.
 
-It lies beside the manifest as ``DATASET/protocols/NAME.parquet`` and speaks of images by the paths
-of the manifest's rows. Two kinds cover what datasets bring: listed pairs (as LFW's View 2) and
-galleries that probes are searched in (as CASIA NIR-VIS 2.0's).
+It lies beside the manifest as ``DATASET/protocols/NAME.parquet`` and names images by the paths of
+the manifest's rows. Two kinds cover what datasets define: lists of pairs (such as LFW's View 2),
+and galleries in which probes are searched (such as CASIA NIR-VIS 2.0's).
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ ROLES: Final = ("gallery", "probe")
 
 @dataclass(frozen=True)
 class _Stored:
-    """What both kinds share: a name, an origin and a table of rows, each of a fold.
+    """What both kinds share: a name, an origin, and a table whose rows each belong to a fold.
 
     Attributes:
-        name: of the protocol and, with ``.parquet``, of its file.
-        domain: whose protocol it is; where several domains meet, the dataset's name.
-        source: the importer and the files it was read from, for the report.
+        name: the protocol's name and, with ``.parquet``, its file's.
+        domain: the domain it is about; if it involves several, the dataset's name.
+        source: the importer and the files that it read, for the report.
         table: the rows, of the kind's ``SCHEMA``; folds are numbered from 0 without gaps.
     """
 
@@ -53,10 +53,10 @@ class _Stored:
 
     @classmethod
     def of(cls, name: str, rows: Iterable[Sequence[Any]], *, domain: str, source: str) -> Self:
-        """The protocol of these rows, each a value for every column in order.
+        """The protocol with these rows, each of which has a value for every column in order.
 
         Raises:
-            DataError: as `check`.
+            DataError: as for `check`.
         """
         columns = list(zip(*rows, strict=True)) or [()] * len(cls.SCHEMA)
         arrays = [
@@ -77,7 +77,7 @@ class _Stored:
         protocol = read_protocol(root, name)
         if not isinstance(protocol, cls):
             raise DataError(
-                f"Protocol {name} of {root} is one of {protocol.KIND}: {cls.KIND} were needed."
+                f"Protocol {name} of {root} is one of {protocol.KIND}: one of {cls.KIND} is needed."
             )
         return protocol
 
@@ -86,10 +86,10 @@ class _Stored:
 
         Args:
             root: the dataset's directory.
-            manifest: rows among which all images must be; by default all of the dataset's.
+            manifest: the rows among which all images must be found; by default the dataset's.
 
         Raises:
-            DataError: a row is wrong, or ``root`` is no dataset.
+            DataError: a row is wrong, or ``root`` is not a dataset.
             WriteError: the disk is full or the place not writable.
         """
         self.check()
@@ -107,10 +107,11 @@ class _Stored:
         return path
 
     def check(self) -> None:
-        """Check what the schema cannot say.
+        """Check what the schema cannot express.
 
         Raises:
-            DataError: no rows, an empty field, a fold without rows, or what the kind forbids.
+            DataError: there are no rows, a field is empty, a fold has no rows, or a row is not
+                allowed in a protocol of this kind.
         """
         if not len(self.table):
             self._refuse("is empty")
@@ -130,7 +131,7 @@ class _Stored:
         """Check that every image is a row of the manifest.
 
         Raises:
-            DataError: some are not; the sentence counts them and names the first.
+            DataError: some are not; the message counts them and names the first.
         """
         used = pc.unique(pa.chunked_array([c for n in self.PATHS for c in self.table[n].chunks]))
         unknown = used.filter(pc.invert(pc.is_in(used, value_set=manifest.table["path"])))
@@ -158,9 +159,9 @@ class _Stored:
 
 @dataclass(frozen=True)
 class PairProtocol(_Stored):
-    """Folds of image pairs, each of one person (mated) or of two: rows fold, first, second, mated.
+    """Folds of mated and non-mated pairs of images, with the columns fold, first, second, mated.
 
-    There is at least one pair of each kind; a pair has two different images.
+    There is at least one pair of each kind, and the two images of a pair differ.
     """
 
     KIND = "pairs"
@@ -185,10 +186,10 @@ class PairProtocol(_Stored):
 
 @dataclass(frozen=True)
 class GalleryProbeProtocol(_Stored):
-    """Folds of a gallery and the probes searched in it: rows fold, role, path.
+    """Folds of a gallery and the probes that are searched in it: the columns fold, role, path.
 
-    Who is mated is said by the manifest's ``person``. Every fold has both roles, and an image at
-    most one of them.
+    Images are mated if the manifest names the same ``person`` for them. Every fold has both roles,
+    and an image has at most one of them in a fold.
     """
 
     KIND = "gallery and probes"
@@ -224,7 +225,7 @@ _KINDS: Final = {kind.KIND: kind for kind in (PairProtocol, GalleryProbeProtocol
 
 
 def protocol_names(root: str | Path) -> list[str]:
-    """The protocols of the dataset directory ``root``, sorted; none is no error."""
+    """The names of the protocols of the dataset directory ``root``, sorted; there may be none."""
     return sorted(
         path.stem
         for path in (Path(root) / DIRECTORY).glob("*.parquet")

@@ -1,8 +1,8 @@
 """Which images a step sees: the domain-level sampling of Guo et al. (CVPR 2020, section 3.2).
 
-Rows are indices into the (filtered) manifest the pool was made from. Everything drawn is a
-function of (seed, step, episode) alone: the same on every machine, resumable at any step without
-replaying, shardable without talking.
+Rows are indices into the (filtered) manifest that the pool was made from. Everything drawn is a
+function of (seed, step, episode) alone: it is the same on every machine, training can be resumed at
+any step without replaying the steps before, and processes can share episodes without communicating.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Identity:
 
     Attributes:
         domain: position of its domain in the pool's ``domains``.
-        person: the human behind it; the same in other domains.
-        rows: (n,) its images' rows, n >= 2.
-        label: the class of its person, one in all domains of the pool.
+        person: the human being behind it, who can have identities in several domains.
+        rows: (n,) the rows of its images, n >= 2.
+        label: the class of its person, the same in all domains of the pool.
     """
 
     domain: int
@@ -73,10 +73,10 @@ class IdentityPool:
         domains: the source domains, in the user's order.
 
     Attributes:
-        domains: the source domains' names.
-        identities: by domain, sorted by name, so that row order of the manifest does not matter.
-        left_out: identities by domain that have a single image and are never drawn.
-        classes: people to tell apart, whatever domains they stand in.
+        domains: the names of the source domains.
+        identities: by domain, sorted by name, so that the manifest's row order does not matter.
+        left_out: how many identities of each domain have a single image and are never drawn.
+        classes: how many people there are, whatever domains they appear in.
 
     Raises:
         DataError: a domain is named twice or has fewer than two usable identities.
@@ -117,7 +117,7 @@ class IdentityPool:
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """(n,) all rows that may be drawn, by domain and identity."""
+        """(n,) all rows that may be drawn, in the order of domains and identities."""
         return np.concatenate([i.rows for domain in self.identities for i in domain])
 
     @property
@@ -128,17 +128,18 @@ class IdentityPool:
 
 
 class EpisodeSampler:
-    """MFR's meta-batches: N episodes, domain i being meta-test in episode i.
+    """MFR's meta-batches: N episodes, with domain i as the meta-test domain of episode i.
 
-    The rules, each tested:
+    The rules, each of which is tested:
 
-    - B identities come from the meta-test domain and B from the others, spread evenly; what does
-      not divide evenly goes to domains drawn anew each episode.
-    - An identity stands in an episode at most once. A domain with fewer than its share gives all
-      it has and the others make up for it; if even that is short of B, the episode is smaller.
-    - A person stands in an episode at most once, also when identities in several domains are
-      theirs: meta-test people are always unseen in their episode's meta-train.
-    - One source domain cannot be split: that is refused.
+    - B identities come from the meta-test domain and B from the other domains, spread evenly; the
+      remainder of the division goes to domains that are drawn anew in each episode.
+    - An identity appears in an episode at most once. A domain with fewer identities than its share
+      gives all it has, and the others make up for it; if there are still fewer than B, the episode
+      is smaller.
+    - A person appears in an episode at most once, even one with identities in several domains: the
+      people of meta-test never appear in the same episode's meta-train.
+    - A single source domain cannot be split and is refused.
 
     Args:
         pool: the identities to draw from.
@@ -161,7 +162,7 @@ class EpisodeSampler:
         people = [{one.person for one in domain} for domain in pool.identities]
         for i, domain in enumerate(pool.domains):
             others = set().union(*people[:i], *people[i + 1 :])
-            # The worst draw for meta-train is a meta-test side full of people it shares.
+            # In the worst case, meta-test is full of people who are in meta-train's domains too.
             left = len(others) - min(size, len(others & people[i]))
             if size < 2 or len(people[i]) < 2 or left < 2:
                 raise DataError(
@@ -173,7 +174,7 @@ class EpisodeSampler:
     def meta_batch(self, step: int, *, rank: int = 0, world_size: int = 1) -> Iterator[Episode]:
         """The episodes of ``step`` that process ``rank`` of ``world_size`` takes.
 
-        Process r takes the episodes r, r + world_size, ...: together all, each once.
+        Process r takes the episodes r, r + world_size, ..., so that each is taken once.
         """
         for i in range(rank, len(self.pool.domains), world_size):
             yield self._draw(RandomBits(self.seed, step, i, _EPISODE), i)
@@ -192,7 +193,13 @@ class EpisodeSampler:
 
 
 class PairSampler:
-    """Pairs of all source domains together, spread evenly (for triplets). Rules as for episodes."""
+    """Pairs from all source domains together, spread evenly, by the rules for episodes.
+
+    Args:
+        pool: the identities to draw from.
+        size: how many pairs a step has.
+        seed: of the run.
+    """
 
     def __init__(self, pool: IdentityPool, size: int, seed: int) -> None:
         self.pool, self.size, self.seed = pool, size, seed
@@ -205,14 +212,20 @@ class PairSampler:
 
 
 class ImageSampler:
-    """Single images of the aggregated domains, each once an epoch in a fresh random order."""
+    """Single images of all source domains, each once in an epoch, in a new random order.
+
+    Args:
+        pool: the identities to draw from.
+        size: how many images a step has.
+        seed: of the run.
+    """
 
     def __init__(self, pool: IdentityPool, size: int, seed: int) -> None:
         self.rows, self.labels = pool.rows, pool.labels
         self.size, self.seed = size, seed
 
     def images(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows (size,) and classes (size,) of ``step``; a batch may straddle two epochs."""
+        """(size,) rows and (size,) classes of ``step``; a batch may span several epochs."""
         count = len(self.rows)
         places = np.arange(step * self.size, (step + 1) * self.size)
         chosen = np.empty(self.size, np.int64)
@@ -226,10 +239,10 @@ class ImageSampler:
 def _draw_identities(
     bits: RandomBits, pool: IdentityPool, domains: Sequence[int], size: int, taken: set[str]
 ) -> list[Identity]:
-    """Up to ``size`` identities spread evenly over ``domains``; their people join ``taken``.
+    """Up to ``size`` identities, spread evenly over ``domains``; their people join ``taken``.
 
-    The domains take turns, in an order drawn once, until the episode is full or all are empty:
-    so shares differ by at most one unless a domain runs out.
+    The domains take turns, in an order drawn once, until there are enough or none is left: so their
+    shares differ by at most one unless a domain runs out.
     """
     queues = [
         iter([pool.identities[d][i] for i in bits.order(len(pool.identities[d]))])

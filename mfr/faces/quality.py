@@ -15,7 +15,7 @@ class Quality:
     """Four plain measures of a face and its crop.
 
     Attributes:
-        probability: of the detection, 0-1.
+        probability: how sure the detector was, 0-1.
         inter_ocular: distance between the eyes in pixels of the photo; a crop shows 35.
         blur: variance of the Laplacian of the crop in grey levels squared; low is blurred
             (Pech-Pacheco et al., Diatom Autofocusing in Brightfield Microscopy, ICPR 2000).

@@ -1,4 +1,4 @@
-"""Losses on unit-length features. They know only torch."""
+"""Losses on features of unit length. Those of a method can be replaced: `by_role`."""
 
 from mfr.losses.domain_alignment import domain_alignment
 from mfr.losses.hard_pair_attention import hard_pair_attention, thresholds

@@ -1,4 +1,4 @@
-"""Domain alignment loss (Guo et al., CVPR 2020, Eq. 3): draw the domains' centres together."""
+"""Domain alignment loss (Guo et al., CVPR 2020, Eq. 3): pull the domains' centres together."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def domain_alignment(
 
         L_da = 1/n sum_j ||s (c_j - c_mtr)||^2
 
-    It is taken on the meta-train domains only; with one domain it is exactly 0.
+    MFR applies it to the meta-train domains only. With a single domain it is exactly 0.
 
     Args:
         gallery: (B, d) features Fg of unit length.
         probe: (B, d) features Fp of unit length, row i the identity of gallery row i.
-        domains: (B,) integer domain of each identity; any labels.
-        scale: s.
+        domains: (B,) the domain of each identity, as any integers.
+        scale: s, positive.
 
     Returns:
         A scalar >= 0.

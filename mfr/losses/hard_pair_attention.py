@@ -1,4 +1,4 @@
-"""Hard-pair attention loss (Guo et al., CVPR 2020, Eq. 1): pull and push only hard pairs."""
+"""Hard-pair attention loss (Guo et al., CVPR 2020, Eq. 1): only hard pairs are moved."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ TAU_NEGATIVE_DECAY: Final = 0.5
 
 
 def thresholds(decays: int) -> tuple[float, float]:
-    """The thresholds tau_p, tau_n after ``decays`` learning-rate decays.
+    """The thresholds tau_p and tau_n after ``decays`` halvings of the learning rate.
 
-    tau_p = 0.3 + 0.1 n and tau_n = 0.04 / 0.5^n (Guo et al., section 4.1): ever more positives and
-    ever fewer negatives count as hard.
+    tau_p = 0.3 + 0.1 n and tau_n = 0.04 / 0.5^n (Guo et al., section 4.1): as n grows, more
+    positives and fewer negatives count as hard.
     """
     return TAU_POSITIVE + TAU_POSITIVE_STEP * decays, TAU_NEGATIVE / TAU_NEGATIVE_DECAY**decays
 
@@ -29,15 +29,15 @@ def hard_pair_attention(gallery: Tensor, probe: Tensor, tau_p: float, tau_n: flo
 
         L_hp = 1/(2|P|) sum_P ||Fg_i - Fp_i||^2 - 1/(2|N|) sum_N ||Fg_i - Fp_j||^2
 
-    On the unit sphere ||a - b||^2 = 2 - 2 <a, b>, so both sums are read off M. An empty set
-    contributes exactly 0, to the value and to the gradient. Which pairs are hard is a constant of
-    the gradient: the loss jumps where a pair enters or leaves a set.
+    On the unit sphere ||a - b||^2 = 2 - 2 <a, b>, so both sums follow from M. An empty set
+    contributes exactly 0, to the value and to the gradient. The gradient treats the sets as
+    constant: the loss is discontinuous where a pair enters or leaves a set.
 
     Args:
         gallery: (B, d) features Fg of unit length.
         probe: (B, d) features Fp of unit length, row i the identity of gallery row i.
-        tau_p: positives below this cosine are hard.
-        tau_n: negatives above this cosine are hard.
+        tau_p: mated pairs with a cosine below this are hard.
+        tau_n: non-mated pairs with a cosine above this are hard.
 
     Returns:
         A scalar in [-2, 2].

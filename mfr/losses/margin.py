@@ -18,10 +18,10 @@ def cosface(
 
     Args:
         features: (B, d) features of unit length.
-        rows: (C, d) classifier, a row a class, of any length.
-        labels: (B,) class of each feature.
+        rows: (C, d) classifier, one row for each class, of any length.
+        labels: (B,) the class of each feature, 0 to C - 1.
         scale: s (64 in the paper's released settings).
-        margin: m, a cosine (0.35).
+        margin: m, subtracted from the cosine of the own class (0.35).
 
     Returns:
         A scalar, the mean over the batch.

@@ -1,4 +1,4 @@
-"""Soft classification loss (Guo et al., CVPR 2020, Eq. 2): classify a batch against itself."""
+"""Soft classification loss (Guo et al., CVPR 2020, Eq. 2): a batch is its own classifier."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ def soft_classification(
 
         L_cls = 1/(2B) sum_i [CE(i, s Fg_i W^T) + CE(i, s Fp_i W^T)]
 
-    The paper leaves open whether W is a constant of the step (as a classifier's weights set from
-    features would be) or a function of the features that is differentiated too. With
-    ``prototype_gradient`` it is differentiated, which keeps L_cls a true function of the
-    parameters. The default was chosen by measurement:
-    docs/results/prototype-gradient.md.
+    The paper leaves open whether W is a constant during the step (like the weights of a classifier
+    that were set from features) or is differentiated as a function of the features. With
+    ``prototype_gradient`` it is differentiated, so that L_cls is a function of the parameters
+    alone. The default was chosen by measurement: docs/results/prototype-gradient.md.
 
     Args:
         gallery: (B, d) features Fg of unit length.

@@ -12,15 +12,15 @@ MARGIN: Final = 0.2
 
 
 def triplet(gallery: Tensor, probe: Tensor, *, margin: float = MARGIN) -> Tensor:
-    """Mean of [||a - p||^2 - ||a - n||^2 + margin]_+ with every feature once the anchor.
+    """The mean of [||a - p||^2 - ||a - n||^2 + margin]_+, with each feature once as the anchor a.
 
-    Squared distances and the margin 0.2 are those of Schroff et al. (Eq. 3); the negative is the
-    nearest feature of another identity on the other side ('batch hard', Hermans et al., Eq. 5).
+    Squared distances and the margin of 0.2 are those of Schroff et al. (Eq. 3). The negative n is
+    the nearest feature of another identity on the other side ('batch hard', Hermans et al., Eq. 5).
 
     Args:
         gallery: (B, d) features of unit length, B >= 2.
         probe: (B, d) features of unit length, row i the identity of gallery row i.
-        margin: in squared Euclidean distance.
+        margin: a squared Euclidean distance, positive.
 
     Returns:
         A scalar >= 0.

@@ -20,11 +20,15 @@ ObjectiveOn = Callable[[Params, Tensor], Losses]
 
 @dataclass(frozen=True)
 class AttackableTask(Task):
-    """A task whose inputs can be replaced, so that they can be attacked.
+    """A task whose inputs can be replaced by adversarial ones.
 
     Attributes:
-        support_on: the support objective on other inputs; with ``support_inputs`` it is
-            ``support``. Likewise ``query_on``.
+        support_on: the support objective as a function of its inputs too; on ``support_inputs`` it
+            is ``support``.
+        support_inputs: the inputs of ``support``.
+        query_on: the query objective as a function of its inputs too; on ``query_inputs`` it is
+            ``query``.
+        query_inputs: the inputs of ``query``.
     """
 
     support_on: ObjectiveOn = field(kw_only=True)
@@ -35,19 +39,19 @@ class AttackableTask(Task):
 
 @dataclass(frozen=True)
 class ADML(Rule):
-    """Clean queries judge adversarially adapted weights, and the other way round (Algorithm 1).
+    """Clean queries judge adversarially adapted weights, and vice versa (Algorithm 1).
 
-    With adversarial samples made from support and query,
+    With adversarial samples made from the support and the query,
 
         theta'_adv = theta - alpha1 grad L(theta, support_adv),
         theta'_clean = theta - alpha2 grad L(theta, support),
         theta <- theta - beta1 grad L(theta'_adv, query) - beta2 grad L(theta'_clean, query_adv).
 
-    Both outer gradients are taken at theta and descended together; the paper writes two updates in
-    a row. Adversarial supports are made at theta, the weights they are learned from, and once.
-    Algorithm 1 does not name the weights that adversarial queries are made at: we take
-    theta'_clean, which they judge, as do Goldblum et al. (NeurIPS 2020) in their public code.
-    Derivatives do not flow through the making of a sample.
+    Both outer gradients are taken at theta and descended together; the paper writes two updates one
+    after the other. Adversarial supports are made once, at theta, where adaptation to them starts.
+    Algorithm 1 does not say at which weights adversarial queries are made: we use theta'_clean, the
+    weights that they judge, as Goldblum et al. (NeurIPS 2020) do in their public code. Derivatives
+    do not flow through the making of a sample.
 
     Attributes:
         alpha1: inner rate on adversarial samples.
@@ -56,12 +60,12 @@ class ADML(Rule):
         beta2: weight of the adversarial queries' gradient. The outer optimiser's rate multiplies
             both: with SGD of rate 1 they are the paper's rates.
         attack: makes the adversarial samples.
-        generator: what an attack with a random start draws from: for each task its support's start,
-            then its query's. To be resumed to the bit, seed it by the step.
+        generator: what an attack with a random start draws from: for each task first the start of
+            its support, then that of its query. To resume to the bit, seed it by the step.
         steps: inner steps in training.
         first_order: leave out second derivatives.
         adapts: which parameters the inner loops move.
-        curvature: how Hessian-vector products are taken.
+        curvature: how Hessian-vector products are computed.
     """
 
     alpha1: float = 0.01
@@ -123,7 +127,7 @@ class ADML(Rule):
         return combined, losses
 
     def _attacked(self, objective: ObjectiveOn, params: Params, inputs: Tensor) -> Tensor:
-        """The inputs, changed to raise the objective at ``params``; no derivative leads back."""
+        """The inputs, changed to raise the objective at ``params``; nothing to differentiate."""
         fixed = {name: p.detach() for name, p in params.items()}
         return self.attack(lambda changed: total(objective(fixed, changed)), inputs, self.generator)
 

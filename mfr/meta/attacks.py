@@ -1,4 +1,4 @@
-"""Adversarial inputs: pixels moved, each by at most eps, such that a loss grows."""
+"""Adversarial inputs: every pixel moves by at most eps, in a way that raises a loss."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ from torch import Tensor
 from mfr.errors import TrainingError
 
 InputLoss = Callable[[Tensor], Tensor]
-"""Inputs -> a loss, or losses of which the sum is meant.
+"""Inputs -> a loss, or several losses whose sum is attacked.
 
-With stacked tasks (T, n, c, h, w) the sum of the tasks' losses attacks each task by itself. What a
-pass does to running statistics is the function's own choice: ``forward_isolated`` leaves them.
+With stacked tasks, (T, n, c, h, w), the sum of the tasks' losses attacks each task independently.
+What a pass does to running statistics is up to the function: ``forward_isolated`` leaves them.
 """
 
 STEPS: Final = 7  # Madry et al. 2018 train on CIFAR-10 with 7 steps of 2/255 in a ball of 8/255
 
 
 class Attack(Protocol):
-    """A way to make adversarial inputs."""
+    """A way to make adversarial inputs.
+
+    An attack keeps within its ball around the inputs and within the range of pixels, changes
+    neither the inputs nor any parameter's ``.grad``, and draws only from the generator it is given.
+    """
 
     def __call__(
         self, loss: InputLoss, inputs: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Inputs near ``inputs`` at which ``loss`` is larger, detached; nothing else changes."""
+        """Inputs near ``inputs`` at which ``loss`` is larger, detached from any graph."""
         ...
 
 
@@ -35,11 +39,11 @@ class Attack(Protocol):
 class FGSM:
     """The fast gradient sign method: x + eps sign(grad_x L(x)) (Goodfellow et al. 2015).
 
-    The best attack there is on a loss that is linear in its inputs.
+    On a loss that is linear in its inputs, no attack with the same eps is stronger.
 
     Attributes:
-        eps: how far a pixel may move, in the inputs' own scale.
-        low: the smallest pixel there is, in the same scale.
+        eps: how far a pixel may move, in the scale of the inputs.
+        low: the smallest value of a pixel, in the same scale.
         high: the largest.
     """
 
@@ -56,8 +60,8 @@ class FGSM:
         """The attacked inputs; nothing here is random, so ``generator`` is not used.
 
         Raises:
-            TrainingError: the gradient of the loss has NaN.
-            ValueError: inputs outside [low, high].
+            TrainingError: the gradient of the loss contains NaN.
+            ValueError: inputs are outside [low, high].
         """
         clean = _clean(inputs, self.low, self.high)
         moved = clean + self.eps * _ascent(loss, clean)
@@ -72,11 +76,11 @@ class PGD:
     and onto the pixel range.
 
     Attributes:
-        eps: how far a pixel may move, in the inputs' own scale.
-        step_size: how far one step moves it.
-        steps: how many.
-        random_start: begin anywhere in the ball, uniformly, instead of at the inputs.
-        low: the smallest pixel there is, in the same scale.
+        eps: how far a pixel may move, in the scale of the inputs.
+        step_size: how far a single step moves it.
+        steps: how many steps are taken.
+        random_start: start at a point drawn uniformly from the ball instead of at the inputs.
+        low: the smallest value of a pixel, in the same scale.
         high: the largest.
     """
 
@@ -103,8 +107,8 @@ class PGD:
         wherever the inputs are.
 
         Raises:
-            TrainingError: the gradient of the loss has NaN.
-            ValueError: inputs outside [low, high], or a random start without a generator.
+            TrainingError: the gradient of the loss contains NaN.
+            ValueError: inputs are outside [low, high], or a random start has no generator.
         """
         clean = _clean(inputs, self.low, self.high)
         moved = clean
@@ -123,7 +127,7 @@ class PGD:
 
 
 def _check(eps: float, low: float, high: float) -> None:
-    """Refuse a ball or a range that is none; NaN is neither."""
+    """Refuse an invalid ball or range, NaN included."""
     if not 0 <= eps < float("inf"):
         raise ValueError(f"eps is {eps}; it must be finite and not negative")
     if not low < high:
@@ -131,10 +135,10 @@ def _check(eps: float, low: float, high: float) -> None:
 
 
 def _clean(inputs: Tensor, low: float, high: float) -> Tensor:
-    """The inputs without their graph, which must lie in the range.
+    """The inputs without their graph; they must lie in the range.
 
-    Clipping pixels of another scale, say normalised ones to [0, 1], would move them by far more
-    than eps and pass for an attack. Rounding at the range's ends is forgiven.
+    Clipping pixels of another scale, such as normalised ones, to [0, 1] would move them by far more
+    than eps and look like an attack. Rounding at the ends of the range is tolerated.
     """
     if not inputs.is_floating_point():
         raise ValueError(f"an attack moves floating-point pixels, not {inputs.dtype}")
@@ -151,19 +155,19 @@ def _clean(inputs: Tensor, low: float, high: float) -> Tensor:
 
 
 def _ascent(loss: InputLoss, at: Tensor) -> Tensor:
-    """The sign of the loss's gradient by its inputs: -1, 0 or 1 a pixel."""
+    """The sign of the loss's gradient with respect to its inputs: -1, 0 or 1 for each pixel."""
     leaf = at.detach().requires_grad_()
     with torch.enable_grad():
-        # By the inputs alone: parameters may require gradients and keep their .grad.
+        # With respect to the inputs alone, so that the parameters' .grad stays as it is.
         (gradient,) = torch.autograd.grad(loss(leaf).sum(), leaf)
-    # sign(NaN) is 0: what cannot be attacked would look robust.
+    # sign(NaN) is 0, so a network that cannot be attacked would look robust.
     if gradient.isnan().any():
         raise TrainingError(
-            "the gradient of the loss by its inputs is NaN; no attack can follow it"
+            "the gradient of the loss with respect to its inputs is NaN; no attack can follow it"
         )
     return gradient.sign()
 
 
 def _projected(moved: Tensor, clean: Tensor, eps: float, low: float, high: float) -> Tensor:
-    """The nearest point within eps of ``clean`` and inside the range: both are boxes."""
+    """The nearest point within eps of ``clean`` and inside the range, both of which are boxes."""
     return torch.minimum(torch.maximum(moved, clean - eps), clean + eps).clamp(low, high)

@@ -15,28 +15,30 @@ from mfr.meta.supervised import Loss, one_by_one, stacked
 from mfr.meta.tasks.batch import TaskBatch
 
 AT_ONCE: Final = 2**22
-"""Values that one pass over all the tasks of a stack may keep for its derivatives: 16 MiB."""
+"""How many values one pass over a stack of tasks may keep for derivatives: 16 MiB of float32."""
 
 
 class Batching:
-    """Makes tasks of batches: in stacks, or one by one.
+    """Makes tasks of batches, in stacks or one by one.
 
-    A small task's time goes into starting its operations, not into arithmetic, and a stack starts
-    each but once; a large task's time is arithmetic and memory, where a stack wins nothing and
-    needs memory for every task in it. The measure of a task is the number of values autograd keeps
-    of one pass over its larger side, at a copy of the parameters of its own: activations of
-    convolutions in the main, weights in a multi-layer perceptron. Tasks are stacked until that
-    number times the tasks reaches ``at_once``; where not even two fit, they are taken one by one.
-    Memory grows with every task of a stack, and time falls ever less: 32 Omniglot tasks of 5 images
-    took 556 ms one by one, 403 in stacks of 4, 315 of 8, 296 of 11, 292 of 16 and 277 all at once
-    (one thread), and 24, 52, 74, 95, 119 and 214 MiB. The default makes stacks of 11 of these.
-    The choice depends on shapes alone, so it is the same in every run and on every machine; it is
-    made by one pass when a shape is first seen.
+    A small task spends its time on launching operations rather than on arithmetic, and a stack
+    launches each operation once for all its tasks. A large task spends its time on arithmetic and
+    memory traffic: there a stack gains nothing, and needs memory for every task in it. The size of
+    a task is measured as the number of values that autograd keeps during one pass over its larger
+    side, with parameters of its own: mostly activations in a convolutional network, mostly weights
+    in a multi-layer perceptron. As many tasks are stacked as keep no more than ``at_once`` values
+    together; if not even two do, tasks are taken one by one.
+
+    Memory grows with every task of a stack, while time falls less and less: 32 Omniglot tasks of 5
+    images took 556 ms one by one, 403 in stacks of 4, 315 of 8, 296 of 11, 292 of 16 and 277 all at
+    once (one thread), and 24, 52, 74, 95, 119 and 214 MiB. The default stacks 11 of these. The
+    choice depends on shapes alone, so it is the same in every run and on every machine; it is made
+    by one pass when a shape is first seen.
 
     Args:
-        network: any module; one that is stacked has to run under `torch.func.vmap`.
+        network: any module; to be stacked, it has to run under `torch.func.vmap`.
         loss: of one task's outputs and targets.
-        at_once: values that one pass over all the tasks of a stack may keep.
+        at_once: how many values one pass over a stack of tasks may keep.
     """
 
     def __init__(self, network: nn.Module, loss: Loss, *, at_once: int = AT_ONCE) -> None:
@@ -44,7 +46,7 @@ class Batching:
         self._sizes: dict[torch.Size, int] = {}
 
     def __call__(self, batch: TaskBatch) -> Iterator[AttackableTask]:
-        """The batch's tasks."""
+        """The batch's tasks, in order."""
         tasks = len(batch.support_inputs)
         largest = max(batch.support_inputs, batch.query_inputs, key=lambda side: side.shape[1])
         shape = largest.shape[1:]
@@ -60,15 +62,16 @@ class Batching:
 
 
 def _kept(network: nn.Module, inputs: Tensor) -> int:
-    """How many values autograd keeps of one pass; found by running one."""
+    """How many values autograd keeps during one pass, found by running one."""
     sizes = []
 
     def pack(tensor: Tensor) -> Tensor:
         sizes.append(tensor.numel())
-        # Not the tensor: a layer's output would hold the layer that holds it, and never be freed.
+        # Not the tensor itself: a layer's output would hold its layer and be held by it, and never
+        # be freed.
         return tensor.new_empty(0)
 
-    # Dropout draws numbers; a look at the sizes should not change what is drawn afterwards.
+    # Dropout draws random numbers; measuring should not change those that are drawn afterwards.
     with torch.random.fork_rng(), torch.enable_grad(), saved_tensors_hooks(pack, lambda kept: kept):
         forward_isolated(network, parameters_of(network), inputs)
     return sum(sizes)

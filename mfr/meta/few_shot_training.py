@@ -108,7 +108,8 @@ class FewShotRun:
 
         Args:
             plan: how far, and how often to judge and save.
-            watch: called with the progress after every new point of the learning curve.
+            watch: called with the progress after every new point of the learning curve, once it is
+                saved.
 
         Returns:
             How far the run has come; `finished` tells whether that is all.
@@ -133,12 +134,15 @@ class FewShotRun:
             progress.seconds += now - before
             over = self.finished(progress, plan)
             stopped = time.monotonic() >= stop
-            if over or progress.iterations % plan.judge_every == 0:
+            judged = over or progress.iterations % plan.judge_every == 0
+            if judged:
                 self._judge(progress, losses)
-                watch(progress)
-            if over or stopped or progress.iterations % plan.judge_every == 0:
+            if judged or stopped:
                 self._save(progress)
                 self.write(plan, progress, None)
+            if judged:
+                watch(progress)
+            if judged or stopped:
                 now = time.process_time()
             before = now
             if over or stopped:

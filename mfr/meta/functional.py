@@ -1,4 +1,4 @@
-"""Networks as functions of their parameters, and the tasks that meta learners see."""
+"""Networks as functions of their parameters, and the tasks that meta learners learn from."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from mfr.meta.closed_layers import closed_layers
 Params = dict[str, Tensor]
 Losses = Mapping[str, Tensor]
 Objective = Callable[[Params], Losses]
-"""Parameters -> losses by name; what is minimised is their sum."""
+"""Parameters -> losses by name, whose sum is minimised."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a meta learner learns from: an objective to step on and one to judge the steps by.
+    """What a meta learner learns from: an objective to adapt to, and one to judge the result by.
 
-    The objectives hold their data and their network; a meta learner only ever sees parameters and
-    losses. In MFR ``support`` is meta-train and ``query`` meta-test.
+    The objectives hold their data and their network; a meta learner sees parameters and losses
+    only. In MFR, ``support`` is meta-train and ``query`` is meta-test.
 
     Attributes:
-        support: what inner steps descend.
-        query: what the outcome is judged by; None for learners that do not judge.
-        steps: inner step -> its support objective, where steps differ (minibatches, statistics of
-            their own); else all descend ``support``.
-        stack: T, if this is T tasks in one: parameters then come as (T, ...), a copy a task, and
-            every loss is (T,). Rules need not know: what they sum over tasks falls apart again,
-            for no task's loss depends on another's parameters.
+        support: the objective that inner steps descend.
+        query: the objective that judges the adapted parameters; None for learners without one.
+        steps: number of an inner step -> its support objective, if the steps differ (minibatches,
+            or statistics of their own); otherwise all descend ``support``.
+        stack: T, if this is a stack of T tasks: parameters are then (T, ...), a copy for each task,
+            and every loss is (T,). Rules need not treat it differently: the gradient of a sum of
+            losses over tasks separates again, because no task's loss depends on another task's
+            parameters.
     """
 
     support: Objective
@@ -46,12 +47,12 @@ class Task:
 
 
 def parameters_of(network: nn.Module) -> Params:
-    """The trainable parameters of ``network`` by name; the tensors themselves, not copies."""
+    """The trainable parameters of ``network`` by name: the tensors themselves, not copies."""
     return {name: p for name, p in network.named_parameters() if p.requires_grad}
 
 
 def forward_updating(network: nn.Module, params: Params, inputs: Tensor) -> Tensor:
-    """``network(inputs)`` at ``params``; running statistics of the network move."""
+    """``network(inputs)`` at ``params``; the network's running statistics are updated."""
     with closed_layers():
         output: Tensor = functional_call(network, params, (inputs,))
     return output
@@ -60,8 +61,8 @@ def forward_updating(network: nn.Module, params: Params, inputs: Tensor) -> Tens
 def forward_isolated(network: nn.Module, params: Params, inputs: Tensor) -> Tensor:
     """``network(inputs)`` at ``params``; the network's buffers stay as they are.
 
-    Batch normalisation in training mode still uses the statistics of this batch; what it would
-    have added to its running statistics goes to copies that are thrown away.
+    In training mode, batch normalisation still uses the statistics of this batch, but updates
+    copies of its running statistics, which are discarded.
     """
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     with closed_layers():
@@ -70,12 +71,12 @@ def forward_isolated(network: nn.Module, params: Params, inputs: Tensor) -> Tens
 
 
 def total(losses: Losses) -> Tensor:
-    """The sum of the losses, and over tasks where they are stacked."""
+    """The sum of the losses, over the tasks too if they are stacked."""
     return reduce(torch.add, losses.values()).sum()
 
 
 def gradient(objective: Objective, params: Params) -> tuple[Params, Losses]:
-    """Gradient of the objective's sum at ``params``, and its losses (detached)."""
+    """The gradient of the sum of the objective's losses at ``params``, and the losses, detached."""
     losses = objective(params)
     gradients = torch.autograd.grad(total(losses), list(params.values()))
     return dict(zip(params, gradients, strict=True)), detached(losses)
@@ -84,7 +85,10 @@ def gradient(objective: Objective, params: Params) -> tuple[Params, Losses]:
 def gradient_by(
     objective: Objective, params: Params, names: Collection[str]
 ) -> tuple[Params, Losses]:
-    """Gradient of the objective's sum by some of ``params`` (leaves or not), and its losses."""
+    """As `gradient`, but with respect to the parameters ``names`` alone.
+
+    ``params`` need not be leaves of a graph.
+    """
     leaves = {name: p.detach().requires_grad_(name in names) for name, p in params.items()}
     losses = objective(leaves)
     gradients = torch.autograd.grad(total(losses), [leaves[name] for name in names])

@@ -1,4 +1,4 @@
-"""The outer loop, written once: rules give meta-gradients, the learner averages and steps."""
+"""The outer loop, written once: rules compute meta-gradients, the learner averages and steps."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class MetaLearner:
     """How a model learns: a rule, a network and the optimiser of the outer step.
 
     Args:
-        network: any module; it is adapted through its parameters and never changed in structure.
+        network: any module; only its parameters change, never its structure.
         rule: MAML, MetaSGD, Reptile, ADML, MFR, MLDG, PlainGradient, ...
         optimiser: over the network's trainable parameters, and the rule's own if it has any.
-        clip: the largest norm of the mean gradient; a longer one is shortened to it.
-        autocast: run objectives in this lower precision (torch.bfloat16); parameters, gradients
-            and steps stay as they are. Inside a stack's `torch.func.vmap` PyTorch's autocast
-            reaches matrix products but not convolutions, which stay as they are.
+        clip: the largest norm that the mean gradient may have; a larger one is scaled down to it.
+        autocast: the lower precision that objectives run in (torch.bfloat16); parameters, gradients
+            and steps keep theirs. Inside a stack's `torch.func.vmap`, PyTorch's autocast applies to
+            matrix products but not to convolutions.
         all_reduce: sums a tensor over processes, in place, where several share a step's tasks
             (`mfr.training.distributed`).
     """
@@ -50,13 +50,13 @@ class MetaLearner:
         return {**parameters_of(self.network), **self.rule.own_parameters}
 
     def meta_gradient(self, tasks: Iterable[Task]) -> tuple[Params, dict[str, float]]:
-        """The mean of the tasks' meta-gradients, over all processes, and of each loss by name.
+        """The mean meta-gradient of the tasks of all processes, and the mean of each loss by name.
 
-        Tasks are taken one at a time (a stack of tasks is one), so memory does not grow with their
+        Tasks are taken one at a time (a stack counts as one), so memory does not grow with their
         number.
 
         Raises:
-            ValueError: there is no task. Where processes share the tasks, each needs one.
+            ValueError: there is no task. Where processes share the tasks, each needs at least one.
         """
         params = self.parameters
         gradients: Params = {}
@@ -71,7 +71,7 @@ class MetaLearner:
             count += task.stack or 1
         if count == 0:
             raise ValueError("a step needs at least one task")
-        # In one order, whatever the rule's: processes add up what stands in the same place.
+        # In the same order in all processes, which sum what is in the same position.
         gradients = {
             name: gradients[name] if name in gradients else torch.zeros_like(p)
             for name, p in params.items()
@@ -82,18 +82,18 @@ class MetaLearner:
         return {name: g / count for name, g in gradients.items()}, means
 
     def step(self, tasks: Iterable[Task]) -> dict[str, float]:
-        """One outer step on the mean of the tasks' meta-gradients.
+        """Take one outer step on the mean of the tasks' meta-gradients.
 
         With a learning rate beta this is theta <- theta - beta / N * sum of the N tasks' gradients
         (MFR's Algorithm 1, Guo et al. 2020); momentum and weight decay act on that mean.
 
         Returns:
-            The mean of each loss by name, and ``gradient_norm``, the norm of the mean gradient
+            The mean of each loss by name, and as ``gradient_norm`` the norm of the mean gradient
             before it is clipped.
 
         Raises:
-            TrainingError: a loss or the gradient is NaN or infinite; the parameters are as they
-                were before the step.
+            TrainingError: a loss or the gradient is NaN or infinite; the parameters then stay as
+                they were before the step.
         """
         gradients, means = self.meta_gradient(tasks)
         norm = torch.linalg.vector_norm(
@@ -111,11 +111,11 @@ class MetaLearner:
         return means
 
     def adapt(self, support: Objective | Task, steps: int) -> nn.Module:
-        """The network after ``steps`` inner steps on a new task: a copy; ours does not change.
+        """A copy of the network after ``steps`` inner steps on a new task.
 
         Args:
-            support: what to descend; a task, where the steps' objectives differ.
-            steps: how many; 0 gives a mere copy.
+            support: the objective to descend, or a task if the steps have different objectives.
+            steps: how many steps to take; 0 returns an unadapted copy.
         """
         params = parameters_of(self.network)
         task = support if isinstance(support, Task) else Task(support)
@@ -135,7 +135,7 @@ class MetaLearner:
         return adapted
 
     def _one(self, params: Params, task: Task) -> tuple[Params, Losses]:
-        """Gradient and losses of a task, or their sums over a stack of tasks."""
+        """The gradient and losses of a task, or their sums over a stack of tasks."""
         device = next(iter(params.values())).device.type
         stack = task.stack
         if stack is not None:
@@ -156,7 +156,7 @@ def _all_reduced(
 ) -> int:
     """Sum gradients, losses and the number of tasks over processes, in one message."""
     parts = [*gradients.values(), *(losses[name] for name in sorted(losses))]
-    # A float32 holds counts up to 2^24 exactly; parts of lower precision are raised to it.
+    # A float32 represents counts up to 2^24 exactly; parts of lower precision are promoted to it.
     flat_count = torch.tensor([float(count)], device=parts[0].device)
     flat = torch.cat([*(p.detach().flatten() for p in parts), flat_count])
     all_reduce(flat)

@@ -1,9 +1,9 @@
-"""The learner file: all that a meta learner has learned, in one ``.safetensors``.
+"""The learner file: everything that a meta learner has learned, in one ``.safetensors``.
 
-The network's parameters and buffers, the rule's own parameters (Meta-SGD's rates) and, where there
-are any, the statistics of the inner steps. Its header names the format and the rule. To be loaded,
-the learner is first built as it was in training; the file then fits it exactly or is refused, so
-nothing in it is executed and nothing is guessed.
+It holds the network's parameters and buffers, the rule's own parameters (Meta-SGD's rates) and, if
+there are any, the statistics of the inner steps. Its header names the format and the rule. To load
+it, first build the learner as in training; the file then fits that learner exactly or is refused,
+so nothing in it is executed and nothing is guessed.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def save_learner(
 ) -> None:
     """Write what ``learner`` has learned to ``path``, whole or not at all.
 
-    The optimiser's state is not part of it: training is resumed from checkpoints.
+    The optimiser's state is not included: training is resumed from checkpoints.
 
     Raises:
-        ModelError: a value is NaN or infinite; such a learner is not worth a file.
+        ModelError: a value is NaN or infinite.
         WriteError: the disk is full or the place not writable.
     """
-    # Copies: safetensors refuses parameters that share their memory.
+    # Copies, because safetensors refuses parameters that share their memory.
     stored = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in _tensors(learner, statistics).items()
@@ -50,16 +50,16 @@ def save_learner(
 def load_learner(
     path: str | Path, learner: MetaLearner, statistics: StepStatistics | None = None
 ) -> None:
-    """Put what `save_learner` wrote into ``learner``, in place; on an error nothing changes.
+    """Load what `save_learner` wrote into ``learner``, in place; on an error nothing changes.
 
     Args:
         path: the file.
-        learner: with a network, and a rule, like those that were saved.
+        learner: with a network and a rule like those that were saved.
         statistics: of the inner steps, if the saved learner had them.
 
     Raises:
-        ModelError: missing, truncated or foreign, of another version, rule or network, or with
-            values that are not finite.
+        ModelError: the file is missing, truncated, foreign, of another version, rule or network, or
+            has values that are not finite.
     """
     path = Path(path)
     found = _read(path, type(learner.rule).__name__)
@@ -85,7 +85,7 @@ def load_learner(
 
 
 def _tensors(learner: MetaLearner, statistics: StepStatistics | None) -> dict[str, Tensor]:
-    """All that is learned, under the names it has in the file; the tensors themselves."""
+    """Everything that is learned, by its name in the file: the tensors themselves."""
     tensors = {f"network/{name}": t for name, t in learner.network.state_dict().items()}
     tensors |= {f"rule/{name}": t for name, t in learner.rule.own_parameters.items()}
     if statistics is not None:

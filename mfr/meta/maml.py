@@ -14,21 +14,21 @@ from mfr.meta.rule import Rule, named
 class MAML(Rule):
     """d/dtheta L_query(theta_k), theta_{i+1} = theta_i - alpha grad L_support(theta_i) (Eq. 1).
 
-    Rates: the support loss is whatever the objective says; ours are means over all the support
-    images (N ways times K shots), so alpha = 0.4 acts on the mean. MAML's public code divides by K
-    alone in its inner loop: its 0.4 on N ways is our 0.4 N.
+    Rates: the objective defines the support loss; ours are means over all support images (N ways
+    times K shots), so alpha = 0.4 acts on that mean. MAML's public code divides by K alone in its
+    inner loop: its rate of 0.4 with N ways is our rate of 0.4 N.
 
-    Batch normalisation, by the objectives' choice of forward pass: `forward_isolated` is the
-    paper's transductive rule, every pass normalises with its own batch and keeps nothing.
+    Batch normalisation is decided by the forward pass of the objectives: `forward_isolated` is the
+    paper's transductive rule, by which every pass normalises with its own batch and keeps nothing.
 
     Attributes:
-        alpha: the inner rate; or give ``inner``, any pure update.
-        steps: inner steps in training. Adapting later may take more.
+        alpha: the inner rate, unless ``update`` is given.
+        steps: inner steps in training. Adaptation to a new task may take more.
         first_order: leave out second derivatives (the paper's section 5.2).
-        adapts: which parameters the inner loop moves, by name: all of them; ANIL, the head alone
-            (Raghu et al. 2020); BOIL, the body alone (Oh et al. 2021). All are meta-learned.
-        update: the inner optimiser, if it is not SGD(alpha).
-        curvature: how Hessian-vector products are taken.
+        adapts: which parameters the inner loop moves, by name: all of them, the head alone (ANIL,
+            Raghu et al. 2020) or the body alone (BOIL, Oh et al. 2021). All are meta-learned.
+        update: the inner optimiser, any pure update, if it is not SGD(alpha).
+        curvature: how Hessian-vector products are computed.
     """
 
     alpha: float = 0.01
@@ -44,7 +44,7 @@ class MAML(Rule):
         return SGD(self.alpha) if self.update is None else self.update
 
     def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
-        """The task's summand of Algorithm 1, line 8; losses as ``support/*`` and ``query/*``."""
+        """The task's term in Algorithm 1, line 8; losses as ``support/*`` and ``query/*``."""
         ahead = look_ahead(
             task,
             params,

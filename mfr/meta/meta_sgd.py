@@ -19,12 +19,16 @@ _RATE: Final = "rate:"
 
 @dataclass(frozen=True)
 class LearnedSGD(Update):
-    """theta <- theta - alpha o g, with a rate alpha of its own for every weight."""
+    """theta <- theta - alpha o g, with a separate rate for every weight.
+
+    Attributes:
+        rates: alpha by name, used where the state does not hold rates to be learned.
+    """
 
     rates: Params
 
     def start(self, params: Params) -> State:
-        """The rates, unless the state has them as parameters to learn."""
+        """Nothing is kept beside the rates."""
         return {}
 
     def __call__(self, state: State, gradients: Params) -> State:
@@ -39,14 +43,14 @@ class LearnedSGD(Update):
 class MetaSGD(Rule):
     """MAML whose inner rates are parameters: d/d(theta, alpha) L_query(theta - alpha o grad L_s).
 
-    alpha has the shape of theta; its signs are free, so a step need not follow the gradient.
+    alpha has the shape of theta and may have any sign, so a step need not follow the gradient.
 
     Attributes:
-        rates: alpha by the parameter's name; made by `initial_rates`, changed by the outer step.
+        rates: alpha by the name of its parameter; made by `initial_rates`, changed by outer steps.
         steps: inner steps in training; the paper takes one.
-        first_order: leave out second derivatives; alpha's own gradient stays.
+        first_order: leave out second derivatives; the gradient with respect to alpha remains.
         adapts: which parameters the inner loop moves.
-        curvature: how Hessian-vector products are taken.
+        curvature: how Hessian-vector products are computed.
     """
 
     rates: Params
@@ -66,7 +70,7 @@ class MetaSGD(Rule):
         return LearnedSGD(self.rates)
 
     def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
-        """Eq. 2's gradient for one task, by theta and alpha; losses as MAML's."""
+        """The gradient of Eq. 2 for one task, with respect to theta and alpha; losses as MAML's."""
         ahead = look_ahead(
             task,
             params,

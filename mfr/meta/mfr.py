@@ -22,15 +22,15 @@ class MFR(Rule):
     ``task.support`` is L_S on the meta-train domains (Eq. 4), theta' = theta - alpha grad L_S
     (Eq. 5's step), ``task.query`` is L_T on the meta-test domain.
 
-    Batch normalisation, by the objectives' choice of forward pass: every pass normalises with its
-    own batch; running statistics, which only deployment uses, move on the meta-train pass at theta
-    and never on a meta-test pass or at theta'.
+    Batch normalisation is decided by the forward pass of the objectives: every pass normalises with
+    its own batch. Running statistics, which are used in deployment only, are updated by the
+    meta-train pass at theta, and never by a meta-test pass or at theta'.
 
     Attributes:
-        alpha: inner rate; 0 is the paper's ablation without a look ahead.
+        alpha: inner rate; 0 is the paper's ablation without looking ahead.
         gamma: weight of meta-train against meta-test, in [0, 1].
         first_order: the paper's approximation, grad_theta L_T ~ grad L_T at theta'.
-        curvature: how Hessian-vector products are taken; `recomputed_graph` would move running
+        curvature: how Hessian-vector products are computed; `recomputed_graph` would update running
             statistics twice.
     """
 
@@ -45,7 +45,7 @@ class MFR(Rule):
         return SGD(self.alpha)
 
     def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
-        """Eq. 6's summand for one episode, and its losses as ``meta_train/*``, ``meta_test/*``."""
+        """One episode's term in Eq. 6, and its losses as ``meta_train/*`` and ``meta_test/*``."""
         curvature = None if self.first_order else self.curvature
         return split_gradient(task, params, self.inner, (self.gamma, 1 - self.gamma), curvature)
 
@@ -58,7 +58,7 @@ def split_gradient(
     curvature: Curvature | None,
 ) -> tuple[Params, Losses]:
     """w_S grad L_S(theta) + w_T grad_theta L_T(theta') for one split of the domains, and losses."""
-    # At rate 0 the stepped parameters do not depend on the Hessian.
+    # At rate 0 the adapted parameters do not depend on the Hessian.
     curvature = curvature if update.rate != 0 else None
     ahead = look_ahead(task, params, update, names=params, curvature=curvature)
     on_support, on_query = weights

@@ -10,20 +10,22 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mfr.meta.batching import Batching
+from mfr.meta.batching import AT_ONCE, Batching
 from mfr.meta.few_shot_evaluation import TasksOf
 from mfr.meta.functional import Task
 from mfr.meta.tasks.batch import TaskBatch
 from mfr.random_bits import RandomBits
 
 
-def whole_support(network: nn.Module) -> TasksOf:
-    """Tasks whose every inner step sees the whole support."""
-    batching = Batching(network, F.cross_entropy)
+def whole_support(network: nn.Module, *, at_once: int = AT_ONCE) -> TasksOf:
+    """Tasks whose every inner step sees the whole support; ``at_once`` as in `Batching`."""
+    batching = Batching(network, F.cross_entropy, at_once=at_once)
     return lambda _, batch: batching(batch)
 
 
-def minibatched(network: nn.Module, size: int, steps: int, seed: int) -> TasksOf:
+def minibatched(
+    network: nn.Module, size: int, steps: int, seed: int, *, at_once: int = AT_ONCE
+) -> TasksOf:
     """Tasks whose inner steps each see ``size`` examples of the support (Reptile).
 
     The support is gone through in a new random order every epoch; what does not fill a minibatch at
@@ -34,9 +36,10 @@ def minibatched(network: nn.Module, size: int, steps: int, seed: int) -> TasksOf
         size: of a minibatch. A support that is smaller is one minibatch; the code of Reptile's
             authors would repeat examples in it.
         steps: inner steps for which minibatches are drawn.
-        seed: of the orders, which depend on the batch's number and the task's beside it.
+        seed: of the orders, which depend on the batch's number and the task's as well.
+        at_once: as in `Batching`.
     """
-    batching = Batching(network, F.cross_entropy)
+    batching = Batching(network, F.cross_entropy, at_once=at_once)
 
     def tasks(number: int, batch: TaskBatch) -> Iterator[Task]:
         count, examples = batch.support_targets.shape

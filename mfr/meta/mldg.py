@@ -18,13 +18,13 @@ QUERY_WEIGHT: Final = 1.0
 class MLDG(Rule):
     """The rule of one random split: grad of F(theta) + beta G(theta - alpha grad F(theta)).
 
-    One domain, drawn at random each step, is meta-test; the sampler sees to that.
+    One domain, which the sampler draws at random in each step, is meta-test.
 
     Attributes:
         alpha: inner rate.
         query_weight: the paper's beta, the weight of the meta-test loss G.
         first_order: leave out second derivatives.
-        curvature: how Hessian-vector products are taken.
+        curvature: how Hessian-vector products are computed.
     """
 
     alpha: float = ALPHA

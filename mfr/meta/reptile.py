@@ -16,9 +16,9 @@ from mfr.meta.rule import Rule, named
 class Adam(Update):
     """Adam (Kingma & Ba 2015) as a pure update; Reptile's inner loop sets beta1 = 0.
 
-    Moments start at 0 and are bias-corrected: each is divided by the sum of the weights that its
-    gradients have in it, 1 - beta^t after t steps. That sum is kept beside the moment, and so holds
-    for averages of moments too.
+    Moments start at 0 and are bias-corrected: each is divided by the sum of the weights that the
+    gradients have in it, which is 1 - beta^t after t steps. That sum is kept beside the moment, so
+    the correction is right for averages of moments too.
     """
 
     rate: float = 1e-3
@@ -27,7 +27,7 @@ class Adam(Update):
     eps: float = 1e-8
 
     def start(self, params: Params) -> State:
-        """Both moments 0, and no gradient in them."""
+        """Both moments 0, with no gradient in them."""
         none = next(iter(params.values())).new_zeros(())
         state = {f"second:{name}": torch.zeros_like(p) for name, p in params.items()}
         state["adam:second_weight"] = none
@@ -59,40 +59,40 @@ class Adam(Update):
 
 
 def _by_task(number: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """A number, or one a task of a stack, in as many dimensions as ``like`` has."""
+    """A number, or one for each task of a stack, with as many dimensions as ``like``."""
     return number.reshape(number.shape + (1,) * (like.ndim - number.ndim))
 
 
 def _root(squares: torch.Tensor) -> torch.Tensor:
-    """Square roots whose slope at 0 is 0: a gradient of exactly 0 is common, and 0/0 is not one."""
+    """Square roots with derivative 0 at 0: gradients of exactly 0 are common, and would be NaN."""
     positive = squares > 0
     return torch.where(positive, squares, 1.0).sqrt() * positive
 
 
 @dataclass(frozen=True)
 class Reptile(Rule):
-    """theta - theta_k, after k inner steps: with an outer SGD of rate epsilon, Algorithm 2.
+    """theta - theta_k after k inner steps; with an outer SGD of rate epsilon this is Algorithm 2.
 
-    One task a step is the serial version (Algorithm 1), several the batched one: theta moves by
-    the mean of their differences. The paper lets epsilon fall linearly to 0. No second
-    derivatives are taken anywhere.
+    One task in a step is the serial version (Algorithm 1), several are the batched one: theta moves
+    by the mean of their differences. The paper lets epsilon fall linearly to 0. No second
+    derivatives are taken.
 
     The paper does not say where the inner optimiser's moments start. In its authors' code they are
-    never reset: only theta goes back after a task. `carried_moments` gives the rule such moments;
-    they are then learned like theta, m - m_k being their gradient, and an outer rate of 1 makes
-    them the mean of what the step's tasks left (the authors' tasks pass them on one to the other).
-    Without, every inner loop starts at 0, and Adam's first step moves every weight by its full rate
-    whatever the size of its gradient.
+    never reset: only theta is, after each task. `carried_moments` gives the rule such moments. They
+    are then learned like theta, with m - m_k as their gradient, and an outer rate of 1 makes them
+    the mean of what the step's tasks left (the authors' tasks hand them on one to the next).
+    Without them, every inner loop starts from moments of 0, and Adam's first step moves every
+    weight by the full rate, whatever the size of its gradient.
 
-    Whether test images are normalised together (transduction) or each with the support is the
-    evaluation's choice of forward pass.
+    Whether test images are normalised together (transduction) or each with the support alone is
+    decided by the forward pass of the evaluation.
 
     Attributes:
-        steps: k. Where steps differ (minibatches), the task's ``steps`` says so.
+        steps: k. If the steps have different objectives (minibatches), the task's ``steps`` does.
         update: the inner optimiser; the paper's is Adam with beta1 = 0.
-        adapts: which parameters move.
+        adapts: which parameters the inner loop moves.
         moments: what the update carries from task to task; made by `carried_moments`, changed by
-            the outer step, which for them is plain SGD of a rate of at most 1.
+            the outer step, which for them has to be plain SGD with a rate of at most 1.
     """
 
     steps: int = 5
@@ -102,12 +102,12 @@ class Reptile(Rule):
 
     @property
     def own_parameters(self) -> Params:
-        """The moments that are carried."""
+        """The moments that are carried from task to task."""
         return self.moments
 
     @property
     def inner(self) -> Update:
-        """The inner optimiser, going on from the moments that are carried."""
+        """The inner optimiser, starting from the moments that are carried."""
         return Resumed(self.update, self.moments) if self.moments else self.update
 
     def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
@@ -127,13 +127,18 @@ class Reptile(Rule):
 
 @dataclass(frozen=True)
 class Resumed(Update):
-    """An update that goes on from what it kept elsewhere."""
+    """An update that starts from what it kept before.
+
+    Attributes:
+        update: the update.
+        kept: what it kept, by name.
+    """
 
     update: Update
     kept: Params
 
     def start(self, params: Params) -> State:
-        """What was kept; the same for every task of a stack."""
+        """What was kept, the same for every task of a stack."""
         return {**self.update.start(params), **self.kept}
 
     def __call__(self, state: State, gradients: Params) -> State:
@@ -142,6 +147,6 @@ class Resumed(Update):
 
 
 def carried_moments(network: nn.Module, update: Update, adapts: Adapts = everything) -> Params:
-    """What ``update`` keeps for the parameters it adapts, to be carried from task to task."""
+    """What ``update`` keeps for the parameters that it adapts, to be carried from task to task."""
     adapted = {name: p for name, p in parameters_of(network).items() if adapts(name)}
     return {name: kept.requires_grad_() for name, kept in update.start(adapted).items()}

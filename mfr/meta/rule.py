@@ -1,4 +1,4 @@
-"""What a meta learner is: the one verb."""
+"""What a meta learner is: a rule that turns parameters and a task into a meta-gradient."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from mfr.meta.inner_loop import SGD, Adapts, Update, everything
 
 
 class Rule(Protocol):
-    """A meta learner: turns parameters and a task into a meta-gradient."""
+    """A meta learner: it turns parameters and a task into a meta-gradient.
+
+    A rule holds no state that changes. What it learns beside the network it offers as
+    `own_parameters`; the outer loop, batching over tasks, stacking, precision, clipping and the
+    all-reduce between processes are `MetaLearner`'s. It takes a stack of tasks like a single one.
+    """
 
     @property
     def own_parameters(self) -> Params:
-        """What is learned beside the network, such as inner rates; leaves that require gradients.
+        """What is learned beside the network, such as inner rates: leaves that require gradients.
 
-        They come to `meta_gradient` among the parameters, under these names.
+        `meta_gradient` receives them among the parameters, under these names.
         """
         return {}
 
@@ -27,11 +32,11 @@ class Rule(Protocol):
 
     @property
     def inner(self) -> Update:
-        """The inner optimiser, for adapting to a new task once training is over."""
+        """The inner optimiser, for adapting to new tasks after training."""
         ...
 
     def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
-        """The gradient to descend, one a parameter, and the losses by name."""
+        """The gradient to descend, with an entry for each parameter, and the losses by name."""
         ...
 
 
@@ -40,7 +45,7 @@ class PlainGradient(Rule):
     """No meta learning: the gradient of the support objective.
 
     Attributes:
-        rate: of the fine-tuning steps that adapt the result.
+        rate: the learning rate of the fine-tuning steps that adapt the network to a new task.
     """
 
     rate: float = 0.01
@@ -51,12 +56,12 @@ class PlainGradient(Rule):
         return SGD(self.rate)
 
     def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
-        """Gradient of ``task.support`` at ``params``; the query is not looked at."""
+        """The gradient of ``task.support`` at ``params``; the query is not used."""
         return gradient(task.support, params)
 
 
 def named(**sides: Losses) -> Losses:
-    """Losses of several sides under names that tell them apart: ``support/loss``."""
+    """The losses of several sides in one dict, named by their side: ``support/loss``."""
     return {
         f"{side}/{name}": loss for side, losses in sides.items() for name, loss in losses.items()
     }

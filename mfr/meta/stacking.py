@@ -1,4 +1,4 @@
-"""A network run on many tasks at once, with parameters of its own for each."""
+"""A network run on many tasks at once, with separate parameters for each task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mfr.meta.closed_layers import closed_layers
 from mfr.meta.functional import Params
 
 OfTask = Callable[..., Tensor]
-"""A network's outputs for one task, and tensors of that task -> what is wanted of it."""
+"""A network's outputs for one task, and other tensors of that task -> a result for that task."""
 
 
 def forward_stacked(
@@ -23,13 +23,14 @@ def forward_stacked(
 ) -> Tensor:
     """`forward_isolated` for T tasks: (T, n, ...) inputs at (T, ...) parameters -> (T, n, ...).
 
-    With ``then``, such as a loss, it is ``then(outputs, *others)`` of each task, ``others`` being
-    tensors with a first axis of T: a pass of its own through vmap would cost as much as a layer.
+    With ``then``, such as a loss, it returns ``then(outputs, *others)`` of each task, where
+    ``others`` are tensors with a first axis of T: a separate pass through vmap would cost as much
+    as a layer.
 
-    Only the forward pass is vectorised by `torch.func.vmap`. Gradients, of any order, are taken
-    outside it by autograd, which then sees the batched operations alone; differentiating inside
-    vmap gives wrong second derivatives through normalisation layers (scripts/
-    check_vmap_normalisation.py).
+    Only the forward pass is vectorised by `torch.func.vmap`. Gradients of any order are taken
+    outside it, by autograd, which then sees batched operations only. Differentiating inside vmap
+    gives wrong second derivatives through normalisation layers (measured by
+    scripts.study.check_vmap_normalisation).
     """
     stack = len(inputs)
     buffers = {
@@ -38,7 +39,7 @@ def forward_stacked(
     }
 
     def of_task(values: Params, x: Tensor, *others: Tensor) -> Tensor:
-        # Entered inside vmap, not around it, so as not to look at vmap's own operations too.
+        # Entered inside vmap rather than around it, so that it does not see vmap's own operations.
         with closed_layers():
             outputs = functional_call(network, values, (x,))
         return then(outputs, *others)

@@ -1,8 +1,8 @@
-"""Running statistics of their own for each inner step (MAML++, Antoniou et al., ICLR 2019).
+"""Separate running statistics for each inner step (MAML++, Antoniou et al., ICLR 2019).
 
-The alternative to the transductive rule of MAML's paper (`forward_isolated`: every pass, in
-evaluation too, normalises with its own batch). Activations drift from inner step to inner step, so
-one running mean for all of them fits none; here each step has one, and the query another.
+This is the alternative to the transductive rule of MAML's paper (`forward_isolated`: every pass, in
+evaluation too, normalises with its own batch). Activations drift from one inner step to the next,
+so that one running mean fits none of them; here each step has its own, and the query another.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from mfr.meta.tasks.batch import TaskBatch
 class StepStatistics:
     """The buffers of a network, once for each inner step and once for the query.
 
-    The network's mode says what they are for. In training mode a pass normalises with its own batch
-    and moves its step's statistics; in evaluation mode (``network.eval()``) it normalises with
-    them, whatever stands in its batch, and moves nothing. The network's own buffers never change.
+    The network's mode decides how they are used. In training mode, a pass normalises with its own
+    batch and updates the statistics of its step. In evaluation mode (``network.eval()``) it
+    normalises with these statistics, whatever its batch, and updates nothing. The network's own
+    buffers never change.
 
-    Tasks are taken one by one: each moves the statistics after the one before. The first call of an
-    objective moves them, not another on the way back through the inner loop.
+    Tasks are taken one by one, and each updates the statistics in turn. Only the first call of an
+    objective updates them, not the one that may follow when derivatives are taken.
 
     Args:
-        network: whose buffers all steps begin with.
-        steps: inner steps in training; further ones share the last one's statistics.
+        network: its buffers are the initial values for all steps.
+        steps: inner steps in training; any further steps share the statistics of the last.
 
     Attributes:
         values: (steps + 1, ...) by the buffer's name; the last row is the query's.
@@ -46,7 +47,7 @@ class StepStatistics:
         }
 
     def one_by_one(self, network: nn.Module, loss: Loss, batch: TaskBatch) -> Iterator[Task]:
-        """The batch's tasks, as `mfr.meta.supervised.one_by_one` but by these statistics."""
+        """The batch's tasks, as by `mfr.meta.supervised.one_by_one` but with these statistics."""
         for x, y, query_x, query_y in zip(*batch, strict=True):
 
             def at(step: int, x: Tensor = x, y: Tensor = y) -> Objective:
@@ -59,7 +60,7 @@ class StepStatistics:
             )
 
     def settle(self, adapted: nn.Module) -> nn.Module:
-        """Give an adapted copy the query's statistics and set it to normalise with them."""
+        """Give an adapted copy the query's statistics, and let it normalise with them."""
         with torch.no_grad():
             for name, buffer in adapted.named_buffers():
                 buffer.copy_(self.values[name][-1])
@@ -72,7 +73,7 @@ class StepStatistics:
 
         def objective(params: Params) -> Losses:
             nonlocal moved
-            # Copies, for autograd holds on to what a pass was given.
+            # Copies, because autograd keeps the tensors that a pass was given.
             buffers = {name: value[row].clone() for name, value in self.values.items()}
             outputs = functional_call(network, {**buffers, **params}, (inputs,))
             if not moved:

@@ -1,4 +1,4 @@
-"""Batches of labelled examples as tasks: one by one, or all stacked in one."""
+"""Batches of labelled examples as tasks: one by one, or all in one stack."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Forward = Callable[[nn.Module, Params, Tensor], Tensor]
 def one_by_one(
     network: nn.Module, loss: Loss, batch: TaskBatch, forward: Forward = forward_isolated
 ) -> Iterator[AttackableTask]:
-    """The batch's tasks, each on its own: least memory, and best where one task fills the cores.
+    """The batch's tasks one by one: with the least memory, and best if one task occupies all cores.
 
-    Every pass normalises with its own batch and leaves no trace (the transductive rule), unless
-    ``forward`` says otherwise.
+    Every pass normalises with its own batch and leaves running statistics alone (the transductive
+    rule), unless ``forward`` does otherwise.
     """
     for number in range(len(batch.support_inputs)):
         part = TaskBatch(*(tensor[number] for tensor in batch))
@@ -31,10 +31,10 @@ def one_by_one(
 
 
 def stacked(network: nn.Module, loss: Loss, batch: TaskBatch) -> AttackableTask:
-    """All the batch's tasks as one stack, by the same rules as `one_by_one`."""
+    """All tasks of the batch as one stack, by the same rules as `one_by_one`."""
 
     def loss_of_task(outputs: Tensor, targets: Tensor) -> Tensor:
-        # Inside vmap autocast does not raise what a loss needs in float32.
+        # Inside vmap, autocast does not promote what a loss needs in float32.
         if outputs.dtype in (torch.bfloat16, torch.float16):
             outputs = outputs.float()
         return loss(outputs, targets)

@@ -1,4 +1,4 @@
-"""Checkpoints: all that training needs to go on to the bit, in one safetensors file a step.
+"""Checkpoints: all that training needs to go on to the bit, in one safetensors file for each.
 
 Sampling, augmentation and dropout are functions of the seed and the step, so no random generator's
 state is kept. A checkpoint holds the weights and buffers of the network, all that the optimiser
@@ -56,6 +56,7 @@ class Checkpoint:
         numbers: the optimiser's values that are not tensors, by 'KEY/PARAMETER'.
         groups: the plain settings of each of the optimiser's groups of parameters, which some
             optimisers change as they go.
+        optimiser_kind: the optimiser's class, or empty if the file does not say.
     """
 
     step: int
@@ -64,12 +65,13 @@ class Checkpoint:
     method: dict[str, Tensor] = field(default_factory=dict)
     numbers: dict[str, Plain] = field(default_factory=dict)
     groups: list[dict[str, Plain]] = field(default_factory=list)
+    optimiser_kind: str = ""
 
 
 def capture(
     step: int, network: nn.Module, optimiser: torch.optim.Optimizer, method: Stateful | None = None
 ) -> Checkpoint:
-    """The state as it stands (no copies).
+    """The present state: the tensors themselves, not copies.
 
     Raises:
         TrainingError: the optimiser keeps what a checkpoint cannot hold.
@@ -85,6 +87,7 @@ def capture(
             {key: value for key, value in group.items() if isinstance(value, Plain)}
             for group in optimiser.param_groups
         ],
+        type(optimiser).__name__,
     )
 
 
@@ -99,6 +102,12 @@ def restore(
     Raises:
         TrainingError: it is of another network, optimiser or method.
     """
+    kind = type(optimiser).__name__
+    if checkpoint.optimiser_kind not in ("", kind):
+        raise TrainingError(
+            f"The checkpoint is of the optimiser {checkpoint.optimiser_kind} and this run's is "
+            f"{kind}: start a new run with another --out."
+        )
     try:
         network.load_state_dict(checkpoint.network)
         restore_named_state(
@@ -128,14 +137,14 @@ def write(directory: Path, checkpoint: Checkpoint) -> Path:
     tensors = {_NETWORK + name: t for name, t in checkpoint.network.items()}
     tensors |= {_OPTIMISER + name: t for name, t in checkpoint.optimiser.items()}
     tensors |= {_METHOD + name: t for name, t in checkpoint.method.items()}
-    stored = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     header = {
         "version": VERSION,
         "step": checkpoint.step,
         "numbers": checkpoint.numbers,
         "groups": checkpoint.groups,
+        "optimiser": checkpoint.optimiser_kind,
     }
-    write_tensors(path, stored, {_HEADER: json.dumps(header)})
+    write_tensors(path, _storable(tensors), {_HEADER: json.dumps(header)})
     for old in _paths(directory)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
@@ -176,7 +185,20 @@ def read(path: Path) -> Checkpoint:
         _under(_METHOD, tensors),
         header.get("numbers", {}),
         header.get("groups", []),
+        header.get("optimiser", ""),
     )
+
+
+def _storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as safetensors takes them: contiguous, on the CPU, none sharing its memory."""
+    stored: dict[str, Tensor] = {}
+    memory: set[int] = set()
+    for name, tensor in tensors.items():
+        on_cpu = tensor.detach().cpu().contiguous()
+        place = on_cpu.untyped_storage().data_ptr()
+        stored[name] = on_cpu.clone() if place in memory else on_cpu
+        memory.add(place)
+    return stored
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

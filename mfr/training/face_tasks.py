@@ -1,4 +1,4 @@
-"""Few-shot tasks over people: whose face is it, within a domain or from one to another?"""
+"""Few-shot tasks over people: whose face is it, within a domain or across two domains?"""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ def unit_pixels(crops: Tensor) -> Tensor:
 class FaceEpisodes:
     """N-way K-shot tasks whose classes are people.
 
-    A class is a person, not an identity: someone who stands in a domain under two names is one
-    class. Across domains the people are those of both, known in one and met in the other.
+    A class is a person, not an identity: someone who appears in a domain under two names is one
+    class. Across domains the people are those of both domains: their support comes from one and
+    their query from the other.
 
     Args:
         manifest: rows with crops, already of one split.
-        crops: of the same rows.
-        domain: where the support comes from.
-        query_domain: where the query comes from; None is ``domain`` too, other images.
-        tasks: T, tasks a step.
-        ways: people a task.
-        shots: support crops a person.
-        query_shots: query crops a person; may be 0.
+        crops: the crops of the same rows.
+        domain: the domain of the support.
+        query_domain: the domain of the query; None means other images of ``domain``.
+        tasks: T, tasks in a step.
+        ways: people in a task.
+        shots: support crops of each person.
+        query_shots: query crops of each person; may be 0.
         seed: of the run.
-        prepare: what makes (N, 112, 112, 3) uint8 RGB crops a network's input, such as
+        prepare: turns (N, 112, 112, 3) uint8 RGB crops into the network's input, for example
             ``partial(network_input, geometry=...)``.
 
     Attributes:
-        left_out: people with too few crops, who are never drawn.
+        left_out: how many people have too few crops and are never drawn.
 
     Raises:
-        DataError: an unknown domain, or fewer than ``ways`` people with crops enough.
+        DataError: a domain is unknown, or fewer than ``ways`` people have enough crops.
     """
 
     def __init__(
@@ -81,9 +82,10 @@ class FaceEpisodes:
         self._crops, self._prepare = crops, prepare
 
     def batch(self, step: int, shard: int = 0, shards: int = 1) -> TaskBatch:
-        """The tasks shard, shard + shards, ... of ``step``, person by person.
+        """The tasks shard, shard + shards, ... of ``step``, ordered by person.
 
-        Inputs are (T, ways * shots or query_shots, ...), as ``prepare`` makes them; targets int64.
+        Inputs are (T, ways * shots or query_shots, ...), as ``prepare`` returns them; targets are
+        int64.
 
         Raises:
             DataError: a crop is missing or damaged.
@@ -98,7 +100,7 @@ class FaceEpisodes:
 
 
 def _rows_by_person(manifest: Manifest, domain: str) -> dict[str, Rows]:
-    """Rows in the order of their paths, so that row order of the manifest does not matter."""
+    """Each person's rows, in the order of paths, so that the manifest's row order is irrelevant."""
     found: dict[str, list[tuple[str, int]]] = defaultdict(list)
     columns = (manifest.column(name) for name in ("domain", "person", "path"))
     for row, (its_domain, person, path) in enumerate(zip(*columns, strict=True)):

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the step to end, so that what is saved is whole."""
+"""Ctrl-C that takes effect at the end of a step, so that the saved state is complete."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from types import FrameType
 
 
 class Interruption:
-    """Whether the user asked to stop."""
+    """Whether the user has asked to stop.
+
+    Attributes:
+        asked: true from the first Ctrl-C or SIGTERM on.
+    """
 
     asked = False
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Interruption]:
-    """Note the first Ctrl-C (or SIGTERM) in the yielded object; a second stops at once.
+    """Record the first Ctrl-C (or SIGTERM) in the yielded object; a second one stops at once.
 
-    Outside the main thread signals are not ours to catch, and nothing is deferred.
+    Python delivers signals to the main thread alone: in any other thread nothing is deferred.
     """
     interruption = Interruption()
 

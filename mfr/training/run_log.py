@@ -1,4 +1,4 @@
-"""What a run tells while it goes: ``log.jsonl`` for programs, TensorBoard events for people."""
+"""The log of a run: ``log.jsonl`` for programs, TensorBoard events for people."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ FILE_NAME: Final = "log.jsonl"
 
 
 class RunLog:
-    """Appends a line a record, each flushed; a resumed run first drops what it will do again.
+    """Appends a line for every record and flushes it.
+
+    A run that is resumed first drops the records of the steps that it will take again.
 
     Args:
-        directory: of the run.
-        done: steps that are kept; with none, the run begins anew, its look at step 0 too.
+        directory: the run's directory.
+        done: how many steps are kept; with 0 the log begins anew, the validation at step 0
+            included.
 
     Raises:
         WriteError: the disk is full or the place not writable.
@@ -35,7 +38,7 @@ class RunLog:
         self._events = SummaryWriter(str(directory), purge_step=first_lost)
 
     def write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
-        """Record ``values`` of ``kind`` ('train', 'validation') after ``step`` steps.
+        """Append ``values`` of ``kind`` ('train' or 'validation') after ``step`` steps.
 
         Raises:
             WriteError: the disk is full.
@@ -62,7 +65,7 @@ class RunLog:
 
 
 def read_log(directory: Path) -> list[dict[str, Any]]:
-    """The records of a run's log; a last line torn by a crash is left out."""
+    """The records of a run's log, without a last line that a crash left incomplete."""
     path = directory / FILE_NAME
     records = []
     for line in path.read_text("utf-8").splitlines() if path.exists() else []:

@@ -1,4 +1,4 @@
-"""How training is watched: verification of held-out people of each source domain."""
+"""Validation during training: verification of held-out people of each source domain."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
 
 FMR: Final = 0.01
-"""The false match rate that validation reports TAR at; a few hundred people resolve it."""
+"""The false match rate at which validation reports TAR; a few hundred people resolve it."""
 
 
 class Validator:
-    """Held-out people, kept in memory for repeated looks.
+    """Verifies held-out people, whose crops it keeps in memory from one validation to the next.
 
-    Domains without a mated and a non-mated pair among their held-out people are left out.
+    Domains that have no mated or no non-mated pair of held-out images are left out.
 
     Args:
-        people: manifest of the split's rows with crops.
+        people: the rows with crops of the held-out people.
     """
 
     def __init__(self, people: Manifest) -> None:
@@ -40,7 +40,7 @@ class Validator:
                 self._mated[domain] = mated
 
     def __call__(self, encoder: Encoder) -> Mapping[str, float]:
-        """``DOMAIN/tar`` at FMR 1% and ``DOMAIN/auc``, over all pairs of images of a domain."""
+        """``DOMAIN/tar`` at an FMR of 1% and ``DOMAIN/auc``, over all pairs of its images."""
         figures = {}
         for domain, crops in self._crops.items():
             embeddings = encoder.embed(crops)

@@ -1,22 +1,22 @@
 """Photos a second from files to faces: `mfr data align` against facenet-pytorch's batched MTCNN.
 
-Everybody gets the same photos, a random sample of one size (facenet-pytorch's batches need that),
-and the same threads of torch. Each row has a process of its own, the rounds alternate, and every
-run starts at the files:
+All get the same photos, a random sample of one size (which facenet-pytorch's batches need), and the
+same number of torch threads. Each row of the table has its own process, the rounds alternate, and
+every run starts from the files:
 
-- facenet-pytorch, detection: photos read by Pillow, batches given to its ``MTCNN.detect`` with
-  landmarks, biggest face first (its default). Once with the smallest face that MFR searches for
-  (10% of the short side) and batches of two sizes, once with its default of 20 pixels.
+- facenet-pytorch, detection: photos are read by Pillow and given in batches to its
+  ``MTCNN.detect`` with landmarks, biggest face first (its default): with the smallest face that MFR
+  searches for (10% of the short side) in batches of two sizes, and with its default of 20 pixels.
 - facenet-pytorch, crops: the same, but its ``MTCNN.__call__`` writes each largest face as a PNG of
   112 x 112 pixels. Its crops are cut-out boxes, not aligned by the landmarks.
-- MFR, detection: photos read by `read_image`, batches of 64 given to `Detector.detect`, which
-  looks a second time where it found nothing.
-- MFR, data align: the whole of it: manifest, reading, detection with the second look, the choice of
-  a face, alignment, quality, PNG crops of 112 x 112 pixels, journal, manifest.
+- MFR, detection: photos are read by `read_image` and given in batches of 64 to `Detector.detect`,
+  which searches a second time where it found nothing.
+- MFR, data align: the complete command, with the manifest, reading, detection with the second
+  search, the choice of a face, alignment, quality, PNG crops of 112 x 112 pixels and the journal.
 
-Memory is the most that was resident in the process during its runs, programs included; 'freed
-memory kept' (`mfr.allocator`) is on in all, as it is in `mfr`. The first round warms up and does
-not count.
+Memory is the peak resident memory of the process during its runs, the program included. Freed
+memory is kept (`mfr.allocator`) in all of them, as it is in `mfr`. The first round warms up and is
+not counted.
 
     python -m scripts.bench.align --photos FOLDER --count 256
 """
@@ -117,7 +117,7 @@ def our_alignment(_: Sequence[Path], folder: Path) -> int:
 
 
 def run(job: Job, photos: Sequence[Path], folder: Path) -> tuple[float, float, int]:
-    """Seconds, MiB and photos with a face of one run in this process."""
+    """Seconds, peak MiB and the number of photos with a face, of one run in this process."""
     keep_freed_memory()
     reset_peak()
     begin = time.perf_counter()
@@ -126,7 +126,7 @@ def run(job: Job, photos: Sequence[Path], folder: Path) -> tuple[float, float, i
 
 
 def sample(folder: Path, count: int, seed: int) -> list[Path]:
-    """``count`` photos below ``folder`` that have the commonest size among four times as many."""
+    """``count`` photos below ``folder``, of the most common size among four times as many."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix in {".jpg", ".png"})
     random.Random(seed).shuffle(paths)
     sizes = {path: image_size(path) for path in paths[: 4 * count]}

@@ -1,6 +1,7 @@
 """What keeping freed memory saves: glibc's defaults against `mfr.allocator`, on a CPU.
 
-Each measurement is a process of its own (the setting is the process's); the two settings alternate.
+Each measurement has its own process, because the setting applies to a process; the two settings
+alternate.
 
     python -m scripts.bench.allocator --rounds 3
 """
@@ -33,7 +34,7 @@ SETTINGS = ("glibc's defaults", "keeping freed memory")
 
 
 def measure(workload: str, setting: str) -> tuple[float, float, float]:
-    """Wall seconds, system seconds and peak MiB of one call, after one that warms up."""
+    """Elapsed seconds, system seconds and peak MiB of one call, after another as a warm-up."""
     if setting == SETTINGS[1]:
         keep_freed_memory()
     if workload == WORKLOADS[0]:

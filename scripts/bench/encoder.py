@@ -2,8 +2,9 @@
 
     python -m scripts.bench.encoder WEIGHTS --backbone mobilefacenet-112x96 --photos FOLDER
 
-Each round runs every variant once, so that a busy machine slows them alike. Speeds compare medians
-with the network as it is; 'cosine' is the lowest cosine of an embedding with the exact one.
+Each round runs every variant once, so that a busy machine slows all of them equally. Speeds are
+ratios of medians to the unchanged network; 'cosine' is the lowest cosine between an embedding and
+the exact one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Images a second that reach training, decoded and augmented: our loader against a stock one.
 
 The peer is what most people write: a `torch.utils.data.DataLoader` over single images, decoded by
-Pillow and changed by torchvision's transforms of the same kinds. The runs alternate.
+Pillow and augmented by torchvision's transforms of the same kinds. The runs alternate.
 
     python -m scripts.bench.loader --data DATASET --sources lfw celeb_photo yaleb
 """
@@ -34,7 +34,7 @@ from scripts.lib.command_line import command
 
 
 class StockImages(Dataset[Tensor]):
-    """Crops decoded and changed one at a time."""
+    """Crops that are decoded and augmented one at a time."""
 
     def __init__(self, paths: list[Path], config: AugmentConfig) -> None:
         self.paths = paths
@@ -64,7 +64,7 @@ class StockImages(Dataset[Tensor]):
 
 
 def ours(config: RunConfig, steps: int, memory: int) -> Callable[[], int]:
-    """Runs our loader over ``steps`` steps; returns the images it gave."""
+    """A function that runs our loader for ``steps`` steps and returns its number of images."""
     people = Manifest.read(config.data).where(
         domains=config.sources, splits=["train"], cropped=True
     )
@@ -84,7 +84,7 @@ def ours(config: RunConfig, steps: int, memory: int) -> Callable[[], int]:
 
 
 def stock(config: RunConfig, images: int, batch: int) -> Callable[[], int]:
-    """Runs the stock loader over ``images`` images; returns how many it gave."""
+    """A function that runs the stock loader over ``images`` images and returns their number."""
     people = Manifest.read(config.data).where(
         domains=config.sources, splits=["train"], cropped=True
     )

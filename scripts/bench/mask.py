@@ -1,10 +1,10 @@
-"""Time of drawing a mask on a crop, by part, and of 'mfr data mask' by the clock.
+"""The time to draw a mask on a crop, part by part, and the elapsed time of 'mfr data mask'.
 
     python -m scripts.bench.mask --data DATASET --domain lfw
 
-The parts are in processor time, so that a busy machine does not matter. By the clock it is the
-command's own function on a copy of some of the domain, start and end, files and tables included:
-leave the machine alone.
+The parts are measured in processor time, so that a busy machine does not matter. Elapsed time is
+that of the command's own function on a copy of part of the domain, with start-up, files and tables:
+it needs an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def faces(data: Path, domain: str, limit: int) -> list[tuple[dict[str, Any], Pat
 
 
 def png(crop: np.ndarray) -> bytes:
-    """``crop`` as the file that is written."""
+    """``crop`` as the bytes of the file that is written."""
     data = BytesIO()
     Image.fromarray(crop).save(data, format="PNG", compress_level=3)
     return data.getvalue()
@@ -72,7 +72,7 @@ def apply(
 
 
 def by_the_clock(data: Path, domain: str, images: int, processes: int) -> str:
-    """A sentence on the command's rate."""
+    """A sentence with the command's rate in elapsed time."""
     manifest = Manifest.read(data).where(domains=[domain], cropped=True)
     some = replace(manifest, table=manifest.table.slice(0, images))
     with tempfile.TemporaryDirectory() as folder:

@@ -1,12 +1,12 @@
 """Seconds and memory of an exact meta-gradient: ours against other libraries and a plain loop.
 
-All take the same tasks, network and loss, and all give the same gradient to 1e-4 in float32, or
-are marked. Times are medians of one interleaved run; in each round a peer takes as many steps in a
-row as fill a fifth of a second, as training would, so that no stall outweighs a short step. Memory
-is the growth of the resident set in a process of its own, over a process that has built the network
-and held the tasks. 'peak' is the share of the machine's measured matrix-multiply rate that the
-plain loop's floating-point operations would make in that time; convolutions can run faster than
-matrix products do.
+All take the same tasks, network and loss, and all return the same gradient to 1e-4 in float32 or
+are marked as wrong. Times are medians of one interleaved run; in each round a peer takes as many
+consecutive steps as fill a fifth of a second, as training would, so that a stall does not outweigh
+a short step. Memory is the growth of the resident set in a separate process, which has built the
+network and holds the tasks. 'peak' is the floating-point rate of the plain loop's operations in
+that time, as a share of the machine's measured rate for matrix products, which convolutions can
+exceed.
 
     python -m scripts.bench.meta --rounds 5
     python -m scripts.bench.meta --workload omniglot-1 --peers textbook learn2learn
@@ -47,7 +47,7 @@ MODULE = "scripts.bench.meta"
 Step = Callable[[], Params]
 AGREES = 1e-4
 IN_A_ROW = 0.2
-"""Seconds of a peer's turn in a round; it takes one step at least."""
+"""How many seconds a peer's turn in a round lasts; it takes at least one step."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class FewShot:
         return lambda: learner.meta_gradient(batching(batch))[0]
 
     def batch(self) -> TaskBatch:
-        """Random tasks; what is in the images does not change the time."""
+        """Random tasks, because the content of the images does not change the time."""
         generator = torch.Generator().manual_seed(1)
         sides = []
         for shots in (self.shots, self.query_shots):
@@ -93,7 +93,7 @@ class FewShot:
         return TaskBatch(*sides)
 
     def described(self) -> str:
-        """In a line."""
+        """The workload in one line."""
         kind = f"{self.ways}-way" if self.ways else "regression"
         return (
             f"{self.tasks} tasks of {self.shape}, {kind}, {self.shots} shots, {self.query_shots} "
@@ -101,7 +101,7 @@ class FewShot:
         )
 
     def peers(self) -> list[str]:
-        """Who can take part."""
+        """The peers that can take part."""
         return [*(peer for peer in meta_peers.PEERS if peer not in self.left_out), "ours"]
 
 
@@ -125,11 +125,11 @@ class Faces:
         return lambda: textbook_mfr(params, task)
 
     def described(self) -> str:
-        """In a line."""
+        """The workload in one line."""
         return f"{self.backbone}, one MFR episode of {self.identities} identities a side"
 
     def peers(self) -> list[str]:
-        """The libraries know no such rule; a plain loop does."""
+        """A plain loop and ours, because the libraries have no such rule."""
         return ["textbook", "ours"]
 
 
@@ -181,7 +181,7 @@ WORKLOADS: dict[str, FewShot | Faces] = {
     "sinusoid": FewShot(25, 0, 10, 10, (1,), 1, perceptron),
     "omniglot-1": FewShot(32, 5, 1, 1, (1, 28, 28), 1, strided_blocks),
     "omniglot-5": FewShot(32, 5, 1, 1, (1, 28, 28), 5, strided_blocks),
-    # All its tasks at once need more memory than this benchmark may ask for.
+    # All of its tasks at once need more memory than this benchmark may use.
     "images-84": FewShot(
         *(4, 5, 5, 15, (3, 84, 84), 5, pooled_blocks),
         left_out=("vmap, grad inside", "vmap, backward outside"),

@@ -167,6 +167,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="mobilefacenet-112x96", choices=backbone_names())
     parser.add_argument("--identities", type=int, default=16, help="B, identities a side")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--layout", nargs="+", choices=LAYOUTS, default=list(LAYOUTS))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=DTYPES)
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
@@ -174,7 +175,8 @@ def main() -> None:
     if options.memory_of:
         return print_memory_of(options.memory_of)
     setting = Setting(options.backbone, options.identities, options.device, options.dtype)
-    times = times_of(setting, [(r, layout) for layout in LAYOUTS for r in RULES], options.rounds)
+    cells = [(rule, layout) for layout in options.layout for rule in RULES]
+    times = times_of(setting, cells, options.rounds)
     if setting.device.startswith("cuda"):
         torch.cuda.empty_cache()  # the processes that measure memory need it
         machine = torch.cuda.get_device_name(setting.device)
@@ -186,7 +188,7 @@ def main() -> None:
         f"Python {platform.python_version()}, {platform.machine()}\n"
     )
     memory = {cell: peak_memory(setting, *cell) for cell in times}
-    base = ("first order", "contiguous")
+    base = ("first order", options.layout[0])
     seconds = {cell: statistics.median(measured) for cell, measured in times.items()}
     print("| step | layout | seconds | x first order | MiB | x first order |")
     print("|---|---|---|---|---|---|")

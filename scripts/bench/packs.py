@@ -1,12 +1,12 @@
-"""Images a second and memory while a training pack is imported, at several sizes.
+"""Images a second, and memory, during the import of a training pack, at several sizes.
 
-The pack is made up: 112x112 JPEGs of noisy faces-like textures in MXNet's RecordIO, as InsightFace
-packs them. Processor time counts all threads; memory is the most that was resident beyond what was
-before. Every size runs in a process of its own.
+The pack is artificial: 112x112 JPEGs of noisy, face-like textures in MXNet's RecordIO, as
+InsightFace packs them. Processor time is that of all threads; memory is the peak above what was
+resident before. Every size runs in its own process.
 
-What becomes of the rows is measured at larger sizes too, without the images: the import finds
-the folders' rows on the disk, as after a kill, and makes the manifest of them; then it is run
-once more, with nothing new.
+The handling of rows is measured at larger sizes too, without images: the import finds the rows of
+all folders on disk, as after it was killed, and makes the manifest from them; then it is run once
+more, with nothing new.
 
     python -m scripts.bench.packs --images 10000 50000 --rows 50000 500000 5000000
 """
@@ -41,7 +41,7 @@ _DISTINCT = 500
 
 
 def write_pack(path: Path, images: int) -> None:
-    """A pack of ``images`` records, 50 an identity."""
+    """Write a pack of ``images`` records, 50 of each identity."""
     generator = np.random.default_rng(0)
     jpegs = []
     for _ in range(_DISTINCT):
@@ -72,7 +72,7 @@ def measure(images: int, folder: str) -> tuple[float, float, float]:
 
 
 def write_rows(images: int, folder: str) -> None:
-    """A pack of one image, and the rows of an import of ``images`` that was killed."""
+    """Write a pack of one image, and the rows of an import of ``images`` that was killed."""
     root = Path(folder)
     write_pack(root / "train.rec", 1)
     import_pack(InsightFaceRec(root), root / "dataset", domain="made up")
@@ -112,7 +112,7 @@ def measure_rows(images: int, folder: str) -> tuple[float, float]:
 
 
 def apart(function: Callable[[int, str], T], images: int, folder: str) -> T:
-    """``function`` of ``images`` and a folder, in a process of its own."""
+    """Call ``function`` with ``images`` and a folder in its own process."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, images, folder).result()
 

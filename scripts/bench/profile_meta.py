@@ -1,10 +1,10 @@
 """Where the time of our meta-gradients goes: scripts.bench.meta by kind of operation.
 
-One thread. 'arithmetic' is the share of a step that its floating-point operations would take at the
-machine's measured matrix-multiply rate, which convolutions can exceed. Beside it stand the shares
-that convolutions and matrix products, normalisation, everything else that runs over tensors, and
-the work between operations (Python, autograd and dispatch) really take, by PyTorch's profiler,
-whose own cost makes the last one too large where operations are tiny.
+All run in one thread. 'arithmetic' is the share of a step that its floating-point operations would
+take at the machine's measured rate for matrix products, which convolutions can exceed. The other
+columns are the shares that PyTorch's profiler finds for convolutions and matrix products,
+normalisation, all other work on tensors, and the work between operations (Python, autograd and
+dispatch). The profiler's own cost makes the last share too large where operations are tiny.
 
     python -m scripts.bench.profile_meta
 """
@@ -38,7 +38,7 @@ def kind_of(operation: str) -> str:
 
 
 def shares(name: str, steps: int, rate: float) -> dict[str, float]:
-    """Milliseconds of a step, and what share of it is what."""
+    """The milliseconds of a step, and the share of each kind of operation."""
     step = WORKLOADS[name].step("ours")
     step()
     begin = time.perf_counter()

@@ -1,10 +1,11 @@
-"""How many synthetic images a second are drawn: by domain, and written by the clock.
+"""How many synthetic images are drawn in a second, by domain and in all.
 
     python -m scripts.bench.synth --identities 6 --images 10 --world 32 --processes 2
 
-By domain it is processor time, not the clock's, so that a busy machine does not matter; people
-included, files not; the domains take turns. Then a world of all of them is drawn as 'mfr data
-synth' does it, start and end, files and tables included, by the clock: leave the machine alone.
+The time of each domain is processor time, so that a busy machine does not matter; it includes the
+making of people but no files, and the domains take turns. Then a world of all domains is drawn as
+by 'mfr data synth', with start-up, files and tables, in elapsed time: that needs an otherwise idle
+machine.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def show_domains(arguments: argparse.Namespace) -> None:
 
 
 def show_world(arguments: argparse.Namespace) -> None:
-    """Images a second by the clock, with everything that belongs to it."""
+    """Images a second in elapsed time, with start-up, files and tables."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         result = synthesise(

@@ -1,12 +1,12 @@
-"""Whether a hundred thousand synthetic people are as easy as a hundred: start, memory, and the end.
+"""Whether a hundred thousand synthetic people are as easy to draw as a hundred.
 
     python -m scripts.bench.synth_scale --identities 100 100000
 
-For each size, in processes of their own: 'mfr data synth' begins a world and is stopped after its
-first unit of work (16 people in a domain); begins again and is stopped after one more. Then all
-units are made up from the one that was drawn, without images, and the world is finished: every row
-goes into the manifest and into synth.parquet. Memory is the most that was resident beyond what was
-before. Seconds are of processor time.
+For each size, each time in a new process, 'mfr data synth' begins a world and is stopped after its
+first unit of work (16 people in a domain), then begins again and is stopped after one more. Next,
+all units are faked from the one that was drawn, without images, and the world is finished: every
+row goes into the manifest and into synth.parquet. Memory is the peak above what was resident
+before. Seconds are processor time.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DOMAINS = ("daylight", "nir", "surveillance", "mask_surgical")
 
 
 def begin(folder: str, identities: int, images: int) -> tuple[float, float, float]:
-    """Until the first image is asked for, until the first unit is done, and MiB of memory."""
+    """Seconds to the first request for an image and to the end of the first unit; MiB of memory."""
     begun = reported = 0.0
 
     def stop(done: int, total: int) -> None:
@@ -58,7 +58,7 @@ def world(identities: int, images: int) -> dict[str, Any]:
 
 
 def make_up(folder: str, identities: int, images: int) -> int:
-    """All units from the one that was drawn; how many were there before."""
+    """Fake all units from the first that was drawn; returns how many there were before."""
     parts = Path(folder) / "synth.parts"
     drawn = sorted(parts.rglob("*.parquet"))
     real = pq.read_table(drawn[0])
@@ -87,7 +87,7 @@ def make_up(folder: str, identities: int, images: int) -> int:
 
 
 def finish(folder: str, identities: int, images: int) -> tuple[float, float, int]:
-    """Seconds and MiB of memory of the end of the work, and the rows that came of it."""
+    """Seconds and MiB of memory for finishing the world, and its number of rows."""
     before = current()
     reset_peak()
     start = time.process_time()
@@ -100,7 +100,7 @@ def finish(folder: str, identities: int, images: int) -> tuple[float, float, int
 
 
 def apart(function: Callable[..., Any], *arguments: object) -> Any:
-    """``function`` in a process of its own."""
+    """Call ``function`` in its own process."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 

@@ -20,13 +20,12 @@ from mfr.meta.maml import MAML
 from mfr.meta.meta_sgd import MetaSGD, initial_rates
 from mfr.meta.reptile import Reptile
 from mfr.meta.rule import Rule
+from scripts.lib.job_queue import NOT_FINISHED
 
 LEARNERS: Final = ("maml", "fomaml", "meta-sgd", "reptile")
 TEST_SEED: Final = 600_000
 CURVE_SEED: Final = 700_000
 """Every run, whatever its seed, is judged on the same tasks."""
-NOT_FINISHED: Final = 75
-"""Exit status of a run that --stop-after ended (EX_TEMPFAIL): the same command goes on with it."""
 
 
 def options_parser(doc: str | None, learners: Sequence[str] = LEARNERS) -> argparse.ArgumentParser:

@@ -1,7 +1,7 @@
-"""The exact MAML meta-gradient as other libraries compute it, to compare and to race ours against.
+"""The exact MAML meta-gradient as other libraries compute it, for comparison with ours.
 
-Each peer is written the way its own example of MAML is, and prepares once what the example prepares
-outside its loop. Only what is installed takes part; a missing or broken library is reported.
+Each peer is written like its library's own example of MAML, and prepares once what the example
+prepares outside its loop. Only installed libraries take part; a missing or broken one is reported.
 
     python -m scripts.lib.meta_peers
 """
@@ -66,7 +66,7 @@ def textbook(network: nn.Module, loss: Loss, rate: float, steps: int) -> MetaGra
 
 def adapted_loss_of(network: nn.Module, loss: Loss, rate: float, steps: int) -> AdaptedLoss:
     """The query loss of one task after the inner steps, as a function to be transformed."""
-    # In-place updates of running statistics, which vmap refuses, go: PyTorch's own advice.
+    # As PyTorch advises: without in-place updates of running statistics, which vmap refuses.
     stateless = replace_all_batch_norm_modules_(copy.deepcopy(network))
 
     def adapted_loss(
@@ -99,7 +99,7 @@ def vmapped_losses(network: nn.Module, loss: Loss, rate: float, steps: int) -> M
     """All tasks at once, the outer derivative outside: backward through vmap(adapted loss).
 
     So does PyTorch's own MAML example (functorch/examples/maml_omniglot). It is silently wrong
-    where normalisation layers have weights: see ``check_vmap_normalisation.py``.
+    where normalisation layers have weights: see ``scripts.study.check_vmap_normalisation``.
     """
     losses = vmap(adapted_loss_of(network, loss, rate, steps), in_dims=(None, 0, 0, 0, 0))
 
@@ -202,7 +202,7 @@ PEERS: dict[str, Peer] = {
 
 
 def taken_gradients(network: nn.Module) -> Params:
-    """What backward passes left in ``.grad``, which is cleared."""
+    """The gradients that backward passes left in ``.grad``, which is cleared."""
     # A parameter that no task used has none.
     found = {
         name: torch.zeros_like(p) if p.grad is None else p.grad
@@ -215,8 +215,8 @@ def taken_gradients(network: nn.Module) -> Params:
 def torchmeta_parts() -> tuple[ModuleType, Callable[..., Any]]:
     """torchmeta's modules and its inner step.
 
-    Its packages import its data sets, which ask torchvision for names that are long gone. Empty
-    packages in their place let the two parts that need only torch load.
+    Its packages import its data sets, which import names that torchvision no longer has. With empty
+    packages in their place, the two parts that need only torch can be imported.
     """
     spec = importlib.util.find_spec("torchmeta")
     if spec is None or not spec.submodule_search_locations:

@@ -26,7 +26,7 @@ Record = dict[str, Any]
 
 
 class Published(NamedTuple):
-    """A figure to compare with: what it is of, its 95% interval and where it stands."""
+    """A figure to compare with: what it measures, its value, its 95% interval and its source."""
 
     of: str
     value: float
@@ -72,7 +72,7 @@ def number(value: float, interval: float, percent: bool) -> str:
 
 
 def learner_of(record: Record) -> str:
-    """The run's learner, and whether its outer rate falls where its paper's stays."""
+    """The run's learner, and whether its outer rate decays where its paper's is constant."""
     settings = record["settings"]
     return f"{settings['learner']}, rate decayed" if settings.get("decay") else settings["learner"]
 
@@ -117,23 +117,23 @@ def print_table(experiment: str, records: list[Record]) -> None:
 
 
 def draw_curves(experiment: str, records: list[Record], path: Path) -> bool:
-    """The learning curves of one experiment, if any; published figures as lines across."""
+    """Draw the learning curves of one experiment, if any, with published figures as lines."""
     figure, axes = plt.subplots(figsize=(8, 4.5))
     colours: dict[str, str] = {}
     for record in records:
         learner = record["settings"]["learner"]
-        # One colour a learner, as its published line is the same; its further runs are paler.
+        # One colour for each learner, whose published line is the same; further runs are paler.
         opacity = 0.5 if learner in colours else 1.0
         colour = colours.setdefault(learner, f"C{len(colours)}")
         known = PUBLISHED.get((experiment, learner), [])
-        # Where nothing is published, the figure of learning is after a step, or of clean images.
+        # If nothing is published, the curve shows the loss after one step, or clean accuracy.
         plain = [ONE] if experiment.startswith("sinusoid") else ["support 0, query 0", TOGETHER]
         keys = [one.of for one in known] or plain
         for style, key in zip(("-", ":", "--"), keys, strict=False):
             points = [
                 point
                 for point in record["curve"]
-                # One training can be judged twice; it was watched by one of the judges.
+                # Two experiments can share a training, whose curve belongs to one of them.
                 if key in point["held_out"] and point.get("experiment", experiment) == experiment
             ]
             if not points:

@@ -1,4 +1,4 @@
-"""Run a command and keep what it prints as a page of docs/results, with the machine it ran on.
+"""Run a command and keep its output as a page of docs/results, with the machine it ran on.
 
 python -m scripts.lib.record docs/results/loader.md -- python -m scripts.bench.loader ...
 """
@@ -29,11 +29,15 @@ def main() -> None:
         sys.exit("usage: python -m scripts.lib.record PAGE.md -- COMMAND ...")
     page, command = Path(sys.argv[1]), sys.argv[3:]
     environment = {**os.environ, "COLUMNS": "100", "PYTHONUNBUFFERED": "1"}
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
+    # 'python' in the command is the interpreter that runs this, also outside its environment.
+    program = sys.executable if command[0] == "python" else command[0]
+    run = subprocess.run(
+        [program, *command[1:]], stdout=subprocess.PIPE, text=True, env=environment
+    )
     print(run.stdout)
     if run.returncode:
         sys.exit(run.returncode)
-    # Where the data lies on this machine is nobody's business: name it as README does.
+    # Paths of this machine mean nothing to a reader: data is named as in README.
     shown = " ".join(command)
     text = run.stdout
     for variable in ("DATASET", "WEIGHTS", "PAIRS", "PHOTOS", "OUT", "LFW"):

@@ -1,6 +1,6 @@
 """This process's resident memory, in MiB, from /proc (Linux).
 
-``getrusage``'s maximum is inherited from whoever started the process, so it cannot be used.
+The maximum of ``getrusage`` cannot be used, because a process inherits it from its parent.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ _SELF = Path("/proc/self")
 
 
 def reset_peak() -> None:
-    """Start the peak anew from what is resident now."""
+    """Reset the peak to what is resident now."""
     (_SELF / "clear_refs").write_text("5")
 
 
 def peak() -> float:
-    """The most that was resident since the process began or the peak was reset."""
+    """The peak resident memory since the process began or the peak was reset."""
     return _field("VmHWM")
 
 
 def current() -> float:
-    """What is resident now."""
+    """The resident memory now."""
     return _field("VmRSS")
 
 

@@ -1,12 +1,13 @@
 """Few-shot accuracy under attack: MAML, MAML trained on adversarial samples too (MAML-AD), ADML.
 
-On Omniglot, or on the people of one domain of a dataset. All three take the same inner steps on the
-same network with MAML's Omniglot settings. MAML-AD (the baseline of Yin et al. 2018) learns from
-clean and adversarial samples joined, in the support and in the query. As in our ADML, supports are
-attacked at the meta-learned weights and queries at the weights adapted to the clean support.
+The tasks are of Omniglot, or of the people of one domain of a dataset. All three learners take the
+same inner steps on the same network, with MAML's Omniglot settings. MAML-AD (the baseline of Yin et
+al. 2018) learns from clean and adversarial samples together, in the support and in the query. As in
+our ADML, supports are attacked at the meta-learned weights and queries at the weights adapted to
+the clean support.
 
-Tested is every mixture of clean and attacked (FGSM) support and query; a query is attacked at the
-very weights that judge it. The query is normalised together (transductive).
+Every combination of clean and attacked (FGSM) support and query is tested; a query is attacked at
+the same weights that judge it. The query is normalised together (transductive).
 
     python -m scripts.reproduce.adml --omniglot OMNIGLOT --learner adml --out runs/adml
     python -m scripts.reproduce.adml --data DATASET --domain lfw --learner adml --out runs/adml
@@ -80,7 +81,7 @@ def support_attacked(network: nn.Module, eps: float, batch: TaskBatch) -> TaskBa
 
 
 def joined_with_attacked(learner: MetaLearner, eps: float, steps: int) -> TasksOf:
-    """MAML-AD's tasks: clean and adversarial samples, support and query, in one."""
+    """MAML-AD's tasks, whose support and query hold clean and adversarial samples together."""
     network = learner.network
     plain = whole_support(network)
 

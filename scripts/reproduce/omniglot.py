@@ -1,10 +1,11 @@
 """Few-shot classification of Omniglot by MAML, first-order MAML, Meta-SGD and Reptile.
 
-Settings are MAML's and Reptile's, and so is the network; Meta-SGD takes MAML's but for one step.
-MAML's inner rates are of a loss divided by K, not by N K as ours is: here they are N times larger.
-Reptile's inner Adam goes on from task to task, in tests too, as in its authors' code.
-Test characters are never trained on, and nothing is chosen by them: the learning curve on some of
-their tasks is only drawn. Both ways of normalising the query are judged; MAML's is transductive.
+The network and the settings are those of MAML and Reptile; Meta-SGD takes MAML's, with one inner
+step. MAML's inner rates apply to a loss divided by K rather than by N K like ours, so they are N
+times larger here. The moments of Reptile's inner Adam are carried from task to task, in tests too,
+as in its authors' code. Test characters are never trained on and nothing is selected by them: the
+learning curve on some of their tasks is only plotted. The query is normalised in both ways; MAML's
+is transductive.
 
     python -m scripts.reproduce.omniglot --omniglot OMNIGLOT --learner maml --out runs/omniglot
 """
@@ -20,6 +21,7 @@ from typing import NamedTuple
 
 import torch
 
+from mfr.meta.batching import AT_ONCE
 from mfr.meta.few_shot_evaluation import Figures, accuracies, evaluate
 from mfr.meta.few_shot_training import FewShotRun
 from mfr.meta.maml import MAML
@@ -39,8 +41,10 @@ from scripts.lib.few_shot import (
 )
 from scripts.lib.omniglot_network import four_blocks, not_normalisation
 
+AT_ONCE_ON_GPU = 2**28
+"""Values that a pass over a stack of tasks may keep: a GPU has room, and large stacks pay there."""
 JUDGED_AT_ONCE = 5
-"""Tasks; a stack's inner loop keeps every step, 50 of Reptile's: about 70 MB a task."""
+"""Tasks in a stack when judging: it keeps every inner step, 50 of Reptile's, some 70 MB a task."""
 
 
 class Recipe(NamedTuple):
@@ -72,7 +76,7 @@ REPTILE_TRAINING_SHOTS = 10
 
 
 def add_omniglot_option(parser: argparse.ArgumentParser) -> None:
-    """Where Omniglot lies."""
+    """Add the option that says where Omniglot is."""
     shared = Path(os.environ.get("MFR_SHARED", "../shared"))
     parser.add_argument(
         "--omniglot",
@@ -93,10 +97,14 @@ def main() -> None:
         action="store_true",
         help="let the outer rate fall to 0, unlike the papers: for runs shorter than theirs",
     )
+    parser.add_argument("--meta-batch", type=int, help="tasks an outer step; default: the paper's")
     options = parser.parse_args()
     name, ways, shots, seed = options.learner, options.ways, options.shots, options.seed
     is_reptile = name == "reptile"
     recipe = RECIPES[name][ways]
+    if options.meta_batch is not None:
+        recipe = recipe._replace(meta_batch=options.meta_batch)
+    at_once = AT_ONCE_ON_GPU if options.device.startswith("cuda") else AT_ONCE
     options.iterations = options.iterations or recipe.iterations
     if is_reptile and options.decay:
         parser.error("reptile's rate always falls: leave --decay out")
@@ -116,10 +124,12 @@ def main() -> None:
         rule = replace(rule, adapts=not_normalisation)
     learner = make_learner(network, rule, 1.0 if is_reptile else 1e-3)
     if is_reptile:
-        tasks = minibatched(network, recipe.minibatch, recipe.steps, seed)
-        test_tasks = minibatched(network, recipe.test_minibatch, recipe.test_steps, TEST_SEED)
+        tasks = minibatched(network, recipe.minibatch, recipe.steps, seed, at_once=at_once)
+        test_tasks = minibatched(
+            network, recipe.test_minibatch, recipe.test_steps, TEST_SEED, at_once=at_once
+        )
     else:
-        tasks = test_tasks = whole_support(network)
+        tasks = test_tasks = whole_support(network, at_once=at_once)
     images = load_omniglot(options.omniglot)
     source = FewShotEpisodes(
         images.train,

@@ -1,10 +1,10 @@
 """Sinusoid regression as in MAML's section 5.1, by MAML, first-order MAML, Meta-SGD and Reptile.
 
-MSE on test tasks after some inner steps, with 95% intervals over tasks; the median stands beside
-it because rates learned for one step can diverge on a few tasks when more are taken. Weights start
-as PyTorch's layers do; the paper does not say how, its code draws them from a truncated normal of
-0.01. Reptile takes ten inner steps of the others' rate on a task at a time, with outer steps of 0.1
-that fall to 0.
+It prints the MSE on test tasks after several numbers of inner steps, with 95% intervals over tasks,
+and the median too, because rates learned for one step can diverge on a few tasks when more are
+taken. Weights are initialised as PyTorch does; the paper does not say how, and its code draws them
+from a truncated normal distribution of deviation 0.01. Reptile takes ten inner steps at the others'
+rate, on one task at a time, with an outer rate of 0.1 that falls to 0.
 
     python -m scripts.reproduce.sinusoid --learner maml --out runs/sinusoid
 """
@@ -40,7 +40,7 @@ ITERATIONS = {"reptile": 30_000}
 META_BATCH = {"reptile": 1}
 OUTER_RATE = {"reptile": 0.1}
 TEST_STEPS = (0, 1, 5, 10)
-# Many points a test task: the mean over tasks stays the same, only less noisy.
+# With many points in a test task the mean over tasks is the same, only less noisy.
 TEST_POINTS = 100
 
 

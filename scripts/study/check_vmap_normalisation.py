@@ -1,10 +1,10 @@
 """Is a MAML gradient under vmap right through normalisation layers? Against finite differences.
 
-For each layer, in float64 and training mode, the relative error of the gradient of the sum of the
-tasks' query losses after the inner steps. 'No inner step' is a first derivative, the other columns
-are second: 'autograd' is a double backward a task, 'vmap(grad)' takes both derivatives inside vmap,
-'backward(vmap)' the outer one outside, as PyTorch's MAML example does. Finite differences by
-themselves are off by some 1e-9.
+For each layer, in float64 and training mode, it prints the relative error of the gradient of the
+sum of the tasks' query losses after the inner steps. 'No inner step' needs first derivatives, the
+other columns second ones: 'autograd' differentiates twice for each task, 'vmap(grad)' takes both
+derivatives inside vmap, and 'backward(vmap)' takes the outer one outside, as PyTorch's MAML example
+does. The finite differences themselves have an error of about 1e-9.
 
     python -m scripts.study.check_vmap_normalisation
 """

@@ -1,8 +1,8 @@
 """Train each method from the same weights on the same domains, and judge all on unseen people.
 
-Every run is an ordinary 'mfr train'; a run that was cut off is resumed, one that is done is not
-repeated. Judged are the test people of every domain: those of the unseen domain, and those of the
-sources. Prints the tables of docs/results/unseen-caricature.md.
+Every run is an ordinary 'mfr train'; a run that was interrupted is resumed, and one that is done is
+not repeated. All models are judged on the test people of the unseen domain and of each source
+domain. It prints the tables of docs/results/unseen-caricature.md.
 
     python -m scripts.study.compare_methods --data DATASET --init WEIGHTS --out runs/compare
 """
@@ -29,7 +29,7 @@ from scripts.lib.command_line import command
 
 START = "starting weights"
 RUNS = {
-    # The longest first, so that runs side by side end together.
+    # The longest first, so that runs in parallel end at about the same time.
     "mfr second order": ["--method", "mfr"],
     "agg": ["--method", "agg"],
     "mldg": ["--method", "mldg"],
@@ -39,12 +39,12 @@ METRICS = ("tar@fmr=0.01", "tar@fmr=0.001", "auc", "rank1")
 
 
 def run_directory(out: Path, name: str) -> Path:
-    """Where the run ``name`` lies."""
+    """The directory of the run ``name``."""
     return out / name.replace(" ", "-")
 
 
 def train(name: str, options: argparse.Namespace) -> Path:
-    """Start, resume or find the run ``name``; its model file."""
+    """Start, resume or find the run ``name``; returns its model file."""
     out = run_directory(options.out, name)
     model = out / "model.safetensors"
     if model.exists():

@@ -1,9 +1,10 @@
-"""Should gradients flow through W in Eq. 2? Minimises L_cls alone with and without, from scratch.
+"""Should gradients flow through W in Eq. 2? L_cls is minimised with and without, from scratch.
 
-Good starting weights cannot tell: people who are already apart make the loss 0 either way, as W_i
-is made of the very features it classifies. Nor can the whole objective at the start, where domain
-alignment drowns the rest. So Eq. 2 stands alone here, on pairs of all source domains, from random
-weights; both choices see the same images and start from the same weights.
+Good starting weights cannot answer this: with people who are already separated the loss is 0 either
+way, because W_i is made of the same features that it classifies. Neither can the whole objective,
+which domain alignment dominates at the start. So Eq. 2 is minimised alone here, on pairs from all
+source domains, from random weights; both choices see the same images and start from the same
+weights.
 
     python -m scripts.study.measure_prototype_gradient --data DATASET
 """

@@ -1,4 +1,4 @@
-"""What a network learns from synthetic faces alone, and whether the world is hard where it should.
+"""What a network learns from synthetic faces alone, and which of their variations are hard.
 
     mfr data synth --out DATASET --identities 1000 --images 6 \\
         --domains daylight,side_light,nir,surveillance,sketch,mask_surgical
@@ -6,11 +6,11 @@
     python -m scripts.study.measure_synth --data DATASET --minutes 60 --lfw LFW --pairs pairs.txt
 
 A small network (four strided convolutions on crops of 56 x 56) is trained from scratch with
-CosFace on the training people of all domains. Then, on unseen people: TAR at FMR 1e-3 in each
-domain and from daylight to each domain; the same in daylight by difference of pose, and in daylight
-and side light, which differ in nothing but the light's direction, by difference of light, each at
-one threshold; and, if LFW is given (imported and aligned with 'mfr data'), its View 2 accuracy.
-Minutes are of processor time.
+CosFace on the training people of all domains. On unseen people it then measures TAR at FMR 1e-3 in
+each domain, and from daylight to each domain; TAR at one threshold by the difference in pose (in
+daylight) and by the difference in light (in daylight and side light, which differ in the direction
+of the light only); and, if LFW is given (imported and aligned with 'mfr data'), its View 2
+accuracy. Minutes are processor time.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def inputs(crops: NDArray[np.uint8]) -> Tensor:
 def train(
     crops: NDArray[np.uint8], labels: NDArray[np.int64], options: argparse.Namespace
 ) -> nn.Module:
-    """A network trained for so many minutes of processor time."""
+    """Train a network for ``options.minutes`` of processor time."""
     torch.manual_seed(options.seed)
     generator = torch.Generator().manual_seed(options.seed)
     network = small_network(options.width, options.embedding)
@@ -99,7 +99,7 @@ def train(
         x = inputs(crops[batch.numpy()])
         flip = torch.rand(len(x), generator=generator) < 0.5
         x[flip] = x[flip].flip(3)
-        # The margin grows: from random weights a full one does not start.
+        # The margin grows, because from random weights training does not start with a full one.
         margin = 0.35 * min(1.0, 2 * spent)
         loss = cosface(normalize(network(x)), rows, targets[batch], scale=32, margin=margin)
         optimiser.zero_grad()
@@ -182,7 +182,7 @@ def show_effects(
     light: NDArray[np.float64],
     domain: NDArray,
 ) -> None:
-    """What pose does in daylight, and light, at a similar pose, wherever it may stand."""
+    """The effect of pose, in daylight, and of the direction of light, at a similar pose."""
     rows = np.flatnonzero(domain == REFERENCE)
     scores, mated, i, j = compare(features, people, rows, rows)
     show_effect("pose, degrees of yaw", scores, mated, np.abs(yaw[i] - yaw[j]), POSES)

@@ -1,9 +1,9 @@
-"""Errors of known kinds are planted in a copy of a folder of photos: how many does a check find?
+"""How many errors of known kinds, planted in a copy of a folder of photos, does a check find?
 
     python -m scripts.study.plant_errors PHOTOS WEIGHTS --backbone mobilefacenet-112x96 --each 10
 
-PHOTOS/<identity>/<image>. Every error has identities of its own. What a check reports beside them
-is counted as a false alarm, though some of it may be a true error of the photos.
+Photos are PHOTOS/<identity>/<image>. Every error is planted in identities of its own. Whatever else
+a check reports is counted as a false alarm, although some may be true errors of the photos.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FINDS = {
 
 
 def near_copy(photo: Path, copy: Path, kind: int) -> None:
-    """A picture of ``photo`` that a pixel comparison would not know: four kinds in turn."""
+    """A copy of ``photo`` that a comparison of pixels would miss, of four kinds in turn."""
     image = Image.open(photo).convert("RGB")
     width, height = image.size
     if kind % 4 == 0:
@@ -53,7 +53,7 @@ def near_copy(photo: Path, copy: Path, kind: int) -> None:
 
 
 def plant(folder: Path, each: int) -> dict[str, list[set[str]]]:
-    """Plant ``each`` errors of every kind in ``folder``; gives names of files that show each."""
+    """Plant ``each`` errors of every kind in ``folder``; returns the files that show each error."""
     identities = collections.deque(sorted(p for p in folder.iterdir() if len([*p.iterdir()]) >= 6))
     random.Random(0).shuffle(identities)
     planted: dict[str, list[set[str]]] = {kind: [] for kind in FINDS}
@@ -133,7 +133,7 @@ def main() -> None:
         encoder = Encoder.load(options.weights, backbone=options.backbone)
         result = check_dataset(root, encoder=encoder)
         found = json.loads(result.report_json.read_text())["findings"]
-    # Of a mislabelled image or a stranger only the image itself is accused, not its comparison.
+    # A mislabelled image or a stranger accuses that image only, not the ones it is compared with.
     cases = {
         finding["kind"]: [
             {path.removeprefix("../photos/") for strip in _accused(finding, case) for path in strip}

@@ -1,7 +1,7 @@
-"""MFR's numbers in the quickstart: settings side by side, scarves being the unseen domain.
+"""Settings of MFR for the quickstart, compared with scarves as the unseen domain.
 
-Everybody drawn is of a seed of their own, so nobody a quickstart shows decides over its settings,
-and neither do its masks. Goes on where it was stopped.
+The people are drawn by a seed of their own, so neither the people nor the masks that a quickstart
+shows have a part in choosing its settings. It goes on where it was stopped.
 
     python -m scripts.study.tune_quickstart --out OUT
 """
@@ -72,7 +72,7 @@ def main() -> None:
             benchmark_domain(encoder, manifest, domain, seed=SEED, resamples=0, command="")
             for domain in (UNSEEN, *SOURCES)
         ]
-        # A figure that could not be measured is None, which becomes NaN here.
+        # A metric that could not be measured is None, which becomes NaN here.
         tars, areas = (
             np.array([report.metric(key).value for report in reports], np.float64)
             for key in ("tar@fmr=0.01", "auc")

@@ -40,7 +40,7 @@ def test_both_kinds_come_back_as_they_were(dataset):
     assert again.folds == 2
     other = read_protocol(dataset, "search")
     assert isinstance(other, GalleryProbeProtocol) and other.table.equals(probes().table)
-    with pytest.raises(DataError, match="is one of gallery and probes: pairs were needed"):
+    with pytest.raises(DataError, match="is one of gallery and probes: one of pairs is needed"):
         PairProtocol.read(dataset, "search")
 
 

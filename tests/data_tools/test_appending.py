@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_tools.appending import append_rows
-from mfr.data import manifest as manifest_module
+from mfr.data import manifest_file as manifest_module
 from mfr.data.manifest import Manifest
 from mfr.data.manifest_file import FILE_NAME, tables_of
 from mfr.errors import DataError

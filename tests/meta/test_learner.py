@@ -218,10 +218,10 @@ def test_reduce_makes_the_mean_over_all_processes_tasks(rule, way):
     own = RULES[rule](network)
     shards = [TaskBatch(*(t[part] for t in batch)) for part in (slice(0, 2), slice(2, 5))]
     sent = []
-    learner_of(network, own, reduce=lambda flat: sent.append(flat.clone())).meta_gradient(
+    learner_of(network, own, all_reduce=lambda flat: sent.append(flat.clone())).meta_gradient(
         tasks_of(network, shards[1], way)
     )
-    learner = learner_of(network, own, reduce=lambda flat: flat.add_(sent[0]))
+    learner = learner_of(network, own, all_reduce=lambda flat: flat.add_(sent[0]))
     found, losses = learner.meta_gradient(tasks_of(network, shards[0], way))
     expected, means = learner_of(network, own).meta_gradient(tasks_of(network, batch, way))
     assert_same(found, expected)

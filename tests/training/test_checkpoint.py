@@ -69,6 +69,30 @@ def test_what_an_optimiser_keeps_is_kept_by_name(tmp_path):
     assert state.groups[0]["taken"] == 1
 
 
+def test_tied_weights_are_kept(tmp_path):
+    network = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+    network[1].weight = network[0].weight
+    keeper = Keeper("weight", 0.0)
+    keeper.kept = {"weight": network[0].weight}
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
+    path = checkpoint.write(tmp_path, checkpoint.capture(1, network, optimiser, keeper))
+    weight = network[0].weight.detach().clone()
+    with torch.no_grad():
+        network[0].weight.zero_()
+    checkpoint.restore(checkpoint.read(path), network, optimiser, keeper)
+    assert torch.equal(network[1].weight, weight)
+    assert torch.equal(keeper.kept["weight"], weight)
+
+
+def test_another_optimisers_checkpoint_is_refused(tmp_path):
+    network, optimiser = make()
+    step(network, optimiser, 1)
+    path = checkpoint.write(tmp_path, checkpoint.capture(1, network, optimiser))
+    other, adam = make(optimiser=torch.optim.Adam)
+    with pytest.raises(TrainingError, match="of the optimiser SGD and this run's is Adam"):
+        checkpoint.restore(checkpoint.read(path), other, adam)
+
+
 def test_what_no_checkpoint_can_hold_is_refused():
     network, optimiser = make(optimiser=Listing)
     step(network, optimiser, 1)

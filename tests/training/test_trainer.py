@@ -20,7 +20,7 @@ from mfr.training.run_log import read_log
 from mfr.training.trainer import resume, start
 from tests.datasets import write_dataset
 
-SMALL = {"backbone": "mobilefacenet", "identities": 2, "validate_every": 100, "workers": 0}
+SMALL = {"backbone": "smallfacenet", "identities": 2, "validate_every": 100, "workers": 0}
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,7 @@ def test_every_method_trains_logs_and_leaves_a_model(dataset, tmp_path, method):
 
 
 OUTSIDE = "tests.training.methods.outside"
+
 AVERAGED = {"method": f"{OUTSIDE}:Averaged", "options": {"decay": 0.7}}
 
 

@@ -1,4 +1,4 @@
-"""Averages over rectangles of images, each from four sums: what shrinks an image or a part of it.
+"""Averages over rectangles of images, each from four sums, to shrink images and parts of them.
 
 Summed-area tables (Crow, Summed-Area Tables for Texture Mapping, SIGGRAPH 1984) make the price of
 an average independent of how much it covers, and thousands of patches one gathering. The sums are
@@ -90,7 +90,7 @@ def _covered(lengths: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 @lru_cache(256)
 def _covered_by_whole(length: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """`_covered` of one length. Photos of a dataset share their sizes, and every scale asks."""
+    """`_covered` of one length, cached: the photos of a dataset share their sizes."""
     first, after = _covered(torch.tensor([length], device=device), size)
     return first[0], after[0]
 

@@ -5,7 +5,7 @@ Zhang et al., Joint Face Detection and Alignment Using Multitask Cascaded Convol
 three reasons: it stretches candidates that reach beyond the image where the paper's code pads them
 with black, which puts the landmarks of tightly cropped faces far off; it fails on candidates
 outside the image; and it suppresses overlaps over a whole batch by shifting boxes, so that the
-company an image is in can change what is found in it.
+other images of a batch can change what is found in one.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Cascade:
 
         Args:
             images: N images (H, W, 3) uint8, of at most 8 million pixels each.
-            smallest: in pixels, for each image; nothing is found in images with a shorter side.
+            smallest: the smallest face searched for in each image, in pixels; nothing is found in
+                images with a shorter side.
 
         Returns:
             For each image the boxes (n, 5) float32 x0, y0, x1, y1, probability, and the landmarks
@@ -110,10 +111,11 @@ class _Stage:
     def __call__(
         self, averages: AreaAverages, squares: Sequence[Tensor]
     ) -> Iterator[tuple[Tensor, ...]]:
-        """For each image, those of its boxes (n, 5) that can be faces and what is said of them.
+        """For each image, its boxes (n, 5) that can be faces, and the network's outputs for them.
 
-        Boxes count pixels from 1, both ends included, as the networks' authors' program did. Those
-        without a pixel in the image, or more than twice its size, cannot be faces and are left out.
+        Boxes count pixels from 1, both ends included, as in the program of the networks' authors.
+        Boxes without a pixel in the image, or of more than twice its size, cannot be faces and are
+        left out.
         """
         boxes = torch.cat(list(squares))
         counts = torch.tensor([len(each) for each in squares], device=boxes.device)

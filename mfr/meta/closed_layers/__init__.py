@@ -1,12 +1,12 @@
 """Layers whose second derivatives are as fast as their first.
 
-PyTorch differentiates the backward pass of a convolution, of batch normalisation and of PReLU by
-slow detours. All three are closed under differentiation, though: what a derivative of any order
-needs is again one of a few operations that have fast kernels. `closed_layers` puts such functions
-in PyTorch's place while a network runs, whatever network it is; values and gradients stay what they
-are up to rounding. A module a layer holds its formulas.
+PyTorch has no fast kernels for the derivatives of the backward passes of convolution, batch
+normalisation and PReLU. All three layers are closed under differentiation, though: derivatives of
+any order consist of the same few operations, which do have fast kernels. While `closed_layers` is
+entered, such functions replace PyTorch's in any network; values and gradients stay the same up to
+rounding. There is a module with the formulas of each layer.
 
-Under `torch.func.vmap`, T tasks with parameters of their own are T groups of channels.
+Under `torch.func.vmap`, T tasks with separate parameters become T groups of channels.
 """
 
 from mfr.meta.closed_layers.mode import closed_layers

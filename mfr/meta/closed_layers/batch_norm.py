@@ -1,16 +1,17 @@
 """Batch normalisation, closed under differentiation.
 
-A channel of M values at a time, it is y = w xhat + b with xhat = r (x - mean) and
-r = 1 / sqrt(var + eps). Its gradient is w B(gy) with
+For each channel, which has M values, it is y = w xhat + b with xhat = r (x - mean) and
+r = 1 / sqrt(var + eps). Its gradient with respect to x is w B(gy) with
 
     B(g) = r (g - <g> - <g xhat> xhat),        <.> the mean over the M values,
 
-which is self-adjoint in g. With v the cotangent of w B(gy), a = <gy xhat>, b = <v xhat> and
-s = <v gy> - <v><gy> - a b, differentiating sum(v w B(gy)) gives w B(v) by gy, M r s by w, and
+which is self-adjoint in g. Let v be the cotangent of w B(gy), a = <gy xhat>, b = <v xhat> and
+s = <v gy> - <v><gy> - a b. Then the derivative of sum(v w B(gy)) is w B(v) with respect to gy,
+M r s with respect to w, and with respect to x
 
-    -w r^2 (b (gy - <gy>) + a (v - <v>) + (s - 2 a b) xhat)        by x.
+    -w r^2 (b (gy - <gy>) + a (v - <v>) + (s - 2 a b) xhat).
 
-All sums come from two reductions, and each derivative is a sum of tensors with one factor a
+All sums come from two reductions, and each derivative is a sum of tensors with one factor for each
 channel; PyTorch makes some thirty passes over memory for them.
 """
 
@@ -36,19 +37,19 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor | None:
-    """``F.batch_norm`` by the batch's statistics, or None where it is not covered."""
+    """``F.batch_norm`` with the batch's statistics, or None where this does not cover it."""
     if not training or x.ndim < 2 or not covered(x, weight, bias):
         return None
-    if x.numel() <= x.shape[1]:  # one value a channel, or none: for PyTorch to refuse
+    if x.numel() <= x.shape[1]:  # at most one value in a channel, which PyTorch refuses
         return None
     y: Tensor = _BatchNorm.apply(x, weight, bias, running_mean, running_var, momentum, eps)[0]
     return y
 
 
 class _BatchNorm(Function):
-    """(n, c, ...) -> the same normalised by this batch, and its mean and r by channel.
+    """(n, c, ...) -> the same normalised by this batch, and mean and r of each channel.
 
-    Running statistics, where given, move as PyTorch moves them: by the same kernel.
+    Running statistics, if given, are updated as PyTorch updates them, by the same kernel.
     """
 
     @staticmethod
@@ -102,7 +103,7 @@ class _BatchNorm(Function):
 
 
 class _BatchNormBackward(Function):
-    """(w B(gy), sum(gy xhat), sum(gy)), the sums by channel."""
+    """(w B(gy), sum(gy xhat), sum(gy)), with a sum for each channel."""
 
     @staticmethod
     def forward(
@@ -122,8 +123,8 @@ class _BatchNormBackward(Function):
     @staticmethod
     def backward(ctx: Any, v: Tensor, vw: Tensor, vb: Tensor) -> tuple[Any, ...]:
         gy, x, weight, mean, r, gw, gb = ctx.saved_tensors
-        if torch.is_grad_enabled():  # third order: no kernels, but exact
-            # Under other names, for gy itself may depend on x.
+        if torch.is_grad_enabled():  # third order: without fast kernels, but exact
+            # As new tensors, because gy itself may depend on x.
             given = [t.view_as(t) for t in (gy, x, weight) if t is not None]
             outputs = _spelt_out(ctx.eps, *given)
             wanted = [t for t, by in zip(given, ctx.needs_input_grad, strict=False) if by]
@@ -152,7 +153,7 @@ class _BatchNormBackward(Function):
 def _spelt_out(
     eps: float, gy: Tensor, x: Tensor, weight: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `_BatchNormBackward` computes, in elementary operations."""
+    """What `_BatchNormBackward` computes, in elementary differentiable operations."""
     axes = [axis for axis in range(x.ndim) if axis != 1]
     r = (x.var(axes, correction=0, keepdim=True) + eps).rsqrt()
     xhat = r * (x - x.mean(axes, keepdim=True))
@@ -164,9 +165,9 @@ def _spelt_out(
 
 
 def _combine(*terms: tuple[Tensor, Tensor], offset: Tensor, mean: Tensor, r: Tensor) -> Tensor:
-    """The sum of tensors times factors by channel; the last tensor is x and stands for xhat."""
+    """The sum of tensors times a factor for each channel; the last tensor, x, stands for xhat."""
     *others, (x, by_xhat) = terms
-    # Normalisation by given statistics is the fastest x * factor + offset by channel there is.
+    # Normalisation by given statistics is the fastest way to x * factor + offset for each channel.
     result, _, _ = torch.native_batch_norm(
         x, by_xhat * r, offset - by_xhat * r * mean, torch.zeros_like(r), torch.ones_like(r),
         False, 0.0, 0.0,

@@ -1,8 +1,8 @@
-"""Convolution, closed under differentiation: it is bilinear.
+"""Convolution, which is closed under differentiation because it is bilinear.
 
-y = C(x, w) has the adjoints C'(gy, w) by x and C"(x, gy) by w, and all derivatives of the three are
-these three again, at other arguments. PyTorch differentiates the two adjoints by emulation, group
-after group.
+y = C(x, w) has the adjoint C'(gy, w) with respect to x and C"(x, gy) with respect to w, and the
+derivatives of the three are these three again, with other arguments. PyTorch emulates the
+derivatives of the two adjoints, one group of channels after the other.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def conv2d(
     dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
 ) -> Tensor | None:
-    """``F.conv2d`` of (n, c, h, w) images, or None where it is not covered."""
+    """``F.conv2d`` of (n, c, h, w) images, or None where this does not cover it."""
     if isinstance(padding, str) or x.ndim != 4 or not covered(x, weight, bias):
         return None
     y: Tensor = _Convolution.apply(
@@ -80,7 +80,7 @@ class _Convolution(Function):
 
 
 class _ConvolutionBackward(Function):
-    """C'(gy, w), C"(x, gy) and the sums of gy by channel: those that are wanted, else None."""
+    """C'(gy, w), C"(x, gy) and the sum of gy in each channel; None for those not wanted."""
 
     @staticmethod
     def forward(
@@ -110,7 +110,7 @@ class _ConvolutionBackward(Function):
             pairs = [] if vx is None else [(vx, weight)]
             pairs += [] if vw is None else [(x, vw)]
             for images, weights in pairs:
-                # The bias of the first is the share of vb.
+                # vb enters once, as the bias of the first term.
                 term = _Convolution.apply(images, weights, vb if dgy is None else None, *ctx.how)
                 dgy = term if dgy is None else dgy + term
             if dgy is None and vb is not None:

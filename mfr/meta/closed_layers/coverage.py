@@ -1,4 +1,4 @@
-"""Where the closed layers stand in, and how a stack of tasks is one task's tensor to them."""
+"""Where the closed layers replace PyTorch's, and how they see a stack of tasks as one task."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Dims = tuple["int | None", ...]
 
 
 def covered(*tensors: Tensor | None) -> bool:
-    """Known to be right and to pay: float32 or 64 on the CPU, and derivatives in reverse mode."""
-    # Forward mode is on between entering a dual level and leaving it; torch has no public question
-    # for that which vmap would answer.
+    """Whether closed layers are right and faster: float32 or 64 on the CPU, in reverse mode."""
+    # Forward mode is active inside a dual level. Torch has no public way to ask for that which
+    # works under vmap.
     if forward_ad._current_level >= 0 or torch.is_autocast_enabled("cpu"):
         return False
     return all(
@@ -22,7 +22,7 @@ def covered(*tensors: Tensor | None) -> bool:
 
 
 def fold(tensor: Tensor, dim: int | None, into: int, tasks: int) -> Tensor:
-    """Fold the axis of tasks into axis ``into`` of one task's tensor, tasks outermost."""
+    """Fold the axis of tasks, ``dim``, into axis ``into`` of one task's tensor, tasks outermost."""
     if dim is None:
         tensor, dim = tensor.unsqueeze(0).expand(tasks, *tensor.shape), 0
     return tensor.movedim(dim, into).flatten(into, into + 1)

@@ -1,4 +1,4 @@
-"""The layers that run in place of PyTorch's while a network is in a meta learner."""
+"""The layers that replace PyTorch's while a network runs in a meta learner."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ CLOSED: dict[Callable[..., Any], Callable[..., torch.Tensor | None]] = {
     F.batch_norm: batch_norm,
     torch.prelu: prelu,
 }
-"""PyTorch's function -> ours, which gives None where PyTorch's is to run."""
+"""PyTorch's function -> ours, which returns None where PyTorch's has to run."""
 
 
 class closed_layers(TorchFunctionMode):  # noqa: N801 - a context manager
     """While entered, ``F.conv2d``, ``F.batch_norm`` and ``F.prelu`` are the closed ones.
 
-    Only where they are known to be right and to pay: on the CPU, batch normalisation by the
-    statistics of its batch, no autocast and no forward-mode derivatives. All else is PyTorch's.
+    They are used only where they are known to be right and faster: on the CPU, for batch
+    normalisation by the statistics of its batch, without autocast and without forward-mode
+    derivatives. PyTorch's layers do everything else.
 
-    Images stay in the layout they come in: PyTorch's batch normalisation is faster channels last,
-    but less exact there, which was seen to move gradients in float32 by up to 2%.
+    Images keep their memory layout: PyTorch's batch normalisation is faster in channels-last
+    layout, but less exact, which was seen to change float32 gradients by up to 2%.
     """
 
     def __torch_function__(
@@ -38,7 +39,7 @@ class closed_layers(TorchFunctionMode):  # noqa: N801 - a context manager
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """What runs instead of ``func(*args, **kwargs)``."""
+        """The result of the closed function in place of ``func``, or else that of ``func``."""
         kwargs = kwargs or {}
         closed = CLOSED.get(func)
         found = None if closed is None else closed(*args, **kwargs)

@@ -1,10 +1,11 @@
-"""PReLU, closed under differentiation: it is piecewise linear.
+"""PReLU, which is closed under differentiation because it is piecewise linear.
 
-y = x where x > 0 and a x elsewhere, a slope a channel. With below(g) = g where x <= 0 and 0
-elsewhere, its gradient is S(gy) = gy + (a - 1) below(gy) by x and sum(x below(gy)) by a. With v and
-va the cotangents of the two, differentiating again gives S(v) + va min(x, 0) by gy, va below(gy) by
-x and sum(v below(gy)) by a. PyTorch's kernels for both derivatives do not use the processor's
-vector units and take ten times as long.
+y = x where x > 0 and a x elsewhere, with a slope a for each channel. Let below(g) be g where x <= 0
+and 0 elsewhere. The gradient is S(gy) = gy + (a - 1) below(gy) with respect to x and
+sum(x below(gy)) with respect to a. With v and va the cotangents of these two, the second derivative
+is S(v) + va min(x, 0) with respect to gy, va below(gy) with respect to x, and sum(v below(gy)) with
+respect to a. PyTorch's kernels for both derivatives do not use the processor's vector units, and
+take ten times as long.
 """
 
 from __future__ import annotations

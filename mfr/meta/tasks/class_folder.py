@@ -1,4 +1,4 @@
-"""Sets of images in folders, a folder a class, as pixels in memory."""
+"""Images in folders, one folder for each class, as pixels in memory."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ SUFFIXES: Final = (".png", ".jpg", ".jpeg")
 def load_class_folder(
     root: str | Path, size: tuple[int, int], *, grey: bool = False
 ) -> dict[str, Tensor]:
-    """The images of ``root/CLASS/*.png|jpg`` by class, both in the order of their names.
+    """The images of ``root/CLASS/*.png|jpg`` by class, classes and images in the order of names.
 
-    Hand ``list(....values())`` to `FewShotEpisodes`. Other files and folders deeper down are not
-    looked at.
+    `FewShotEpisodes` takes the values as a list. Other files, and folders further down, are
+    ignored.
 
     Args:
-        root: the folder of class folders.
-        size: height and width images are resized to, stretched where their shape is another.
+        root: the folder that holds a folder for each class.
+        size: the height and width that images are resized to, whatever their proportions.
         grey: one channel (ITU-R 601 luma) instead of RGB.
 
     Returns:
-        (images, 1 or 3, height, width) uint8 a class that has images.
+        (images, 1 or 3, height, width) uint8 for each class that has images.
 
     Raises:
-        DataError: no folder, or no images in its folders.
+        DataError: there is no such folder, or its folders hold no images.
         ImageError: an image is damaged or too large.
     """
     root = Path(root)
@@ -54,7 +54,7 @@ def load_class_folder(
 def load_classes(
     folders: Sequence[Path], size: tuple[int, int], *, grey: bool
 ) -> dict[Path, Tensor]:
-    """The images in each of ``folders`` that has any; as `load_class_folder`."""
+    """The images in each of ``folders`` that has any, as by `load_class_folder`."""
     read = partial(_read_resized, size=size, grey=grey)
     classes = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -1,7 +1,7 @@
 """Random draws for many tasks at once, the same on every machine and in every version of numpy.
 
-As in `mfr.random_bits`, only Philox's raw bits are believed; here they come as one block a
-step, a row a task, because a stream of its own for each of hundreds of tasks would cost more than
+As in `mfr.random_bits`, only Philox's raw bits are used. Here they come in one block for each
+step, with a row for each task: a separate stream for each of hundreds of tasks would cost more than
 the tasks.
 """
 
@@ -32,12 +32,12 @@ def task_words(
 
 
 def uniform(words: Words, low: float, high: float) -> NDArray[np.float64]:
-    """Uniformly random numbers in [low, high), in the shape of ``words``; 53 random bits each."""
+    """Uniform random numbers in [low, high), in the shape of ``words``; 53 random bits each."""
     return low + (high - low) * 2.0**-53 * (words >> np.uint64(11)).astype(np.float64)
 
 
 def distinct(words: Words, limits: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """``count`` different integers in [0, limit) in random order: every such list equally likely.
+    """``count`` different integers in [0, limit) in random order, every such list equally likely.
 
     The set is drawn by Floyd's algorithm (Bentley and Floyd 1987), whose cost does not grow with
     the limits, and then put in random order. The bias is below limit / 2^32.

@@ -1,4 +1,4 @@
-"""Which rows of a collection the tasks of a step see: N ways, K shots."""
+"""Which rows of a collection the N-way K-shot tasks of a step see."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ Rows = NDArray[np.int64]
 
 
 class EpisodeRows:
-    """Draws tasks as rows: for each task other classes, for each class other images.
+    """Draws tasks as rows: random classes for each task, and random images of each class.
 
-    The classes of a task are distinct and in random order, which gives them their numbers 0 to
-    ways - 1; a row stands in a task at most once, on one side. Rows go class by class.
+    The classes of a task are distinct and in random order, which numbers them from 0 to ways - 1. A
+    row appears in a task at most once, either in the support or in the query. Rows are ordered by
+    class.
 
     Args:
-        support: rows of each class.
-        query: rows of each class for the query alone, where it is to come from elsewhere; by
-            default it comes from what the support leaves of ``support``.
-        tasks: T, tasks a step.
-        ways: classes a task.
-        shots: support images a class.
-        query_shots: query images a class; may be 0.
+        support: the rows of each class.
+        query: the rows of each class for the query, if it is to come from other images; by default
+            it comes from those rows of ``support`` that the support leaves over.
+        tasks: T, tasks in a step.
+        ways: classes in a task.
+        shots: support images of each class.
+        query_shots: query images of each class; may be 0.
         seed: of the run.
 
     Attributes:
-        left_out: classes with too few images, which are never drawn.
-        classes: classes that are drawn.
+        left_out: how many classes have too few images and are never drawn.
+        classes: how many classes are drawn from.
 
     Raises:
-        DataError: fewer than ``ways`` classes have images enough.
+        DataError: fewer than ``ways`` classes have enough images.
     """
 
     def __init__(
@@ -74,7 +75,11 @@ class EpisodeRows:
         ]
 
     def draw(self, step: int, shard: int = 0, shards: int = 1) -> tuple[Rows, Rows]:
-        """Rows of the tasks shard, shard + shards, ...: (T, ways * shots), (T, ways * queries)."""
+        """Rows of the tasks shard, shard + shards, ... of ``step``.
+
+        Returns:
+            Support, (T, ways * shots), and query, (T, ways * query_shots).
+        """
         ways, each = self.ways, self.shots + self.query_shots
         count = 2 * ways * (1 + each)
         words = task_words(self.seed, step, self.tasks, count, shard=shard, shards=shards)
@@ -88,21 +93,21 @@ class EpisodeRows:
         ]
         rows = np.concatenate(drawn, axis=-1)
         support, query = rows[..., : self.shots], rows[..., self.shots :]
-        # Sizes in full: a shard may be left without tasks, which -1 cannot see through.
+        # All sizes are explicit, because -1 cannot be inferred in a shard without tasks.
         return (
             support.reshape(tasks, ways * self.shots),
             query.reshape(tasks, ways * self.query_shots),
         )
 
     def targets(self, tasks: int) -> tuple[Tensor, Tensor]:
-        """The classes 0 to ways - 1 of what `draw` gives for ``tasks`` tasks, int64."""
+        """The classes, 0 to ways - 1 and int64, of what `draw` returns for ``tasks`` tasks."""
         numbers = torch.arange(self.ways)
         support, query = (numbers.repeat_interleave(n) for n in (self.shots, self.query_shots))
         return support.repeat(tasks, 1), query.repeat(tasks, 1)
 
 
 class _Pool:
-    """Classes' rows laid end to end, from which ``need`` of a class are drawn at a time."""
+    """The rows of all classes end to end, from which ``need`` of a class are drawn at a time."""
 
     def __init__(self, classes: Sequence[Rows], need: int) -> None:
         self.need = need

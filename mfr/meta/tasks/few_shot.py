@@ -1,4 +1,4 @@
-"""Few-shot classification tasks over any classes of images held in memory."""
+"""Few-shot classification tasks over classes of images that are held in memory."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from mfr.meta.tasks.episode_rows import EpisodeRows, Rows
 
 
 class FewShotEpisodes:
-    """N-way K-shot tasks: pixels as float32 in [0, 1], classes numbered anew in every task.
+    """N-way K-shot tasks: pixels are float32 in [0, 1], classes are numbered anew in every task.
 
     Args:
-        classes: uint8 images 0-255, (C, M, channels, h, w) where classes are of one size, or a
-            list of (M_i, channels, h, w). A class with fewer than shots + query_shots images is
-            left out.
-        tasks: T, tasks a step.
-        ways: classes a task.
-        shots: support images a class.
-        query_shots: query images a class; may be 0.
+        classes: uint8 images: (C, M, channels, h, w) if all classes have equally many, else a list
+            of (M_i, channels, h, w). A class with fewer than shots + query_shots images is left
+            out.
+        tasks: T, tasks in a step.
+        ways: classes in a task.
+        shots: support images of each class.
+        query_shots: query images of each class; may be 0.
         seed: of the run.
 
     Attributes:
         left_out: how many classes were left out.
 
     Raises:
-        DataError: fewer than ``ways`` classes have images enough.
+        DataError: fewer than ``ways`` classes have enough images.
     """
 
     def __init__(

@@ -1,13 +1,13 @@
 """Omniglot (Lake et al. 2015) as few-shot classes: 1623 characters, 20 drawings of each.
 
-The protocol is MAML's (Finn et al. 2017, section 5.2, after Santoro et al. 2016): 1200 characters
-chosen at random, whatever their alphabet, are for training and the other 423 for testing, and each
-character turned by 0, 90, 180 and 270 degrees is four classes, in training and, as in the authors'
-code, in testing. Two things differ from that code. It draws a rotation for each of a task's
-characters, so a task never holds one character twice; here rotations are classes like any other.
-And its shuffle depends on the order in which the disk lists folders; ours does not.
+The protocol is MAML's (Finn et al. 2017, section 5.2, after Santoro et al. 2016): 1200 characters,
+chosen at random regardless of their alphabet, are for training and the other 423 for testing. Each
+character rotated by 0, 90, 180 and 270 degrees makes four classes, in training and, as in the
+authors' code, in testing. There are two differences from that code. It draws one rotation for each
+character of a task, so a task never holds a character twice; here rotations are separate classes.
+And its shuffle depends on the order in which the file system lists folders; ours does not.
 
-Pixels are as in that code too: ink is 1 and paper 0.
+Pixels are as in that code: ink is 1 and paper is 0.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ PARTS: Final = ("images_background", "images_evaluation")
 
 @dataclass(frozen=True)
 class Omniglot:
-    """Classes for `FewShotEpisodes`; a rotation is a class.
+    """The classes for `FewShotEpisodes`, each a character in one rotation.
 
     Attributes:
         train: (classes, drawings, 1, 28, 28) uint8, ink 255 on paper 0.
-        test: of other characters, in the same shape.
+        test: other characters, in the same shape.
     """
 
     train: Tensor
@@ -51,19 +51,19 @@ def load_omniglot(
     train_characters: int = TRAIN_CHARACTERS,
     rotations: bool = True,
 ) -> Omniglot:
-    """Read and split Omniglot; the split is the same from either source.
+    """Read and split Omniglot; the split is the same from a file and from a folder.
 
     Args:
         path: an ``.npz`` with ``images`` (characters, drawings, 98) uint8, the bits of 28 x 28
-            pixels with ink 1, and ``alphabet`` and ``character``, a name a character; or the
-            folder that holds images_background/ and images_evaluation/ (or one of them) with
-            ALPHABET/CHARACTER/*.png, dark ink on white, any size.
+            pixels with ink 1, and ``alphabet`` and ``character``, the names of each character; or
+            the folder that holds images_background/ and images_evaluation/ (or one of them) with
+            ALPHABET/CHARACTER/*.png, dark ink on white, of any size.
         seed: of the split.
         train_characters: how many characters are for training.
         rotations: make four classes of each character.
 
     Raises:
-        DataError: neither a file nor a folder as described, or too few characters to split.
+        DataError: it is neither such a file nor such a folder, or has too few characters to split.
         ImageError: a drawing in the folder is damaged.
     """
     path = Path(path)
@@ -73,7 +73,7 @@ def load_omniglot(
             f"{path} has {len(drawings)} characters, of which {train_characters} cannot be for "
             "training and the others for testing: choose fewer training characters."
         )
-    # By name, so that neither the order of a file nor that of a disk has a say in the split.
+    # By name, so that the split depends on the order neither of the file nor of the file system.
     characters = torch.stack([drawings[name] for name in sorted(drawings)])
     order = torch.from_numpy(RandomBits(seed).order(len(characters)))
     train, test = characters[order[:train_characters]], characters[order[train_characters:]]
@@ -81,7 +81,7 @@ def load_omniglot(
 
 
 def rotated(classes: Tensor) -> Tensor:
-    """(C, ..., h, h) -> (4 C, ..., h, h): turned by 0, then 90, 180, 270 degrees anticlockwise."""
+    """(C, ..., h, h) -> (4 C, ..., h, h): rotated by 0, 90, 180 and 270 degrees anticlockwise."""
     return torch.cat([torch.rot90(classes, turns, (-2, -1)) for turns in range(4)])
 
 
@@ -137,4 +137,4 @@ _DAMAGE: Final = (
     zlib.error,
     zipfile.BadZipFile,
 )
-"""What numpy and zipfile raise on files that are damaged, encrypted, pickled or no archives."""
+"""What numpy and zipfile raise for files that are damaged, encrypted, pickled or not archives."""

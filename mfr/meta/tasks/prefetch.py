@@ -1,4 +1,4 @@
-"""Tasks made ready while the learner learns."""
+"""Tasks that are drawn in the background, while the learner learns."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ def prefetched(
 ) -> Iterator[TaskBatch]:
     """The batches of ``steps`` in order, drawn by a thread that keeps ``ahead`` of them ready.
 
-    A thread and not a `StepLoader`'s process: a batch takes less time to draw than to hand from
-    process to process, and drawing mostly runs outside Python's lock.
+    This is a thread rather than a process of `StepLoader`, because drawing a batch takes less time
+    than passing it between processes, and runs mostly without Python's global interpreter lock.
 
     Args:
         source: of the tasks.
-        steps: their numbers.
-        shard: of the processes that share the tasks, this one's number.
-        shards: how many they are.
-        ahead: batches held ready beside the one in use.
+        steps: the numbers of the steps.
+        shard: this process's number among those that share the tasks.
+        shards: how many processes share the tasks.
+        ahead: how many batches are held ready beside the one in use.
 
     Raises:
-        MfrError: what the source raises, when its step's turn comes; the thread then ends, as it
-            does when the iterator is closed or forgotten early.
+        MfrError: as raised by the source, when the turn of its step comes. The thread then ends, as
+            it does when the iterator is closed or garbage-collected early.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="tasks") as thread:
         coming: deque[Future[TaskBatch]] = deque()

@@ -19,14 +19,14 @@ INPUTS: Final = (-5.0, 5.0)
 
 @dataclass(frozen=True)
 class Sinusoids:
-    """Tasks y = A sin(x - p): amplitude A, phase p and every x uniform in the paper's ranges.
+    """Tasks y = A sin(x - p), with amplitude A, phase p and every x uniform in the paper's ranges.
 
-    The paper names the ranges only; the sign of p is that of its authors' code.
+    The paper gives the ranges only; the sign of p is that of its authors' code.
 
     Attributes:
-        tasks: T, tasks a step.
-        shots: n, support points a task.
-        query_shots: m, query points a task.
+        tasks: T, tasks in a step.
+        shots: n, support points of each task.
+        query_shots: m, query points of each task.
         seed: of the run.
     """
 

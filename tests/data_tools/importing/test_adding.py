@@ -9,7 +9,7 @@ import pytest
 
 from data_tools.importing import adding
 from data_tools.importing.adding import DomainImport, add_rows, person_from_identity, place_below
-from mfr.data import manifest as manifest_module
+from mfr.data import manifest_file as manifest_module
 from mfr.data.manifest import Manifest
 from mfr.data.protocol import PairProtocol, protocol_names
 from mfr.errors import DataError, WriteError
