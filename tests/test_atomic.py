@@ -112,6 +112,7 @@ model_file.write_model(path, record, {"w": torch.full((1000,), 2.0)})
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["half", "whole"])
 def test_kill_9_during_a_model_write_leaves_the_old_model(tmp_path, stage):
     import torch

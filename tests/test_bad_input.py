@@ -89,6 +89,7 @@ def _check_sentence(err: str) -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [
@@ -276,6 +277,7 @@ def _mfr(*arguments: object, **options: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **options)  # type: ignore[call-overload]
 
 
+@pytest.mark.slow
 def test_output_nobody_reads() -> None:
     reader, writer = os.pipe()
     os.close(reader)  # as `| head -1` leaves it
@@ -285,6 +287,7 @@ def test_output_nobody_reads() -> None:
     assert (process.returncode, err) == (1, "")
 
 
+@pytest.mark.slow
 def test_output_to_a_full_disk() -> None:
     with Path("/dev/full").open("w") as full:
         process = _mfr("backbones", "--json", stdout=full)
@@ -293,6 +296,7 @@ def test_output_to_a_full_disk() -> None:
     _check_sentence(err)
 
 
+@pytest.mark.slow
 def test_a_gallery_on_a_full_disk_loses_nothing(
     tmp_path: Path, model: Path, faces: list[Path]
 ) -> None:
@@ -313,6 +317,7 @@ def test_a_gallery_on_a_full_disk_loses_nothing(
     assert cli.run(["enroll", str(gallery), "bob", str(faces[1])]) == 0
 
 
+@pytest.mark.slow
 def test_a_model_on_a_full_disk_is_not_half_written(tmp_path: Path, model: Path) -> None:
     write_dataset(tmp_path / "data", {"x": 8}, splits=("val", "test"))
 
@@ -351,6 +356,7 @@ def test_stopped_while_python_runs_a_string(tmp_path: Path) -> None:
     _check_sentence(done.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_while_enrolling(
     tmp_path: Path, model: Path, faces: list[Path], number: signal.Signals

@@ -193,6 +193,7 @@ def test_train_is_told_what_was_given(
     assert "steps" in _refused(capsys, *arguments, "--steps", "0")
 
 
+@pytest.mark.slow
 def test_calibrate_then_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import torch
 
@@ -239,6 +240,7 @@ def test_options_of_a_benchmark_that_do_not_go_together(
     assert word in _refused(capsys, "benchmark", "m", "--data", "d", "--out", "o", *arguments)
 
 
+@pytest.mark.slow
 def test_backbones(capsys: pytest.CaptureFixture[str]) -> None:
     rows = _json(capsys, "backbones")
     assert isinstance(rows, list)
@@ -274,6 +276,7 @@ def _commands(group: Any, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]
     return found
 
 
+@pytest.mark.slow
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     import typer.main
 

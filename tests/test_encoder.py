@@ -185,6 +185,7 @@ class TestFromNetwork:
 
 
 class TestFiles:
+    @pytest.mark.slow
     @pytest.mark.parametrize("centre", [None, torch.linspace(-0.1, 0.1, 256)])
     def test_round_trip(self, tmp_path, network, crops, centre):
         path = tmp_path / "model.safetensors"
@@ -199,6 +200,7 @@ class TestFiles:
         with pytest.raises(ModelError, match="leave the name out"):
             Encoder.load(path, backbone="iresnet18")
 
+    @pytest.mark.slow
     def test_foreign_weights_are_recognised_or_named(self, tmp_path, network, crops, encoder):
         path = tmp_path / "weights.pth"
         torch.save({"state_dict": network.state_dict()}, path)
@@ -263,6 +265,7 @@ class TestPretrained:
         assert "20180408-102900-casia-webface.pt" in str(error.value)
         assert f"put it into {tmp_path / 'checkpoints'}" in str(error.value)
 
+    @pytest.mark.slow
     def test_a_file_put_there_is_used(self, tmp_path, monkeypatch, crops):
         monkeypatch.setenv("TORCH_HOME", str(tmp_path))
         network = lively("facenet")
@@ -329,6 +332,7 @@ class TestBackbonesFromOutside:
             build_backbone("users_networks:build")
 
 
+@pytest.mark.slow
 def test_threads_may_share_an_encoder(encoder, crops):
     expected = encoder.embed(crops)
     fresh = Encoder(encoder.record, encoder.network, None, TorchRuntime(encoder.network))

@@ -31,6 +31,7 @@ def test_what_is_written_comes_back(tmp_path):
     assert torch.equal(load_file(tmp_path / "a/t.safetensors")["w"], torch.arange(3.0))
 
 
+@pytest.mark.slow
 def test_a_refusal_in_the_midst_of_writing_keeps_the_old_file(tmp_path):
     path = tmp_path / "t.safetensors"
     write_tensors(path, {"w": torch.ones(2)}, {})

@@ -69,6 +69,7 @@ def gradient(network, parameters, x):
     return torch.autograd.grad(loss, list(parameters.values()), create_graph=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilefacenet-112x96", "mfr-resnet28", "smallfacenet"])
 def test_second_derivatives_agree_with_differences_of_the_first(name):
     torch.manual_seed(0)
@@ -95,6 +96,7 @@ def test_second_derivatives_agree_with_differences_of_the_first(name):
     assert (exact - differences).norm() < 1e-5 * exact.norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["iresnet18", "facenet"])
 def test_the_larger_ones_have_second_derivatives_too(name):
     torch.manual_seed(0)

@@ -294,6 +294,7 @@ aligning.align_dataset(root, batch=2)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "moment", [1, 4, 9, 14, "before the manifest is written", "before the journal is removed"]
 )

@@ -135,6 +135,7 @@ def test_names_in_the_help_are_those_there_are():
     assert tuple(DOMAINS) == drawing.DOMAINS
 
 
+@pytest.mark.slow
 def test_a_mistake_through_the_real_command_line(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", "from mfr.cli import main; main()", "data", "align", "typo"],

@@ -47,6 +47,7 @@ def _agrees(gallery: Gallery, store: Store, probe: np.ndarray, k: int = 4) -> No
         assert each.score == pytest.approx(gallery.score(each.identity, probe), abs=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_two_open_galleries_find_what_brute_force_finds(data: st.DataObject) -> None:
@@ -232,6 +233,7 @@ with Gallery.open(sys.argv[1], FakeRecogniser()) as gallery:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_no_wrong_cache(gallery: Gallery, path: Path) -> None:
     gallery.close()
     rng = np.random.default_rng(0)

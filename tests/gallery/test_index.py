@@ -46,6 +46,7 @@ def test_search_agrees_with_brute_force(data: st.DataObject) -> None:
         assert score == pytest.approx(best[name], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_faiss_and_torch_share_a_process(tmp_path: Path) -> None:
     code = """
 import numpy as np, torch

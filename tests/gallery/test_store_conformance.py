@@ -228,6 +228,7 @@ def test_a_state_that_a_restored_backup_never_had_is_unknown(place: Place) -> No
         restored.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PLACES)
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())

@@ -106,6 +106,7 @@ def relative_error(found, expected):
     return float((found - expected).norm() / expected.norm())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "weights", "alpha"),
     [

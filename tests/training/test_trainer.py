@@ -56,6 +56,7 @@ def assert_same_state(one, other):
             assert torch.equal(mine[name], theirs[name]), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["mfr", "mldg", "agg", "agg-rnd", "triplet"])
 def test_every_method_trains_logs_and_leaves_a_model(dataset, tmp_path, method):
     config = configure(dataset, method=method, steps=2, first_order=True)
@@ -87,6 +88,7 @@ OUTSIDE = "tests.training.methods.outside"
 AVERAGED = {"method": f"{OUTSIDE}:Averaged", "options": {"decay": 0.7}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lost", "kept", "values"),
     [
@@ -125,6 +127,7 @@ def test_resumed_is_to_the_bit_what_was_never_stopped(dataset, tmp_path, lost, k
     assert timeless[0] == timeless[1]
 
 
+@pytest.mark.slow
 def test_what_a_method_keeps_is_kept_in_checkpoints(dataset, tmp_path):
     start(configure(dataset, **AVERAGED, steps=2, checkpoint_every=1), tmp_path / "run")
     first, last = (
@@ -138,6 +141,7 @@ def test_what_a_method_keeps_is_kept_in_checkpoints(dataset, tmp_path):
     assert any(not torch.equal(one, first.method[name]) for name, one in last.method.items())
 
 
+@pytest.mark.slow
 def test_losses_and_an_augmentation_from_outside_train(dataset, tmp_path):
     values = {
         "method": "agg",
@@ -177,6 +181,7 @@ def wait_for_step(out, step, process):
     raise AssertionError(f"step {step} never came: {process.communicate()}")
 
 
+@pytest.mark.slow
 def test_killed_and_interrupted_runs_end_as_one_that_was_not(dataset, tmp_path):
     steps = 5
     run_file = tmp_path / "run.toml"
@@ -210,12 +215,14 @@ def test_killed_and_interrupted_runs_end_as_one_that_was_not(dataset, tmp_path):
     assert_same_state(trained(out), trained(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_rates_and_thresholds_follow_the_schedule(dataset, tmp_path):
     start(configure(dataset, method="triplet", steps=4, halve_every=2), tmp_path / "run")
     betas = [one["beta"] for one in read_log(tmp_path / "run") if one["kind"] == "train"]
     assert betas == [4e-4, 4e-4, 2e-4, 2e-4]
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_it_minimises(dataset, tmp_path):
     config = configure(
         dataset, method="agg-rnd", steps=6, beta=0.02, augment={"occlusion": 0, "affine": 0}
@@ -237,6 +244,7 @@ def test_a_loss_that_breaks_names_the_step_and_the_last_good_checkpoint(dataset,
     assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_run_is_not_overwritten_nor_resumed_from_nothing(dataset, tmp_path):
     config = configure(dataset, method="triplet", steps=1)
     start(config, tmp_path / "run")
@@ -257,6 +265,7 @@ def test_two_processes_do_not_train_one_run(dataset, tmp_path):
     assert start(config, out, watch=meanwhile).step == 1
 
 
+@pytest.mark.slow
 def test_a_truncated_checkpoint_is_named(dataset, tmp_path):
     start(configure(dataset, method="triplet", steps=2, checkpoint_every=1), tmp_path / "run")
     last = checkpoint.latest(tmp_path / "run" / "checkpoints")
@@ -280,6 +289,7 @@ def test_data_that_does_not_suffice_is_said_before_anything_is_made(dataset, tmp
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_training_starts_from_a_models_weights(dataset, tmp_path):
     start(configure(dataset, method="triplet", steps=1), tmp_path / "first")
     init = tmp_path / "first" / "model.safetensors"

@@ -130,6 +130,7 @@ def assert_close(one, other):
         torch.testing.assert_close(momentum, other.optimiser[place], rtol=1e-6, atol=1e-6 * scale)
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(dataset, together, tmp_path):
     alone = tmp_path / "alone"
     start(make_run_config({"data": dataset, **VALUES, "steps": 1}), alone)
@@ -152,6 +153,7 @@ def test_one_process_writes(together):
     Encoder.load(together / MODEL_NAME)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_resumed_to_the_bit_and_by_one_process_too(stopped, together, tmp_path):
     alone = tmp_path / "alone"
     shutil.copytree(stopped, alone)
@@ -166,6 +168,7 @@ def test_a_stopped_run_is_resumed_to_the_bit_and_by_one_process_too(stopped, tog
     assert_close(state(alone, STEPS), other)
 
 
+@pytest.mark.slow
 def test_a_crop_that_is_gone_ends_all_processes_and_is_told_once(tmp_path):
     data = tmp_path / "data"
     manifest = write_dataset(data, {"a": 10, "b": 10, "c": 9}, images=2)
@@ -177,6 +180,7 @@ def test_a_crop_that_is_gone_ends_all_processes_and_is_told_once(tmp_path):
     assert "is missing or damaged" in own
 
 
+@pytest.mark.slow
 def test_what_fails_in_all_processes_is_told_once(dataset, tmp_path):
     main, other = mfr_in_two_processes(*train(dataset, tmp_path / "run", method="mldg"))
     assert main[0] == 2 and "2 processes cannot share" in main[2]

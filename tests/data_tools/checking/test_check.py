@@ -284,6 +284,7 @@ def test_stopped_on_the_way_the_embeddings_are_kept(dataset, monkeypatch):
     assert encoder.seen == 48
 
 
+@pytest.mark.slow
 def test_real_faces_with_planted_errors(tmp_path, shared_data):
     """ORL's photos, not aligned: 32 people, one image moved, two merged, one split."""
     photos = shared_data / "faces/orl"

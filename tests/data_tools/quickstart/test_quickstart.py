@@ -83,6 +83,7 @@ def done(small, interruptible, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_it_says_how_to_go_on_and_goes_on(done, capsys):
     arguments = ["quickstart", "--out", str(done), "--seed", "3"]
     before = json.loads((done / "report.json").read_text())

@@ -169,6 +169,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_kill_9_loses_nothing_and_leaves_nobody_behind(root, tmp_path):
     script = tmp_path / "slow.py"
     script.write_text(SLOW)

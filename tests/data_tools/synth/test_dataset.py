@@ -103,6 +103,7 @@ def test_killed_between_the_tables_it_goes_on(tmp_path, monkeypatch):
     assert digest(tmp_path / "torn") == digest(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_several_processes_killed_leave_what_one_draws(tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "BLOCK", 16)  # as in the other processes
     sizes = {"identities": 50, "images": 1, "domains": ["thermal"]}
