@@ -71,6 +71,7 @@ def test_weights_of_no_backbone_are_not_recognised(tmp_path, states):
         recognise_backbone(tmp_path / "weights.pth")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["iresnet18", "facenet"])
 def test_the_larger_ones_come_back_too(tmp_path, name):
     torch.manual_seed(0)

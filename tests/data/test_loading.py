@@ -1,3 +1,4 @@
+import gc
 import subprocess
 import sys
 import textwrap
@@ -89,6 +90,7 @@ def test_a_workers_error_is_the_users_sentence_alone(workers):
     assert str(told.value) == "the crop is gone"
 
 
+@pytest.mark.slow
 def test_a_workers_mistake_keeps_its_traceback():
     def prepare(step):
         raise ValueError("no step")
@@ -96,3 +98,5 @@ def test_a_workers_mistake_keeps_its_traceback():
     with pytest.raises(ValueError, match="no step") as told:
         list(StepLoader(prepare, 1).steps(0, 2))
     assert "Traceback" in str(told.value)
+    del told
+    gc.collect()  # torch waits five seconds for such a worker: here, not in a test after this one

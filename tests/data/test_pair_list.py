@@ -23,7 +23,6 @@ def test_pairs_are_read_in_their_folds(tmp_path):
     assert [sum(pair.mated for pair in pairs if pair.fold == f) for f in range(10)] == [2] * 10
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "text", "said"),
     [

@@ -20,6 +20,9 @@ def share_steps(group, out):
         save_file(run(case, group), out / f"{case}-{group.rank}.safetensors")
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory):
     out = tmp_path_factory.mktemp("processes")
@@ -29,7 +32,6 @@ def two_processes(tmp_path_factory):
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_gradients_losses_and_parameters_are_those_of_one_process(two_processes, case):
     alone = run(case, Processes())
@@ -70,7 +72,6 @@ def talk(group):
     return values, [group.any(False), group.any(group.rank == 1)]
 
 
-@pytest.mark.slow
 def test_processes_talk():
     assert in_two_processes(talk) == [([[1.5, 1.5], 5, [7]], [False, True])] * 2
 
@@ -89,19 +90,16 @@ def die(group):
     group.all_reduce(torch.ones(3))
 
 
-@pytest.mark.slow
 def test_processes_fail_together_and_one_says_why():
     assert in_two_processes(fail, [0]) == ["DataError", "ProcessFailedError"]
     assert in_two_processes(fail, [1]) == ["ProcessFailedError", "DataError"]
     assert in_two_processes(fail, [0, 1]) == ["DataError", "ProcessFailedError"]
 
 
-@pytest.mark.slow
 def test_a_process_that_dies_is_missed():
     assert in_two_processes(die) == ["ProcessLostError", "death"]
 
 
-@pytest.mark.slow
 def test_a_group_that_is_left_leaves_no_threads():
     # Threads of gloo that outlive the group abort the process now and then when Python ends.
     script = textwrap.dedent("""

@@ -22,6 +22,8 @@ from mfr.training.trainer import CHECKPOINTS_NAME, MODEL_NAME, resume, start
 from tests.datasets import write_dataset
 from tests.training.two_processes import mfr_in_two_processes
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 STEPS = 2
 VALUES = {
@@ -130,7 +132,6 @@ def assert_close(one, other):
         torch.testing.assert_close(momentum, other.optimiser[place], rtol=1e-6, atol=1e-6 * scale)
 
 
-@pytest.mark.slow
 def test_two_processes_learn_what_one_does(dataset, together, tmp_path):
     alone = tmp_path / "alone"
     start(make_run_config({"data": dataset, **VALUES, "steps": 1}), alone)
@@ -153,7 +154,6 @@ def test_one_process_writes(together):
     Encoder.load(together / MODEL_NAME)
 
 
-@pytest.mark.slow
 def test_a_stopped_run_is_resumed_to_the_bit_and_by_one_process_too(stopped, together, tmp_path):
     alone = tmp_path / "alone"
     shutil.copytree(stopped, alone)
@@ -168,7 +168,6 @@ def test_a_stopped_run_is_resumed_to_the_bit_and_by_one_process_too(stopped, tog
     assert_close(state(alone, STEPS), other)
 
 
-@pytest.mark.slow
 def test_a_crop_that_is_gone_ends_all_processes_and_is_told_once(tmp_path):
     data = tmp_path / "data"
     manifest = write_dataset(data, {"a": 10, "b": 10, "c": 9}, images=2)
@@ -180,7 +179,6 @@ def test_a_crop_that_is_gone_ends_all_processes_and_is_told_once(tmp_path):
     assert "is missing or damaged" in own
 
 
-@pytest.mark.slow
 def test_what_fails_in_all_processes_is_told_once(dataset, tmp_path):
     main, other = mfr_in_two_processes(*train(dataset, tmp_path / "run", method="mldg"))
     assert main[0] == 2 and "2 processes cannot share" in main[2]

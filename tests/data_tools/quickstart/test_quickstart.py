@@ -17,6 +17,8 @@ from data_tools.quickstart.report import QuickstartReport
 from mfr import cli
 from mfr.data.manifest import Manifest
 
+pytestmark = pytest.mark.slow
+
 SMALL = Plan(
     identities=13,
     images=3,
@@ -83,7 +85,6 @@ def done(small, interruptible, tmp_path_factory) -> Path:
     return out
 
 
-@pytest.mark.slow
 def test_it_says_how_to_go_on_and_goes_on(done, capsys):
     arguments = ["quickstart", "--out", str(done), "--seed", "3"]
     before = json.loads((done / "report.json").read_text())
