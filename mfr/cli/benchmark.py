@@ -66,7 +66,7 @@ def benchmark(
     from mfr.data.manifest import Manifest
     from mfr.models import load_encoder
 
-    chosen = choose_protocol(
+    judge = choose_protocol(
         protocol, [] if domain is None else names_in(domain, "--domain"), pairs=pairs, split=split
     )
     manifest = Manifest.read(data)
