@@ -72,7 +72,7 @@ def benchmark(
     manifest = Manifest.read(data)
     encoder = load_encoder(model, backbone=backbone, device=device)
     with busy("Judging"):
-        reports = chosen.run(encoder, manifest, seed=seed, resamples=resamples, command=context.obj)
+        reports = judge(encoder, manifest, seed=seed, resamples=resamples, command=context.obj)
         made = [
             (report, *write_report(report, out if len(reports) == 1 else out / report.domain))
             for report in reports
