@@ -23,7 +23,7 @@ def test_the_template_is_a_frontal_face():
 )  # fmt: skip
 def test_a_known_view_is_found_again(yaw, pitch, roll):
     pose = fit_pose(landmarks(posed(yaw, pitch, roll)))
-    # The priors draw pitch and the length of the nose towards the usual.
+    # The priors pull pitch and the length of the nose towards their usual values.
     assert pose.yaw == pytest.approx(yaw, abs=5)
     assert pose.pitch == pytest.approx(pitch, abs=8)
     assert pose.roll == pytest.approx(roll, abs=4)
