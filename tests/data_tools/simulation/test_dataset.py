@@ -169,7 +169,7 @@ if __name__ == "__main__":
 """
 
 
-def test_kill_9_loses_nothing_and_leaves_nobody_behind(root, tmp_path):
+def test_kill_9_loses_nothing_and_leaves_no_process_behind(root, tmp_path):
     script = tmp_path / "slow.py"
     script.write_text(SLOW)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
@@ -239,7 +239,7 @@ def test_mistakes(root, options, error, words):
     assert not (root / "simulated").exists()
 
 
-def test_names_that_are_taken_and_domains_made_otherwise(root):
+def test_names_that_are_taken_and_domains_made_with_other_settings(root):
     add(root, {"eve/1": {"landmarks": PHOTO}}, domain="e")
     with pytest.raises(DataError, match="has a domain e already"):
         mask(root, "e")

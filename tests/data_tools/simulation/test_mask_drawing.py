@@ -90,7 +90,7 @@ def test_a_mirrored_face_wears_the_mirrored_mask(yaw, only):
 
 
 @pytest.mark.parametrize("name", "abcdef")
-def test_only_the_masks_region_changes_and_it_does(name):
+def test_the_region_of_the_mask_changes_and_nothing_else(name):
     crop = skin()
     face = draw_mask(crop, posed(yaw=15, roll=8), Draws(3, name))
     changed = (face.crop != crop).any(axis=2)
@@ -148,7 +148,7 @@ def test_nothing_is_drawn_beyond_the_photo():
     assert not face.crop[90:].any() and not face.mask[90:].any()
 
 
-def test_a_face_far_outside_its_crop_is_no_accident():
+def test_a_face_far_outside_its_crop_changes_nothing():
     pose = fit_pose(TEMPLATE + 500)
     crop = skin()
     np.testing.assert_array_equal(draw_mask(crop, pose, Draws(0, "a")).crop, crop)

@@ -45,7 +45,7 @@ def test_yaw_is_positive_where_the_nose_points_to_the_viewers_right():
     assert fit_pose(TEMPLATE + np.array([[0, 0], [0, 0], [8, 0], [0, 0], [0, 0]])).yaw > 10
 
 
-def test_landmarks_that_are_none():
+def test_landmarks_that_are_not_finite_or_coincide():
     for places in (np.full((5, 2), np.nan), np.full((5, 2), 7.0)):
         with pytest.raises(FaceError):
             fit_pose(places)
