@@ -1,4 +1,4 @@
-"""Units of drawing done by processes, each on one thread."""
+"""Units of drawing work, done by worker processes that use one thread each."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ Unit = TypeVar("Unit")
 def done_by_processes(
     do: Callable[[Unit], int], units: Sequence[Unit], processes: int, *, what: str
 ) -> Iterator[int]:
-    """What ``do`` returns of each unit, in order; with one process, or one unit, done in this one.
+    """Yield what ``do`` returns for each unit, in the order of the units.
+
+    With one process, or one unit, the work is done in the calling process.
 
     Args:
-        do: a function of a module's top level, which processes import once.
-        units: of work.
-        processes: at most how many.
-        what: is drawn, for the sentence of the error.
+        do: a function at the top level of a module, which each worker imports once.
+        units: the units of work.
+        processes: the largest number of worker processes.
+        what: what is drawn, in the plural, for the error message.
 
     Raises:
-        DataError: a process was ended from outside.
+        DataError: a worker process was ended from outside.
     """
     if processes == 1 or len(units) < 2:
         with threadpool_limits(1):
@@ -41,32 +43,33 @@ def done_by_processes(
                 yield do(unit)
         return
     waiting: deque[Future[int]] = deque()
-    # Workers are forked from a server that has imported all this once, not from this process,
-    # whose threads would not survive it.
+    # Workers are forked from a server that has imported all of this once, not from this process,
+    # whose threads would not survive a fork.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([do.__module__])
     pool = ProcessPoolExecutor(min(processes, len(units)), context, initializer=_start_worker)
     try:
         for unit in units:
             waiting.append(pool.submit(do, unit))
-            if len(waiting) >= 3 * processes:  # a hundred thousand people are many units
+            if len(waiting) >= 3 * processes:  # 100 000 people make many units
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise DataError(
-            f"A process that drew {what} was ended from outside, perhaps for want of memory: run "
-            "the same command again, with fewer --processes."
+            f"A process that drew {what} was ended from outside, perhaps because memory ran "
+            "out: run the same command again, with fewer --processes."
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _start_worker() -> None:
-    """A worker uses one thread, leaves Ctrl-C to its parent, and does not outlive it."""
+    """Make a worker use one thread, leave Ctrl-C to its parent and end when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
-    # A second thread for products of three columns only spins: it doubles the processor time.
+    # In matrix products with three columns a second thread only spins, and doubles the processor
+    # time.
     threadpool_limits(1)
     keep_freed_memory()
     parent = multiprocessing.parent_process()

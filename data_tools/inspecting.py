@@ -1,4 +1,4 @@
-"""A look at a dataset: who is in it, on which side, and what the crops look like."""
+"""An overview of a dataset: its people and images by domain and split, and a sheet of its crops."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _LABEL_WIDTH: Final = 150
 
 @dataclass(frozen=True)
 class Part:
-    """One side of one domain.
+    """The part of one domain that belongs to one side of the split.
 
     Attributes:
-        domain: its name.
-        split: 'train', 'val', 'test', or 'none' before the split.
-        people: humans in it.
-        images: photos of them.
-        detected: photos whose face was found and aligned.
-        resized: photos whose crop is the whole photo, as no face was found.
-        given: crops that came as crops: aligned or drawn by their origin.
-        missed: photos that were looked at and have no crop.
-        images_per_person: the median.
+        domain: the name of the domain.
+        split: 'train', 'val' or 'test'; 'none' before the dataset is split.
+        people: the number of people in this part.
+        images: the number of images of them.
+        detected: photos in which a face was detected and aligned.
+        resized: photos that were resized as a whole, because no face was found in them.
+        given: images that came as crops, already aligned or drawn by their source.
+        missed: photos that were examined and have no crop.
+        images_per_person: the median number of images of one person.
     """
 
     domain: str
@@ -52,7 +52,7 @@ def inspect_dataset(root: str | Path) -> list[Part]:
     """Count the dataset ``root`` by domain and side of the split.
 
     Raises:
-        DataError: no dataset, or its manifest is wrong.
+        DataError: there is no dataset, or its manifest is invalid.
     """
     manifest = Manifest.read(root)
     people: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
@@ -84,17 +84,19 @@ def inspect_dataset(root: str | Path) -> list[Part]:
 def draw_contact_sheet(
     root: str | Path, out: str | Path, *, columns: int = 12, seed: int = 0
 ) -> None:
-    """Draw crops of every domain, a labelled row each, as a PNG or JPEG (by ``out``'s extension).
+    """Draw a picture of some crops of every domain, with one labelled row for each domain.
+
+    The extension of ``out`` decides whether the picture is a PNG or a JPEG.
 
     Args:
         root: the dataset's directory.
-        out: the picture.
-        columns: crops a row.
-        seed: which crops; the same seed shows the same ones.
+        out: the file to write.
+        columns: the number of crops in a row.
+        seed: selects the crops; the same seed shows the same crops.
 
     Raises:
-        DataError: no dataset, no crop in it, a crop file is missing, or ``out`` has an extension
-            of another kind.
+        DataError: there is no dataset, it has no crops, a crop is missing or damaged, or ``out``
+            has an extension other than .png, .jpg and .jpeg.
         WriteError: the picture cannot be written.
     """
     if Path(out).suffix.lower() not in (".png", ".jpg", ".jpeg"):
@@ -119,7 +121,8 @@ def draw_contact_sheet(
         for column, position in enumerate(sorted(chosen.tolist())):
             left = _LABEL_WIDTH + column * CROP_SIZE
             sheet.paste(Image.fromarray(load_crop(paths[position])), (left, top))
-            # Whole photos resized for want of a face are marked, so that they are not mistaken.
+            # A star marks whole photos, which were resized because no face was found, so that
+            # they are not taken for aligned crops.
             mark = "*" if alignments[position] == "resized" else ""
             label = f"{mark}{identities[position]}"[:18]
             pen.text((left + 2, top + CROP_SIZE + 2), _ascii(label), fill="black")
@@ -128,5 +131,5 @@ def draw_contact_sheet(
 
 
 def _ascii(text: str) -> str:
-    """``text`` in the letters that Pillow's built-in font has."""
+    """``text`` with a question mark for each character that Pillow's built-in font lacks."""
     return text.encode("ascii", "replace").decode()

@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: a split by person, over all domains at once."""
+"""The split into training, validation and test sides: by person, over all domains at once."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class SplitResult:
     """How a dataset was split.
 
     Attributes:
-        seed: the seed.
-        people: by side.
-        images: by side.
-        domains: people by domain, then by side.
+        seed: the seed of the split.
+        people: the number of people on each side.
+        images: the number of images on each side.
+        domains: for each domain, the number of its people on each side.
     """
 
     seed: int
@@ -35,13 +35,20 @@ class SplitResult:
 def split_dataset(
     root: str | Path, *, test: float = 0.3, val: float = 0.1, seed: int = 0
 ) -> SplitResult:
-    """Split the dataset's people and write their sides into the manifest, replacing any before.
+    """Split the dataset's people and write their sides into the manifest.
 
-    How it was split is kept in ``notes['split']``.
+    An earlier split is replaced. The settings of the split are recorded in the manifest's
+    ``notes['split']``.
+
+    Args:
+        root: the dataset's directory.
+        test: the share of people on the test side, 0 to 1.
+        val: the share of people on the validation side, 0 to 1; ``test + val`` < 1.
+        seed: selects the split.
 
     Raises:
-        ConfigError: fractions that are negative or leave nobody to train on.
-        DataError: no dataset, or no images in it.
+        ConfigError: a share is negative, or the shares leave nobody to train on.
+        DataError: there is no dataset, or it has no images.
         WriteError: the manifest cannot be written.
     """
     _check_fractions(test, val)
@@ -72,21 +79,24 @@ def split_dataset(
 def split_people(
     domains_of: Mapping[str, set[str]], *, test: float, val: float, seed: int
 ) -> dict[str, str]:
-    """Give every person a side: 'train', 'val' or 'test'.
+    """Assign every person to a side: 'train', 'val' or 'test'.
 
-    People are grouped by the set of domains they appear in; inside a group they stand in the
-    order of the SHA-256 of ``seed:person``, the same on every machine, and are cut into sides by
-    largest remainder. What rounding owes a side in one group is carried to the next, so that many
-    small groups do not add up to a bias: over all people each side is off its share by fewer than
-    two, in each group by fewer than three.
+    People are grouped by the set of domains in which they appear. Within a group they are sorted
+    by the SHA-256 of ``seed:person``, which is the same on every machine, and divided between the
+    sides by the largest-remainder method. The remainder that rounding leaves in one group is
+    carried over to the next, so that many small groups do not add up to a bias: each side differs
+    from its share by fewer than two people overall, and by fewer than three in each group.
 
     Args:
         domains_of: the domains of each person.
-        test: share of people, 0 to 1.
-        val: share of people, 0 to 1; ``test + val`` < 1.
-        seed: another seed, another split.
+        test: the share of people on the test side, 0 to 1.
+        val: the share of people on the validation side, 0 to 1; ``test + val`` < 1.
+        seed: selects the split; another seed gives another split.
+
+    Returns:
+        The side of each person.
     """
-    # Exact arithmetic: 0.3 of 10 people is 3 on every machine.
+    # The arithmetic is exact, so that 0.3 of 10 people is 3 on every machine.
     shares = {"test": Fraction(str(test)), "val": Fraction(str(val))}
     shares = {"train": 1 - shares["test"] - shares["val"], **shares}
     groups = defaultdict(list)
@@ -117,15 +127,18 @@ def _counted(sides: Any) -> dict[str, int]:
 
 
 def _check_fractions(test: float, val: float) -> None:
-    # Written so that NaN fails too.
+    # The condition is written so that NaN is refused too.
     if not (0 <= test < 1 and 0 <= val < 1 and test + val < 1):
         raise ConfigError(
-            f"--test {test:g} and --val {val:g} are shares of the people: both from 0 to 1, "
-            "together less than 1."
+            f"--test {test:g} and --val {val:g} are shares of the people: choose both from "
+            "0 to 1, with a sum below 1."
         )
 
 
 def _existing(root: Path) -> Path:
-    """``root``, where it is a dataset; a lock must not make a directory for a mistyped name."""
+    """``root`` itself, after a check that it is a dataset.
+
+    Without the check, the lock would create a directory for a mistyped name.
+    """
     Manifest.read(root)
     return root

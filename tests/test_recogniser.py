@@ -130,7 +130,7 @@ def test_without_a_calibration_comparing_needs_a_threshold(toy):
 
 def test_an_unknown_detector_is_named(tmp_path, shared_data):
     weights = shared_data / "weights" / "mobilefacenet_casia_112x96.ckpt"
-    with pytest.raises(ConfigError, match="no detector 'eyes': choose one of mtcnn"):
+    with pytest.raises(ConfigError, match="no detector 'eyes': choose one of"):
         Recogniser.load(weights, detector="eyes")
 
 

@@ -1,4 +1,4 @@
-"""What a domain can be made into: each condition changes one crop, from draws of its own."""
+"""The conditions that can be simulated on a domain; each changes one crop, by its own draws."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from data_tools.simulation.mask_drawing import draw_mask
 from data_tools.simulation.photograph import shown_part
 from data_tools.simulation.pose import Pose
 
-# albumentations asks the network for its newest version when imported, unless told not to.
+# On import, albumentations looks for a newer version on the network unless this variable is set.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 Crop = NDArray[np.uint8]
 Drawn = tuple[Crop, Mapping[str, Any]]
-"""The changed crop, and what to record: kind, colour, placement, coverage, where they apply."""
+"""The changed crop, and what is recorded of it: kind, colour, placement and coverage, where they
+apply."""
 
 
 @dataclass(frozen=True)
 class OnFaces:
-    """A condition drawn onto a face whose pose is known: (crop, pose, draws) -> drawn."""
+    """A condition that is drawn onto a face of known pose: (crop, pose, draws) -> drawn."""
 
     draw: Callable[[Crop, Pose, Draws], Drawn]
 
 
 @dataclass(frozen=True)
 class OnCrops:
-    """A condition of the whole picture: (crop, draws) -> crop."""
+    """A condition that changes the whole crop: (crop, draws) -> crop."""
 
     change: Callable[[Crop, Draws], Crop]
 
@@ -46,12 +47,12 @@ def _mask(crop: Crop, pose: Pose, draws: Draws) -> Drawn:
 
 
 def near_infrared(crop: Crop, draws: Draws) -> Crop:
-    """As a camera with a near-infrared lamp beside its lens would see the face, roughly.
+    """The face roughly as a camera with a near-infrared lamp beside its lens would show it.
 
-    Grey; skin bright and its blemishes and lips pale (red counts most), dark eyes and hair kept
-    dark, light falling off from the middle, grain. Approximate: what reflects near-infrared but
-    not red (dyed cloth, dark hair) cannot be known from a colour photo, and in a grey photo
-    nothing of it can.
+    The picture is grey and grainy. Skin is bright, and blemishes and lips are pale, because red
+    counts most; dark eyes and hair stay dark; the light falls off from the middle. The result is
+    approximate: a colour photo does not show what reflects near-infrared light but not red light
+    (dyed cloth, dark hair), and a grey photo shows nothing of the difference.
     """
     height, width = crop.shape[:2]
     linear = np.square(crop.astype(np.float32) / 255)
@@ -59,7 +60,7 @@ def near_infrared(crop: Crop, draws: Draws) -> Crop:
     face = mono[height // 4 : -height // 6, width // 4 : -width // 4]
     usual = max(float(np.median(face)), 0.01)
     relative = mono / usual
-    # Skin around 1 is compressed and bright; what is much darker is held down.
+    # Skin, at values around 1, is compressed and bright; much darker parts are kept dark.
     tone = 0.42 * relative**0.6 / (1 + (0.22 / (relative + 0.02)) ** 2)
     y, x = np.mgrid[:height, :width].astype(np.float32)
     centre = width * draws.uniform(0.45, 0.55), height * draws.uniform(0.5, 0.62)
@@ -71,10 +72,10 @@ def near_infrared(crop: Crop, draws: Draws) -> Crop:
 
 
 def sketch(crop: Crop, draws: Draws) -> Crop:
-    """As a pencil drawing: dodged tones and difference-of-Gaussian lines on paper.
+    """The face as a pencil drawing: dodged tones and difference-of-Gaussian lines on paper.
 
-    Approximate: it keeps the photo's geometry exactly, which no draughtsman does.
-    (Lines: Winnemoeller et al., XDoG, Computers & Graphics 2012.)
+    The drawing is approximate: it keeps the photo's geometry exactly, as no artist does. The lines
+    follow Winnemoeller et al., XDoG, Computers & Graphics 2012.
     """
     height, width = crop.shape[:2]
     grey = np.where(shown_part(crop) > 0, cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), 255)
@@ -95,17 +96,21 @@ def sketch(crop: Crop, draws: Draws) -> Crop:
 
 
 def low_resolution(crop: Crop, draws: Draws) -> Crop:
-    """A small face, enlarged: 15 to 40 pixels instead of 112, with the sensor's noise."""
+    """A face 15 to 40 pixels wide, enlarged to 112 pixels, with sensor noise."""
     return _albumented("low-resolution", crop, draws)
 
 
 def jpeg(crop: Crop, draws: Draws) -> Crop:
-    """Strong JPEG compression, quality 6 to 30."""
+    """Strong JPEG compression, of quality 6 to 30."""
     return _albumented("jpeg", crop, draws)
 
 
 def webcam(crop: Crop, draws: Draws) -> Crop:
-    """A cheap camera: over- or underexposed, a colour cast, blurred, noisy, compressed."""
+    """The face as a cheap camera shows it.
+
+    The exposure is too high or too low, and the picture has a colour cast, blur, noise and
+    compression artefacts.
+    """
     return _albumented("webcam", crop, draws)
 
 
@@ -119,7 +124,7 @@ CONDITIONS: Final[dict[str, OnFaces | OnCrops]] = {
     "jpeg": OnCrops(jpeg),
     "webcam": OnCrops(webcam),
 }
-"""By the names the command line knows."""
+"""The conditions, by the names that the command line takes."""
 
 
 def _grey(levels: np.ndarray) -> Crop:
@@ -164,5 +169,5 @@ def _albumented(condition: str, crop: Crop, draws: Draws) -> Crop:
     changed = np.ascontiguousarray(pipeline(image=crop)["image"])
     red, green, blue = cv2.split(crop)
     if np.array_equal(red, green) and np.array_equal(red, blue):
-        return _grey(cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY))  # colour noise is not for it
+        return _grey(cv2.cvtColor(changed, cv2.COLOR_RGB2GRAY))  # a grey crop gets no colour noise
     return changed

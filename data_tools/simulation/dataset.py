@@ -1,9 +1,9 @@
-"""A domain made from another: parallel, resumable after any kill, with a record of every image.
+"""A new domain made from another: in parallel, resumable after any kill, every image recorded.
 
-The work is cut into units of some rows. A unit's crops are written first and its records last, as
-one file in ``simulated/NAME.parts/``; a unit with records is done. When all are done, the records
-become ``simulated/NAME.parquet`` and the crops rows of the manifest. What is drawn depends on
-nothing but the seed, the condition and the row, so that drawing again gives the same bytes.
+The work is divided into units of several rows. A unit's crops are written first and its records
+last, as one file in ``simulated/NAME.parts/``; a unit that has records is done. When all units are
+done, their records become ``simulated/NAME.parquet`` and their crops become rows of the manifest.
+A drawing depends only on the seed, the condition and the row: drawn again, it has the same bytes.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ from mfr.images import read_image
 from mfr.png import write_png_unflushed
 
 VERSION: Final = 1
-"""Of the drawings: raised when the same seed would give other bytes."""
+"""The version of the drawings, raised when the same seed would give other bytes."""
 
 MAX_YAW: Final = 50.0
-"""Degrees; beyond, the generic head is not sure enough of its outline."""
+"""The largest yaw in degrees; beyond it the outline of the generic head is too uncertain."""
 
 MAX_RESIDUAL: Final = 4.0
-"""Pixels of the crop by which landmarks may, on average, stand off the posed generic head."""
+"""The largest root mean square distance, in crop pixels, of landmarks from the posed head."""
 
 MIN_PROBABILITY: Final = 0.9
-"""Of the detection: below, what was found may be no face."""
+"""The lowest probability of a detection; below it the detected region may not be a face."""
 
 RECORD: Final = pa.schema(
     [
-        pa.field("path", pa.string(), nullable=False),  # of the source row in the manifest
-        pa.field("crop", pa.string()),  # drawn, relative to the manifest; null if skipped
-        pa.field("skipped", pa.string()),  # why nothing was drawn
+        pa.field("path", pa.string(), nullable=False),  # the path of the source row in the manifest
+        pa.field("crop", pa.string()),  # the new crop, relative to the manifest; null if skipped
+        pa.field("skipped", pa.string()),  # the reason why nothing was drawn
         pa.field("kind", pa.string()),
         pa.field("colour", pa.string()),
         pa.field("placement", pa.string()),
-        pa.field("coverage", pa.float32()),  # of the face's visible area, 0-1
+        pa.field("coverage", pa.float32()),  # the covered share of the face's visible area, 0-1
         pa.field("yaw", pa.float32()),  # degrees, positive to the viewer's right
         pa.field("pitch", pa.float32()),  # degrees, positive downwards
     ]
@@ -69,16 +69,17 @@ _SETTINGS: Final = "settings.json"
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """What stands in the new domain now.
+    """What the new domain holds after a run.
 
     Attributes:
-        domain: its name.
-        drawn: crops drawn in this run.
-        images: crops in it.
-        skipped: rows of the source without one, by the reason.
-        kinds: crops by what was drawn, where that varies.
-        placements: crops by how a mask is worn.
-        coverage: of the face by masks: mean and 5th, 50th and 95th percentile; none elsewhere.
+        domain: the name of the new domain.
+        drawn: the number of crops drawn in this run.
+        images: the number of crops in the domain.
+        skipped: the number of source rows without a new crop, by reason.
+        kinds: the number of crops by the kind of thing drawn, where kinds exist.
+        placements: the number of crops by the placement of the mask.
+        coverage: the mean and the 5th, 50th and 95th percentile of the share of the face that
+            masks cover; None for other conditions.
     """
 
     domain: str
@@ -92,7 +93,7 @@ class SimulationResult:
 
 @dataclass(frozen=True)
 class _Unit:
-    """Some rows to do: of the manifest, their crops' places, and where their records go."""
+    """Some rows of the manifest to draw, and the file for their records."""
 
     root: Path
     name: str
@@ -114,25 +115,25 @@ def simulate_domain(
 ) -> SimulationResult:
     """Make the domain ``name`` from the crops of the domain ``source``.
 
-    Its rows have the source's identities, persons and splits, alignment 'given', and landmarks in
-    pixels of the crop. Called again, it goes on where it was stopped, and adds what is new in the
-    source.
+    New rows have the source's identities, persons and splits, the alignment 'given', and landmarks
+    in pixels of the crop. A later call continues a stopped run and adds what is new in the source.
 
     Args:
         root: the dataset's directory.
         source: a domain with crops.
-        name: of the new domain.
+        name: the name of the new domain.
         condition: 'mask' or one of `conditions.CONDITIONS`.
-        seed: 0 to 2^63 - 1; another one, other drawings.
-        processes: that draw; as many as there are processors by default; 1 draws in this one.
-        on_progress: called with the rows done and to do.
+        seed: 0 to 2^63 - 1; another seed gives other drawings.
+        processes: the number of worker processes, by default one for each usable processor; with
+            1 the calling process draws.
+        on_progress: called with the number of rows done and their total.
 
     Raises:
-        ConfigError: an argument that cannot be used.
-        DataError: no dataset or source; a name that is taken, or was made in another way; another
-            simulation at work.
-        ImageError: a crop of the source is missing or damaged.
-        WriteError: the disk is full or not writable; what was done is kept.
+        ConfigError: an argument is out of its range or unknown.
+        DataError: the dataset or the source is missing; the name is taken, or its domain was made
+            with other settings; or another simulation is running.
+        ImageError: a crop of the source is missing, damaged or of another size.
+        WriteError: the disk is full or not writable; finished units are kept.
     """
     root = Path(root)
     _check(root, source, name, condition, seed, processes)
@@ -159,11 +160,11 @@ def simulate_domain(
 
 
 def pose_in_crop(row: dict[str, Any]) -> Pose:
-    """How the face of a manifest's row stands in its crop.
+    """The pose, in its crop, of the face in a row of the manifest.
 
     Raises:
-        FaceError: it has no landmarks, or ones that no face or only an extreme pose explains; the
-            sentence is the reason by which skipped rows are counted.
+        FaceError: the row has no landmarks or a doubtful detection, or its landmarks fit no face or
+            only an extreme pose. The message is the reason under which skipped rows are counted.
     """
     landmarks = landmarks_in_crop(row)
     if landmarks is None:
@@ -182,10 +183,10 @@ def pose_in_crop(row: dict[str, Any]) -> Pose:
 
 
 def landmarks_in_crop(row: dict[str, Any]) -> np.ndarray | None:
-    """The landmarks (5, 2) of a manifest's row in pixels of its crop, None where it has none.
+    """The landmarks (5, 2) of a row of the manifest, in pixels of its crop; None if it has none.
 
-    A detected row's are in pixels of the photo: the similarity that made the crop moves them. A
-    given crop is its own photo.
+    Landmarks of a detected face are in pixels of the photo and are moved by the similarity
+    transform that made the crop. A given crop is its own photo.
     """
     if row["landmarks"] is None:
         return None
@@ -210,7 +211,7 @@ def _units(
 
 
 def _do(unit: _Unit) -> int:
-    """Draw and write one unit; its records come last."""
+    """Draw and write one unit, its records last, and return the number of its rows."""
     records = []
     for row in unit.rows:
         record = {"path": row["path"]}
@@ -223,8 +224,8 @@ def _do(unit: _Unit) -> int:
             write_png_unflushed(unit.root / place, crop)
             record |= {"crop": place, **drawn}
         records.append(record)
-    # One flush for all crops of the unit, as each alone would take longer than drawing it. Only
-    # then do the records say that they are there; until then a torn crop is drawn again.
+    # All crops of the unit are flushed at once, because flushing each alone would take longer than
+    # drawing it. The records are written only then, so that a torn crop is drawn again.
     os.sync()
     with atomic.replacing(unit.part) as temporary:
         pq.write_table(pa.Table.from_pylist(records, schema=RECORD), temporary)
@@ -238,7 +239,7 @@ def _drawn(unit: _Unit, row: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]
     crop = read_image(unit.root / row["crop"])
     if crop.shape != (CROP_SIZE, CROP_SIZE, 3):
         raise ImageError(
-            f"{unit.root / row['crop']} is not {CROP_SIZE} x {CROP_SIZE} pixels: align again."
+            f"{unit.root / row['crop']} is not {CROP_SIZE} x {CROP_SIZE} pixels: align it again."
         )
     if not isinstance(condition, OnFaces):
         return condition.change(crop, draws), {}
@@ -252,9 +253,9 @@ def _condition(name: str) -> Any:
 
 
 def _place(name: str, crop: str) -> str:
-    """Where the crop made of ``crop`` goes: the same tree under the new domain's name.
+    """The path of the crop made from ``crop``, in the same tree under the new domain's name.
 
-    A manifest from elsewhere must not lead out of the dataset.
+    A manifest from another source must not lead to a path outside the dataset.
     """
     parts = [part for part in PurePosixPath(crop).parts if part != "/"]
     if len(parts) > 2 and parts[0] == "crops":
@@ -268,10 +269,10 @@ def _place(name: str, crop: str) -> str:
 def _recorded(
     root: Path, manifest: Manifest, name: str, settings: dict[str, Any], parts: Path
 ) -> set[str]:
-    """The source's rows that are done, published or in parts.
+    """The paths of the source rows that are done, whether published or still in parts.
 
     Raises:
-        DataError: ``name`` is another domain's, or was made in another way.
+        DataError: ``name`` belongs to another domain, or its domain was made with other settings.
     """
     final = root / "simulated" / f"{name}.parquet"
     found = set()
@@ -294,7 +295,7 @@ def _check_settings(name: str, settings: dict[str, Any], made: bytes) -> None:
         if before.get(key) != value:
             raise DataError(
                 f"The domain {name} was begun with {key} {before.get(key)}, not {value}: give the "
-                "same values to go on with it, or choose another --as."
+                "same values to continue it, or choose another --as."
             )
 
 
@@ -306,7 +307,7 @@ def _read_records(path: Path) -> pa.Table:
 
 
 def _publish(root: Path, name: str, settings: dict[str, Any], parts: Path) -> pa.Table:
-    """The new crops into the manifest and all records into one file; the records."""
+    """Write the new crops into the manifest and all records into one file; return the records."""
     final = root / "simulated" / f"{name}.parquet"
     sources = [final] if final.exists() else []
     new = sorted(parts.glob("*.parquet"))
@@ -314,7 +315,7 @@ def _publish(root: Path, name: str, settings: dict[str, Any], parts: Path) -> pa
     records = pa.concat_tables([table.replace_schema_metadata() for table in tables])
     with changing_manifest(root):
         manifest = Manifest.read(root)
-        # Of a large dataset only these two domains become Python objects.
+        # Only the rows of these two domains become Python objects: the dataset may be large.
         domains = manifest.table["domain"]
         there = set(manifest.table.filter(pc.equal(domains, name))["path"].to_pylist())
         seen = manifest.table.filter(pc.equal(domains, settings["source"]))
@@ -328,8 +329,8 @@ def _publish(root: Path, name: str, settings: dict[str, Any], parts: Path) -> pa
         ]
         if rows:
             manifest.append(rows).write()
-    # The record comes after the rows it speaks of, and the parts go last: killed in between, all
-    # of this can be done again.
+    # The records are written after the rows that they describe, and the parts are removed last, so
+    # that after a kill in between all of this can be done again.
     if new:
         with atomic.replacing(final) as temporary:
             table = records.replace_schema_metadata({"simulation": json.dumps(settings)})
@@ -378,7 +379,7 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 def _check(
     root: Path, source: str, name: str, condition: str, seed: int, processes: int | None
 ) -> None:
-    # A domain's name becomes a folder's name and stands in comma-separated options.
+    # A domain's name becomes a folder's name and appears in comma-separated options.
     if not re.fullmatch(r"\w[\w.\- ]*", name) or name != name.strip():
         raise ConfigError(
             f"--as '{name}' cannot name a domain: use letters, digits, '_', '-' and '.', beginning "
@@ -391,7 +392,7 @@ def _check(
             f"There is no condition '{condition}': choose among {', '.join(CONDITIONS)}."
         )
     if not 0 <= seed < 2**63:
-        raise ConfigError(f"--seed {seed}: from 0 to 2^63 - 1.")
+        raise ConfigError(f"--seed {seed} is out of range: choose one from 0 to 2^63 - 1.")
     if processes is not None and processes < 1:
-        raise ConfigError(f"--processes {processes}: at least 1.")
-    Manifest.read(root).where(domains=[source])  # before a lock file is made
+        raise ConfigError(f"--processes {processes} is too few: choose at least 1.")
+    Manifest.read(root).where(domains=[source])  # checked before a lock file is created

@@ -1,4 +1,8 @@
-"""Random draws for one image: named by a seed and the image, so order and process cannot matter."""
+"""The random draws of one image.
+
+They are named by a seed and the image, so that they do not depend on the order of the images or on
+the process that draws them.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +20,12 @@ T = TypeVar("T")
 class Draws:
     """The stream of random draws of one image.
 
-    As in `mfr.random_bits` only Philox's raw bits are used: they are the same on every
+    As in `mfr.random_bits`, only Philox's raw bits are used, because they are the same on every
     machine and in every version of numpy.
 
     Args:
-        seed: of the run.
-        name: of the image and what is done to it; another name, another stream.
+        seed: the seed of the run.
+        name: the name of the image and of what is done to it; another name gives another stream.
     """
 
     def __init__(self, seed: int, name: str) -> None:
@@ -33,11 +37,11 @@ class Draws:
         return low + (high - low) * 2.0**-53 * (int(self._bits.random_raw()) >> 11)
 
     def chance(self, probability: float) -> bool:
-        """True with this probability."""
+        """Return True with this probability."""
         return self.uniform() < probability
 
     def choice(self, weights: Mapping[T, float]) -> T:
-        """One of the keys, each as often as its weight says."""
+        """One of the keys, each with a probability proportional to its weight."""
         rest = self.uniform(0, sum(weights.values()))
         for value, weight in weights.items():
             rest -= weight
@@ -46,9 +50,9 @@ class Draws:
         return value
 
     def normal(self, *shape: int) -> NDArray[np.float32]:
-        """Nearly normal noise of mean 0 and variance 1: sums of four 16-bit uniforms.
+        """Nearly normal noise of mean 0 and variance 1: sums of four uniform 16-bit numbers.
 
-        It ends at 3.46 standard deviations, which 8 bits a pixel do not show.
+        It ends at 3.46 standard deviations, a limit that does not show in pixels of 8 bits.
         """
         words = self._bits.random_raw(int(np.prod(shape))).view(np.uint16)
         sums = words.reshape(4, -1).sum(axis=0, dtype=np.uint32).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Spectacles and sunglasses drawn on a face: a frame before the eyes, posed with the head."""
+"""Spectacles and sunglasses drawn on a face: a frame in front of the eyes, posed with the head."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ _SHAPES: Final[dict[str, tuple[float, float, float]]] = {
     "oval": (25.5, 17.5, 2.3),
     "square": (25.0, 18.0, 4.0),
 }
-"""Half width and half height of a lens in millimetres, and the exponent of its superellipse."""
+"""The half width and half height of a lens in millimetres, and the exponent of its superellipse."""
 
 
 def draw_glasses(
     crop: NDArray[np.uint8], pose: Pose, draws: Draws, *, dark: bool
 ) -> tuple[NDArray[np.uint8], dict[str, str]]:
-    """Put glasses on the face in ``crop`` (112, 112, 3), which stands in this pose.
+    """Put glasses on the face in ``crop`` (112, 112, 3), which has this pose.
 
-    Approximate: lenses do not bend what is seen through them, and hair over the temples is drawn
-    over. A grey crop stays grey.
+    The drawing is approximate: lenses do not refract, and the glasses are drawn over any hair at
+    the temples. A grey crop stays grey.
 
     Args:
-        crop: RGB.
-        pose: of its face.
-        draws: choose shape, colour and place.
-        dark: whether they are sunglasses.
+        crop: the crop, uint8 RGB.
+        pose: the pose of its face.
+        draws: the draws that choose shape, colour and position.
+        dark: whether to draw sunglasses.
 
     Returns:
-        The crop, and the names of what was drawn.
+        The new crop, and the kind and colour of the glasses.
     """
     photograph = study(crop, pose)
     frame = draws.choice({"black": 4.0, "brown": 1.5, "silver": 1.5, "gold": 1.0, "blue": 0.7})
@@ -92,7 +92,7 @@ def draw_glasses(
 
 
 def _frame(shape: str, draws: Draws, larger: float) -> tuple[list[Floats], list[Floats]]:
-    """Outlines of the two lenses and lines of the bridge, in millimetres of the head."""
+    """The outlines of the two lenses and the lines of the bridge, in millimetres of the head."""
     width, height, power = _SHAPES[shape]
     width, height = (side * larger * draws.uniform(0.95, 1.05) for side in (width, height))
     low = draws.uniform(1.0, 5.0)
@@ -104,7 +104,7 @@ def _frame(shape: str, draws: Draws, larger: float) -> tuple[list[Floats], list[
     lenses = []
     for side in (-1, 1):
         across = side * centre + x
-        # The front is bent around the face, and leans in below.
+        # The front curves around the face, and its lower edge leans inwards.
         depth = 27.0 - 0.005 * across**2 - 0.12 * (y - low)
         lenses.append(np.column_stack([across, y, depth]))
     t = np.linspace(-1, 1, 9)
@@ -113,14 +113,15 @@ def _frame(shape: str, draws: Draws, larger: float) -> tuple[list[Floats], list[
 
 
 def _temples(pose: Pose, rim: float) -> list[NDArray[np.int32]]:
-    """Outlines of the arms to the ears, where they stand before the head."""
+    """The outlines of the arms to the ears, where they are in front of the head."""
     found = []
     for side in (-1, 1):
         azimuth = side * np.linspace(50, 88, 10)
         y = np.linspace(-3, -5, 10)
         skin = pose.to_camera(head.points_at(azimuth, y, head.face_radius(azimuth, y)))
         arm = pose.to_camera(head.points_at(azimuth, y, head.face_radius(azimuth, y) + 5))
-        # Facing the viewer: the skin below is nearer to the side of the head than to its back.
+        # An arm is visible where the skin beneath it faces the viewer, that is, where it belongs
+        # to the side of the head and not to its back.
         visible = side * np.gradient(skin[:, 0]) * pose.scale > 0.02
         if visible.sum() >= 2:
             found.append(band(arm[visible, :2], rim * pose.scale))
@@ -135,7 +136,7 @@ def _through(
     *,
     dark: bool,
 ) -> NDArray[np.floating]:
-    """What is seen through the lenses and mirrored in them, grey levels."""
+    """The crop as it looks through the lenses, with their reflections, in grey levels."""
     down = np.linspace(0, 1, CROP_SIZE, dtype=np.float32)[:, None]
     across = np.linspace(0, 1, CROP_SIZE, dtype=np.float32)[None, :]
     slant = 6.0 * (across + draws.uniform(0.3, 0.8) * down) + draws.uniform(0, 6)
@@ -150,6 +151,6 @@ def _through(
     level = max(photograph.light.ambient, 0.05)
     seen = linear * passed[:, :, None] + (level * mirrored)[:, :, None]
     share = np.where(glass < 0.01, 0, glass)[:, :, None]
-    # Levels, not light, are mixed: untouched pixels must come back to the bit.
+    # Grey levels are mixed, not light, because untouched pixels must stay exactly the same.
     levels = crop.astype(np.float32)
     return levels + share * (255 * np.sqrt(np.minimum(seen, 1)) - levels)

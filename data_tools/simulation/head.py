@@ -1,10 +1,11 @@
-"""A generic head in three dimensions, for what is worn on a face to be put in its place.
+"""A generic head in three dimensions, which shows where things worn on a face lie.
 
-Lengths are millimetres of an adult face: x to the viewer's right, y down from the line between the
-pupils, z towards the viewer. The surface is given by its distance from a vertical axis 60 mm behind
-the pupils, over the azimuth (0 degrees at the middle of the face, 90 at the ears) and the height.
-It is a plain average, drawn by hand after usual facial proportions (interpupillary distance 64 mm,
-pupils to chin 118 mm, width at the cheekbones 140 mm); nobody's head was measured.
+Lengths are millimetres of an adult face: x points to the viewer's right, y down from the line
+between the pupils, and z towards the viewer. The surface is given by its distance from a vertical
+axis 60 mm behind the pupils, as a function of the azimuth (0 degrees at the middle of the face, 90
+at the ears) and the height. It is a plain average that was drawn freehand after usual facial
+proportions (interpupillary distance 64 mm, pupils to chin 118 mm, width at the cheekbones 140 mm);
+no real head was measured.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from scipy.spatial import ConvexHull
 Floats = NDArray[np.float64]
 
 AXIS: Final = -60.0
-"""z of the vertical axis."""
+"""The z of the vertical axis."""
 
 LANDMARKS: Final = np.array(
     [
@@ -32,7 +33,7 @@ LANDMARKS: Final = np.array(
         [26.0, 70.0, 6.0],
     ]
 )
-"""(5, 3): pupils, nose tip and corners of the mouth, in the order of `mfr.geometry.TEMPLATE`."""
+"""Pupils, nose tip and corners of the mouth, (5, 3), in the order of `mfr.geometry.TEMPLATE`."""
 LANDMARKS.setflags(write=False)
 
 _AZIMUTHS: Final = (0, 8, 16, 24, 35, 50, 65, 80, 95, 115)
@@ -52,27 +53,28 @@ _RADII: Final = {
     120: (64, 62, 58, 53, 47, 42, 38, 36, 35, 35),
     135: (46, 45, 43, 41, 39, 37, 36, 35, 34, 34),
 }
-"""Distance from the axis: a row a height, an entry an azimuth."""
+"""The distance of the surface from the axis, with a row for each height and a column for each
+azimuth."""
 
 _TOP: Final = -70
 _BOTTOM: Final = 135
 _RIGHT: Final = 115
 _STEP: Final = 2.5
-"""Of the tables below, in millimetres and degrees."""
+"""The step of the tables below: millimetres of height and degrees of azimuth."""
 
 
 def face_radius(azimuth: Floats, y: Floats) -> Floats:
-    """Distance of the skin from the axis at these azimuths (degrees) and heights, millimetres."""
+    """The distance of the skin from the axis in mm at these azimuths (degrees) and heights (mm)."""
     return _look_up(_face_table(), azimuth, y)
 
 
 def taut_radius(azimuth: Floats, y: Floats) -> Floats:
-    """The same for a cloth stretched over nose, lips, chin and cheeks: their convex hull."""
+    """The same for a cloth stretched over nose, lips, chin and cheeks, along their convex hull."""
     return _look_up(_taut_table(), azimuth, y)
 
 
 def points_at(azimuth: Floats, y: Floats, radius: Floats) -> Floats:
-    """Cylindrical to Cartesian coordinates: (...) each to (..., 3)."""
+    """Convert cylindrical coordinates, (...) each, to Cartesian coordinates, (..., 3)."""
     angle = np.radians(azimuth)
     return np.stack([radius * np.sin(angle), y, radius * np.cos(angle) + AXIS], axis=-1)
 
@@ -84,7 +86,7 @@ def _look_up(table: Floats, azimuth: Floats, y: Floats) -> Floats:
 
 @lru_cache(maxsize=1)
 def _face_table() -> Floats:
-    """Radii at every `_STEP`, through the hand-drawn ones without overshooting between them."""
+    """The radii at every `_STEP`, interpolated between those of `_RADII` without overshooting."""
     mirrored = np.array([*(-a for a in _AZIMUTHS[:0:-1]), *_AZIMUTHS])
     radii = np.array([[*row[:0:-1], *row] for row in _RADII.values()], float)
     fine = PchipInterpolator(mirrored, radii, axis=1)(np.arange(0, _RIGHT + 1, _STEP))
@@ -101,7 +103,7 @@ def _taut_table() -> Floats:
     y, azimuth = np.meshgrid(heights[covered], azimuths, indexing="ij")
     right = points_at(azimuth, y, face[covered]).reshape(-1, 3)
     hull = ConvexHull(np.concatenate([right, right * (-1, 1, 1)]))
-    # Where the ray from the axis leaves the hull: the nearest of the facets it runs towards.
+    # A ray from the axis leaves the hull at the nearest of the facets that it runs towards.
     normal, offset = hull.equations[:, :3], hull.equations[:, 3]
     origin = points_at(azimuth, y, np.zeros_like(y)).reshape(-1, 3)
     direction = points_at(azimuth, y, np.ones_like(y)).reshape(-1, 3) - origin

@@ -1,4 +1,4 @@
-"""A mask drawn onto the face in a crop, lit, blurred and grained as the crop is."""
+"""A mask drawn onto the face in a crop, with the light, blur and grain of the crop."""
 
 from __future__ import annotations
 
@@ -42,32 +42,33 @@ KINDS: Final[dict[Kind, float]] = {
     "patterned": 0.10,
     "black": 0.14,
 }
-"""How often each kind is drawn."""
+"""The probability of each kind of mask."""
 
 _MARGIN: Final = 8
-"""Rows of the crop over which blur may spread what was drawn."""
+"""The number of rows of the crop over which blur may spread the drawing."""
 
 _WHITE: Final = 0.86
-"""Linear brightness of a white sheet that faces the light in a well-exposed photo."""
+"""The linear brightness of a white sheet that faces the light in a well-exposed photo."""
 
 _RELIEF: Final = 1.5
-"""Folds are deepened by this: light to first order models them more softly than real light."""
-
+"""The factor by which folds are deepened, because first-order light shows them more softly than
+real light does."""
 
 _SHEEN: Final = 0.06
-"""What fibres send back at a glancing angle whatever their dye: it gives black cloth its form."""
+"""The share of light that fibres of any dye reflect at a glancing angle; it makes the form of black
+cloth visible."""
 
 
 @dataclass(frozen=True)
 class MaskRecord:
-    """What was drawn.
+    """A description of the mask that was drawn.
 
     Attributes:
-        kind: of mask.
-        colour: its name.
+        kind: the kind of mask.
+        colour: the name of its colour.
         placement: how it is worn.
         coverage: the share of the face's visible area, from the brows to the chin, that the mask
-            covers, straps left out, 0-1.
+            covers without its straps, 0-1.
     """
 
     kind: Kind
@@ -78,14 +79,14 @@ class MaskRecord:
 
 @dataclass(frozen=True)
 class MaskedFace:
-    """A crop with a mask drawn in.
+    """A crop with a mask drawn onto the face.
 
     Attributes:
         crop: (112, 112, 3) uint8 RGB.
-        mask: (112, 112) 0-1, how much of each pixel the mask covers, straps left out.
+        mask: (112, 112) 0-1, how much of each pixel the mask covers without its straps.
         touched: (112, 112) bool, the pixels that may have changed: under mask, straps and shadow.
-        face: (112, 112) 0 or 1, the visible face that the record's coverage is a share of.
-        record: what was drawn.
+        face: (112, 112) 0 or 1, the visible face; the record's coverage is a share of its area.
+        record: a description of the mask.
     """
 
     crop: NDArray[np.uint8]
@@ -96,10 +97,10 @@ class MaskedFace:
 
 
 def draw_mask(crop: NDArray[np.uint8], pose: Pose, draws: Draws) -> MaskedFace:
-    """Put a mask on the face in ``crop`` (112, 112, 3), which stands in this pose.
+    """Put a mask on the face in ``crop`` (112, 112, 3), which has this pose.
 
     Kind, colour, folds and placement come from ``draws``; light, colour cast, sharpness and noise
-    from the crop. A grey crop (equal channels) stays grey.
+    come from the crop. A grey crop (with equal channels) stays grey.
     """
     kind, placement = draws.choice(KINDS), draws.choice(PLACEMENTS)
     shape = shape_mask(kind, placement, pose, draws)
@@ -111,7 +112,7 @@ def draw_mask(crop: NDArray[np.uint8], pose: Pose, draws: Draws) -> MaskedFace:
     column, row = rasterise(sheet)
     light, straps = _straps(crop, shape.straps, fabric, pose, photograph)
 
-    # Above the first row with anything in it nothing is to be done.
+    # Rows above the first one that holds part of the mask need no work.
     filled = np.flatnonzero((row >= COLLAR).any(axis=1) | straps.any(axis=1))
     first = max(int(filled[0]) // FINE - _MARGIN, 0) if len(filled) else 0
     rows = slice(first * FINE, None)
@@ -122,7 +123,7 @@ def draw_mask(crop: NDArray[np.uint8], pose: Pose, draws: Draws) -> MaskedFace:
     beside = (1 - worn) * straps[rows] / np.float32(255)
     banded = beside * light[rows]
     dye = _WHITE * tinted(fabric.strap, photograph)
-    # Blurred together with its coverage, colour does not darken towards the edge.
+    # Colour is blurred together with its coverage, so that it does not darken towards the edge.
     layers = [c * worn + banded * d for c, d in zip(cv2.split(colours), dye, strict=True)]
     soft = np.zeros((CROP_SIZE, CROP_SIZE, 5), np.float32)
     fine = np.asarray(cv2.merge([*layers, worn + beside, worn]), np.float32)
@@ -148,7 +149,7 @@ def draw_mask(crop: NDArray[np.uint8], pose: Pose, draws: Draws) -> MaskedFace:
 
 
 def _lit(fabric: Fabric, sheet: NDArray[np.float64], photograph: Photograph) -> np.ndarray:
-    """The cloth in the photo's light, (HEIGHT, WIDTH, 3) linear."""
+    """The cloth in the light of the photo, (HEIGHT, WIDTH, 3) linear."""
     outward, across, down = (
         cv2.resize(vectors.astype(np.float32), (WIDTH, HEIGHT)) for vectors in normals(sheet)
     )
@@ -159,7 +160,7 @@ def _lit(fabric: Fabric, sheet: NDArray[np.float64], photograph: Photograph) -> 
     outward = unit(outward)
     light = photograph.light.on(outward) * (1 - np.minimum(fabric.crease, 0.8))
     facing = np.maximum(outward[:, :, 2], 0)
-    light *= 0.7 + 0.3 * facing  # less of the room's light reaches the sides and below the chin
+    light *= 0.7 + 0.3 * facing  # the sides and the chin's underside get less ambient light
     sheen = _SHEEN * light * (1 - facing) ** 2
     colours = tinted(fabric.reflectance, photograph) * thrice(_WHITE * light)
     return np.asarray(colours + thrice(sheen))
@@ -172,7 +173,7 @@ def _straps(
     pose: Pose,
     photograph: Photograph,
 ) -> tuple[NDArray[np.floating], NDArray[np.uint8]]:
-    """A fine canvas of the light on the bands, and how much of each pixel they cover, 0-255."""
+    """The light on the straps in a fine crop, and how much of each pixel they cover, 0-255."""
     size = CROP_SIZE * FINE
     light, cover = np.zeros((size, size), np.float32), np.zeros((size, size), np.uint8)
     azimuth, y = np.stack([strap.path for strap in straps]).transpose(2, 0, 1)
@@ -186,7 +187,7 @@ def _straps(
     levels = photograph.light.on(outward)
     shown = (outward[..., 2] > 0.05) & ~_in_hair(crop, sheets[1], levels, azimuth, photograph)
     for strap, path, level, visible in zip(straps, sheets[1], levels, shown, strict=True):
-        # From the mask to where it first disappears behind head, ear or hair.
+        # A strap runs from the mask to where it first disappears behind head, ear or hair.
         count = int(np.argmin(visible)) if not visible.all() else len(visible)
         if count < 2:
             continue
@@ -205,7 +206,7 @@ def _in_hair(
     azimuth: NDArray[np.float64],
     photograph: Photograph,
 ) -> NDArray[np.bool_]:
-    """Whether places on the side of the head are far darker or brighter than skin is there."""
+    """Whether places on the side of the head are far darker or brighter than skin would be."""
     smooth = cv2.blur(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), (3, 3))
     column, row = np.round(places[..., :2]).astype(int).clip(0, CROP_SIZE - 1).transpose(2, 0, 1)
     seen = np.square(smooth[row, column] / np.float32(255))
@@ -214,7 +215,7 @@ def _in_hair(
 
 
 def _face_area(pose: Pose) -> NDArray[np.floating]:
-    """1 where the generic head shows its face, from the brows to the chin, in this pose."""
+    """1 where the face of the generic head, from the brows to the chin, is seen in this pose."""
     azimuth, y = np.meshgrid(np.linspace(-88, 88, 23), np.linspace(-28, 122, 13))
     places = pose.to_camera(head.points_at(azimuth, y, head.face_radius(azimuth, y)))[..., :2]
     outline = cv2.convexHull(places.reshape(-1, 2).astype(np.float32))
@@ -226,7 +227,7 @@ def _face_area(pose: Pose) -> NDArray[np.floating]:
 def _shadow(
     mask: NDArray[np.floating], face: NDArray[np.floating], photograph: Photograph, scale: float
 ) -> NDArray[np.floating]:
-    """How much darker the skin around the mask is: close to it, and away from the light."""
+    """The share by which the mask darkens the skin around it, most on its unlit side."""
     light = photograph.light
     away = -2.5 * light.direction[:2] / (light.ambient + np.linalg.norm(light.direction))
     move = np.array([[1, 0, away[0]], [0, 1, away[1]]], np.float32)

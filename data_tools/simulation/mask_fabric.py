@@ -1,4 +1,4 @@
-"""What a mask is made of: colour, folds, seams and weave, on a flat sheet before it is worn."""
+"""The fabric of a mask: colour, folds, seams and weave, on a flat sheet before it is worn."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Floats = NDArray[np.floating]
 
 HEIGHT: Final = 80
 WIDTH: Final = 144
-"""Size of a sheet in texels; a texel is about `TEXEL` large on a face."""
+"""The size of a sheet in texels; on a face a texel is about `TEXEL` wide."""
 
 TEXEL: Final = 1.2
-"""Millimetres."""
+"""The width of a texel in millimetres."""
 
 _U: Final = np.linspace(-1, 1, WIDTH, dtype=np.float32)[None, :]
 _V: Final = np.linspace(0, 1, HEIGHT, dtype=np.float32)[:, None]
@@ -55,7 +55,7 @@ _WEIGHTS: Final[dict[str, float]] = {
     "white": 2.5,
     "blue": 1.5,
 }
-"""Of colours that are worn more than others (1)."""
+"""The weights of the colours that are worn more often; all other colours have weight 1."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ class Fabric:
     """A flat sheet of cloth; the first row is its upper edge.
 
     Attributes:
-        colour: its name, with the pattern's where it has one.
+        colour: the name of the colour, with that of the pattern if there is one.
         reflectance: (HEIGHT, WIDTH, 3) linear, 0-1.
         relief: (HEIGHT, WIDTH) height in millimetres.
-        crease: (HEIGHT, WIDTH) 0-1, how much of the light folds and seams keep away.
-        strap: (3,) linear reflectance of its bands.
+        crease: (HEIGHT, WIDTH) 0-1, the share of the light that folds and seams keep away.
+        strap: (3,) linear reflectance of the straps.
     """
 
     colour: str
@@ -120,13 +120,13 @@ def _linear(colour: object) -> Floats:
 
 
 def _smooth(draws: Draws, rows: int, columns: int) -> Floats:
-    """Smooth noise of about unit size with this many bumps down and across."""
+    """Smooth noise of about unit variance, with this many bumps down and across."""
     coarse = draws.normal(rows, columns)
     return np.asarray(cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC))
 
 
 def _wrinkles(kind: Kind, draws: Draws) -> tuple[Floats, Floats]:
-    """Soft unevenness everywhere and folds that run out from the corners, where straps pull."""
+    """Soft unevenness everywhere, and folds that run from the corners, where the straps pull."""
     stiff = {"n95": 0.15, "kn95": 0.4}.get(kind, 1.0)
     relief = stiff * (0.5 * _smooth(draws, 4, 7) + 0.25 * _smooth(draws, 8, 16))
     if kind != "n95":
@@ -138,7 +138,7 @@ def _wrinkles(kind: Kind, draws: Draws) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=1)
 def _from_corners() -> list[tuple[Floats, Floats]]:
-    """Angle and distance (in half widths) of every texel from each corner."""
+    """The angle and distance (in half widths) of every texel from each corner."""
     polar = []
     for u in (-1, 1):
         for v in (0, 1):
@@ -152,7 +152,7 @@ def _bump(x: Floats, width: float) -> Floats:
 
 
 def _pleated(relief: Floats, crease: Floats, draws: Draws) -> tuple[Floats, Floats]:
-    """Three pleats that open towards the middle, hems, and the wire over the nose."""
+    """Add three pleats that open towards the middle, hems, and the wire over the nose."""
     relief, crease = relief.copy(), crease.copy()
     first, gap = draws.uniform(0.24, 0.32), draws.uniform(0.17, 0.22)
     open_middle = 1 - _U**2
@@ -170,7 +170,7 @@ def _pleated(relief: Floats, crease: Floats, draws: Draws) -> tuple[Floats, Floa
 
 
 def _welded(relief: Floats, crease: Floats, *, ridge: bool) -> tuple[Floats, Floats]:
-    """A rim pressed flat, and a fold down the middle or a moulded dome with a metal clip."""
+    """Add a flat pressed rim, and a fold down the middle or a metal clip on a moulded dome."""
     rim = np.minimum(np.minimum(_V, 1 - _V) * 1.6, 1 - np.abs(_U))
     relief = relief + 1.2 / (1 + np.exp(-(rim - 0.09) / 0.015))
     crease = crease + 0.12 * _bump(rim - 0.09, 0.016)
@@ -185,7 +185,7 @@ def _welded(relief: Floats, crease: Floats, *, ridge: bool) -> tuple[Floats, Flo
 
 
 def _sewn(relief: Floats, crease: Floats, draws: Draws) -> tuple[Floats, Floats]:
-    """Hems, and either a seam down the middle or two folds across."""
+    """Add hems, and either a seam down the middle or two folds across."""
     relief = relief + 0.4 * _bump(_V - 0.04, 0.03) + 0.4 * _bump(_V - 0.96, 0.03)
     crease = crease + 0.15 * _bump(_V - 0.08, 0.012) + 0.15 * _bump(_V - 0.92, 0.012)
     crease = crease + 0.15 * _bump(np.abs(_U) - 0.92, 0.012)
@@ -201,9 +201,9 @@ def _sewn(relief: Floats, crease: Floats, draws: Draws) -> tuple[Floats, Floats]
 
 
 def _pattern(draws: Draws) -> tuple[Floats, str]:
-    """The second colour's share, (HEIGHT, WIDTH) 0-1, and the pattern's name."""
+    """The share of the second colour, (HEIGHT, WIDTH) 0-1, and the name of the pattern."""
     name = draws.choice(dict.fromkeys(("stripes", "gingham", "dots", "camouflage", "flowers"), 1.0))
-    across, down = 0.5 * WIDTH * _U, HEIGHT * _V  # texels, the middle of the sheet at 0
+    across, down = 0.5 * WIDTH * _U, HEIGHT * _V  # in texels from the middle of the sheet
     period = draws.uniform(9, 17)
     if name == "stripes":
         angle = draws.choice({0.0: 1, 0.785: 1, 1.571: 1})

@@ -1,4 +1,4 @@
-"""Where a mask lies on the generic head: a sheet over nose, cheeks and chin, and its straps."""
+"""The shape of a mask on the generic head: a sheet over nose, cheeks and chin, and its straps."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ Kind = Literal["surgical", "kn95", "n95", "cloth", "patterned", "black"]
 Placement = Literal["proper", "nose out", "chin out"]
 
 PLACEMENTS: Final[dict[Placement, float]] = {"proper": 0.86, "nose out": 0.09, "chin out": 0.05}
-"""How often a mask is worn so: over nose and chin, under the nose, above the chin.
+"""The probability of each placement: over nose and chin, below the nose, above the chin.
 
-The order of size that street counts report where masks are common; no one source is reproduced.
+The values have the order of magnitude that street counts report where masks are common; they
+reproduce no single source.
 """
 
 COLUMNS: Final = 27
 ROWS: Final = 13
 COLLAR: Final = 3
-"""Rows of skin above the mask's upper edge: the bridge of the nose may hide the far cheek."""
+"""The number of rows of skin above the mask's upper edge, which let the bridge of the nose hide the
+far cheek."""
 
 
 @dataclass(frozen=True)
 class _Cut:
-    """How a kind is cut: heights (mm below the pupils) of its edges over the azimuth (degrees).
+    """The cut of one kind of mask.
 
     Attributes:
-        top, bottom: (azimuth, height) from the middle of the face to the side.
-        cling: 0 where the cloth is stretched over the hollows of a face, 1 where it lies in them.
-        bulge: millimetres by which its middle stands out.
+        top, bottom: the upper and the lower edge, from the middle of the face to the side, as
+            pairs of azimuth (degrees) and height (millimetres below the pupils).
+        cling: 0 if the cloth is stretched over the hollows of a face, 1 if it lies in them.
+        bulge: how far the middle of the mask stands out, in millimetres.
         ridge: whether the bulge is a fold down the middle instead of a dome.
     """
 
@@ -85,11 +88,11 @@ _CUTS["patterned"] = _CUTS["cloth"]
 
 @dataclass(frozen=True)
 class Strap:
-    """A band over the head.
+    """A strap on the head.
 
     Attributes:
-        path: (n, 2) azimuth in degrees and height in millimetres, from the mask outwards.
-        width: in millimetres.
+        path: (n, 2) azimuths in degrees and heights in millimetres, from the mask outwards.
+        width: the width of the strap in millimetres.
     """
 
     path: Floats
@@ -101,10 +104,10 @@ class MaskShape:
     """A mask on the generic head.
 
     Attributes:
-        sheet: (COLLAR + ROWS, COLUMNS, 3) points of the head, millimetres: first `COLLAR` rows of
-            skin, then the mask from its upper to its lower edge; columns from viewer's left to
-            right.
-        straps: bands from it to the ears or around the head.
+        sheet: (COLLAR + ROWS, COLUMNS, 3) points of the head in millimetres: first `COLLAR` rows
+            of skin, then the mask from its upper to its lower edge; the columns run from the
+            viewer's left to the right.
+        straps: the straps from the mask to the ears or around the head.
     """
 
     sheet: Floats
@@ -112,7 +115,7 @@ class MaskShape:
 
 
 def shape_mask(kind: Kind, placement: Placement, pose: Pose, draws: Draws) -> MaskShape:
-    """A mask of this kind, worn so by a face of these proportions, a little askew as in life."""
+    """A mask of this kind and placement for a face of this pose, a little askew as in real life."""
     cut = _CUTS[kind]
     top, bottom = np.array(cut.top, float), np.array(cut.bottom, float)
     size = draws.uniform(-1, 1)
@@ -167,10 +170,10 @@ def _straps(
     for side, high, low in zip(sides, upper, lower, strict=True):
         sign = np.sign(side)
         inset = side - sign * 1.5
-        if kind == "n95":  # two bands around the head: over the ears, and below them
+        if kind == "n95":  # two straps around the head: above the ears, and below them
             middle = (high + low) / 2
             ends = ((middle - 5, 100.0, -22.0, -4.0), (middle + 5, 104.0, 62.0, 3.0))
-        else:  # a loop: over the root of the ear, and out from behind its lobe
+        else:  # a loop: over the root of the ear, and back from behind its lobe
             inner = 4.0 if kind == "black" else 2.0
             ends = ((high + inner, 86.0, 5.0, -sag), (low - inner, 88.0, 44.0, sag + 3))
         for start, azimuth, end, bend in ends:

@@ -1,7 +1,8 @@
-"""What a crop tells of how it was taken: its light, colour, sharpness and noise.
+"""How a crop was taken: its light, colour, sharpness and noise, estimated from the crop.
 
-What is drawn into a photograph is believed when it shares them. All of it is estimated from the
-face itself: light from how bright its skin is where the generic head says how that skin is turned.
+A drawing in a photograph looks real only if it shares them. They are all estimated from the face
+itself. The light follows from the brightness of the skin at points where the generic head gives the
+direction that the skin faces.
 """
 
 from __future__ import annotations
@@ -24,27 +25,28 @@ Image = NDArray[np.floating]
 LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 SKIN: Final = 0.30
-"""Linear brightness of skin in a well-exposed photo, where white cloth has about 0.8."""
+"""The linear brightness of skin in a well-exposed photo, in which white cloth has about 0.8."""
 
 _SKIN_COLOUR: Final = np.array([1.35, 0.88, 0.66])
-"""Linear red, green, blue of average skin in white light, over their luma."""
+"""The linear red, green and blue of average skin in white light, divided by their luma."""
 
 _SOBEL: Final = 0.5
-"""Variance, in pixels squared, of the blur that taking slopes with Sobel's operator adds."""
+"""The variance, in square pixels, of the blur that the Sobel operator adds to slopes."""
 
 _SHARE_OF_LIGHT: Final = 0.55
-"""How much of a face's deviation from `SKIN` (in logarithms) is put down to light, the rest to the
-skin's own tone: one picture of one face cannot tell them apart."""
+"""The share of a face's deviation from `SKIN` (in logarithms) that is attributed to the light; the
+rest is attributed to the tone of the skin. A single picture of a face cannot separate the two."""
 
 
 @dataclass(frozen=True)
 class Light:
-    """The light on a face, to first order in the direction a surface is turned.
+    """The light on a face, to first order in the direction that a surface faces.
 
     Attributes:
-        ambient: of the light that comes from all around; 1 lights skin as in a well-exposed photo.
-        direction: (3,) what a surface turned to x (right), y (down), z (the viewer) receives more.
-        colour: (3,) red, green, blue of what a white cloth sends back, of luma 1.
+        ambient: the level of the light from all around; 1 lights skin as in a well-exposed photo.
+        direction: (3,) the additional light on a surface that faces x (right), y (down) or z (the
+            viewer).
+        colour: (3,) red, green and blue of the light that white cloth reflects, with luma 1.
     """
 
     ambient: float
@@ -52,7 +54,7 @@ class Light:
     colour: Floats
 
     def on(self, outward: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Light on surfaces with these unit normals (..., 3): (...), never quite dark."""
+        """The light on surfaces with these unit normals (..., 3): (...), always above 0."""
         level = self.ambient + outward @ self.direction.astype(outward.dtype)
         return np.maximum(level, 0.08 * self.ambient + 0.01)
 
@@ -62,12 +64,12 @@ class Photograph:
     """How a crop was taken.
 
     Attributes:
-        light: on the face.
-        skin: what the skin sends back of it, linear luma by unit light.
+        light: the light on the face.
+        skin: the linear luma of the skin in unit light.
         saturation: 0 for a grey photo, 1 for one with usual colours.
-        blur: standard deviation of its point spread in pixels.
-        noise: standard deviation of its grain in grey levels.
-        shown: (112, 112) 1 where the crop shows the photo, 0 where it reaches beyond it.
+        blur: the standard deviation of the point spread function in pixels.
+        noise: the standard deviation of the grain in grey levels.
+        shown: (112, 112) 1 where the crop shows the photo, 0 where it extends beyond the photo.
     """
 
     light: Light
@@ -79,12 +81,15 @@ class Photograph:
 
 
 def to_linear(crop: NDArray[np.uint8]) -> Image:
-    """Grey levels to light, 0-1, with a gamma of 2: close to sRGB's, and cheap both ways."""
+    """Convert grey levels to light, 0-1.
+
+    The gamma of 2 is close to that of sRGB, and cheap in both directions.
+    """
     return np.square(crop.astype(np.float32) / 255)
 
 
 def to_levels(linear: Image) -> Image:
-    """Light to grey levels 0-255, rolling off towards white as cameras do."""
+    """Convert light to grey levels, 0-255, rolling off towards white as cameras do."""
     bright = np.maximum(linear - 0.65, 0)
     linear = np.minimum(linear, 0.65) + 0.35 * (1 - np.exp(bright / -0.35))
     return 255 * np.sqrt(np.maximum(linear, 0))
@@ -93,7 +98,7 @@ def to_levels(linear: Image) -> Image:
 def study(crop: NDArray[np.uint8], pose: Pose) -> Photograph:
     """Estimate how ``crop`` (112, 112, 3), which shows a face in this pose, was taken."""
     shown = shown_part(crop)
-    red, green, blue = cv2.split(crop)  # numpy's maximum over three channels is slow
+    red, green, blue = cv2.split(crop)  # because numpy's maximum over three channels is slow
     chroma = cv2.max(cv2.max(red, green), blue) - cv2.min(cv2.min(red, green), blue)
     inside = shown > 0
     saturation = float(np.clip(chroma[inside].mean() / 24, 0, 1)) if inside.any() else 0.0
@@ -110,7 +115,7 @@ def study(crop: NDArray[np.uint8], pose: Pose) -> Photograph:
 
 
 def tinted(reflectance: Image, photograph: Photograph) -> Image:
-    """A reflectance (..., 3) as this camera and the light's colour show it; grey if grey."""
+    """A reflectance (..., 3) in the photo's colours and light; grey if the photo is grey."""
     paled = (1 - photograph.saturation) * np.tile(LUMA, (3, 1))
     matrix = photograph.light.colour[:, None] * (photograph.saturation * np.eye(3) + paled)
     flat = np.ascontiguousarray(reflectance, np.float32).reshape(-1, 1, 3)
@@ -119,14 +124,14 @@ def tinted(reflectance: Image, photograph: Photograph) -> Image:
 
 
 def as_photographed(fine: Image, photograph: Photograph) -> Image:
-    """What was drawn in a fine crop (224, 224, n), as unsharp as the photo: (112, 112, n)."""
-    # Averaging down and OpenCV's smooth edges are a blur already.
+    """A drawing in a fine crop (224, 224, n) made as blurred as the photo: (112, 112, n)."""
+    # Averaging down and OpenCV's antialiased edges already blur the drawing.
     blur = max(np.sqrt(max(photograph.blur**2 - 0.3**2, 0)), 0.3)
     return shrink(np.asarray(cv2.GaussianBlur(fine, (0, 0), blur * FINE)))
 
 
 def grain(photograph: Photograph, draws: Draws, size: int) -> Image:
-    """Noise like the photo's, (size, size, 3) in grey levels; the same in all channels if grey."""
+    """Noise like that of the photo in grey levels, (size, size, 3); grey if the photo is grey."""
     luma: Image = draws.normal(size, size)
     spread = min(0.7 * photograph.blur, 1.0)
     if spread > 0.35:  # the grain of an enlarged or filtered photo is coarse
@@ -140,7 +145,7 @@ def grain(photograph: Photograph, draws: Draws, size: int) -> Image:
 
 
 def shown_part(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """0 in the black parts at the border of the crop, where the photo had ended; soft edges."""
+    """A map (112, 112): 0 in black parts at the border, where the crop extends beyond the photo."""
     black = (cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) == 0).astype(np.uint8)
     if black.sum() < 30:
         return np.ones(black.shape, np.float32)
@@ -177,9 +182,9 @@ _IS_SKIN: Final = (
 
 
 def _skin_points(pose: Pose) -> tuple[Floats, NDArray[np.floating]]:
-    """Points of likely skin that face the viewer: x, y in the crop and unit normals."""
+    """Points that are likely skin and face the viewer: x, y in the crop, and unit normals."""
     y, azimuth = _SAMPLES_Y[_IS_SKIN], _SAMPLES_AZIMUTH[_IS_SKIN]
-    # Each with its neighbours to the left, right, top and bottom.
+    # Each point is taken with its neighbours to the left, right, top and bottom.
     around = azimuth + np.array([0.0, -4, 4, 0, 0])[:, None]
     heights = y + np.array([0.0, 0, 0, -4, 4])[:, None]
     here, left, right, top, bottom = pose.to_camera(
@@ -193,7 +198,7 @@ def _skin_points(pose: Pose) -> tuple[Floats, NDArray[np.floating]]:
 def _light(
     crop: NDArray[np.uint8], pose: Pose, shown: NDArray[np.float32], saturation: float
 ) -> tuple[Light, float]:
-    """The light on the face, and how bright its skin is in unit light."""
+    """The light on the face, and the linear luma of its skin in unit light."""
     places, outward = _skin_points(pose)
     column, row = np.round(places).astype(int).T
     seen = (np.minimum(row, column) >= 1) & (np.maximum(row, column) <= len(crop) - 2)
@@ -204,7 +209,7 @@ def _light(
     luma = (linear @ LUMA).astype(float)
     usual = max(float(np.median(luma)), 1e-3)
     design = np.column_stack([np.ones(len(luma)), outward[seen]])
-    # Where a face shows no direction, light falls from above and in front, as it mostly does.
+    # If the face shows no direction, light comes from above and in front, as it usually does.
     prior = np.array([0.7, 0.0, -0.2, 0.35])
     precision = np.diag([1 / 0.5, 1 / 0.35, 1 / 0.35, 1 / 0.35]) ** 2
     relative = luma / usual
@@ -227,10 +232,10 @@ def _light(
 
 
 def _blur(grey: Image, shown: NDArray[np.float32]) -> float:
-    """Standard deviation of the point spread, from how much a second blur flattens strong edges.
+    """The standard deviation of the point spread, from how a second blur flattens strong edges.
 
-    Zhuo and Sim, Defocus map estimation from a single image, Pattern Recognition 2011: a step
-    blurred by s and again by s0 loses a factor R = sqrt(s^2 + s0^2) / s of its slope.
+    Zhuo and Sim, Defocus map estimation from a single image, Pattern Recognition 2011: the slope of
+    a step blurred by s falls by a factor R = sqrt(s^2 + s0^2) / s when it is blurred again by s0.
     """
     again = cv2.GaussianBlur(grey, (0, 0), 1.0)
     before = cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
@@ -241,14 +246,14 @@ def _blur(grey: Image, shown: NDArray[np.float32]) -> float:
     if len(slope) < 100:
         return 0.6
     steep = ratio[slope >= np.partition(slope, int(0.94 * len(slope)))[int(0.94 * len(slope))]]
-    # Few edges of a face are steps; the sharper ones come nearest.
+    # Few edges of a face are steps; the sharpest ones come closest.
     sharp = max(float(np.percentile(steep, 60)), 1.05)
     variance = 1 / (sharp**2 - 1) - _SOBEL
     return float(np.sqrt(np.clip(variance, 0.4**2, 2.5**2)))
 
 
 def _noise(grey: Image, shown: NDArray[np.float32]) -> float:
-    """Standard deviation of the grain where the crop is smoothest (and not clipped)."""
+    """The standard deviation of the grain where the crop is smoothest and not clipped."""
     rough = np.square(grey - cv2.GaussianBlur(grey, (0, 0), 1.2))
     local = cv2.boxFilter(rough, -1, (7, 7))[4:-4:4, 4:-4:4]
     level = cv2.boxFilter(grey, -1, (7, 7))[4:-4:4, 4:-4:4]

@@ -1,4 +1,4 @@
-"""How a face stands in its crop: the generic head, posed by five landmarks."""
+"""The pose of a face in its crop: the generic head, fitted to five landmarks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mfr.errors import FaceError
 Floats = NDArray[np.float64]
 
 _PRIOR: Final = np.array([40.0, 10.0, 20.0, 0.5, 1e3, 1e3, 0.07, 6.0])
-"""Standard deviations of `_Parameters` around the start: five points say little of pitch, nose
-length and length of the face, which would trade against one another."""
+"""The prior standard deviations of the eight parameters of `_project`: five points determine pitch,
+nose length and face length poorly, and these would trade off against one another."""
 
 _NOISE: Final = 1.0
-"""Standard deviation of a landmark's coordinate in pixels of the crop."""
+"""The standard deviation of a landmark's coordinate in pixels of the crop."""
 
 _ROUNDS: Final = 6
 _DELTA: Final = np.array([0.1, 0.1, 0.1, 1e-3, 0.1, 0.1, 1e-3, 0.1])
@@ -32,11 +32,12 @@ class Pose:
         yaw: degrees; positive where the face is turned to the viewer's right.
         pitch: degrees; positive where it looks down.
         roll: degrees; positive where it leans clockwise.
-        scale: pixels a millimetre.
-        shift: (2,) x, y in the crop of the point between the pupils (of the axis-free head).
-        length: of the face below the pupils, as a share of the generic one.
-        nose: millimetres by which the nose tip stands out further than the generic one.
-        residual: root mean square distance of the landmarks from where this view puts them, pixels.
+        scale: pixels per millimetre.
+        shift: (2,) x, y in the crop of the origin of the head's coordinates, between the pupils.
+        length: the length of the face below the pupils, as a multiple of the generic one.
+        nose: how much further the nose tip stands out than the generic one, in millimetres.
+        residual: the root mean square distance in pixels between the landmarks and those of the
+            head in this view.
     """
 
     yaw: float
@@ -49,7 +50,7 @@ class Pose:
     residual: float
 
     def to_camera(self, points: Floats) -> Floats:
-        """Where points of the head (..., 3), millimetres, stand: x, y in pixels, depth likewise.
+        """Map points of the head (..., 3), in millimetres, to x, y and depth, all in pixels.
 
         Depth grows towards the viewer.
         """
@@ -61,18 +62,19 @@ class Pose:
 
 
 def fit_pose(landmarks: Floats) -> Pose:
-    """The view that brings the generic head's landmarks closest to a face's.
+    """The view in which the generic head's landmarks come closest to those of a face.
 
-    Gauss-Newton with Gaussian priors on what five points hardly show (see `_PRIOR`).
+    The fit is by Gauss-Newton steps, with Gaussian priors on the parameters that five points hardly
+    determine (see `_PRIOR`).
 
     Args:
         landmarks: (5, 2) in pixels of an aligned crop.
 
     Raises:
-        FaceError: they are not numbers, or no face stands so.
+        FaceError: the landmarks are not finite or coincide, or no pose of a face explains them.
     """
     if not np.isfinite(landmarks).all():
-        raise FaceError("These landmarks are not numbers: detect the face again.")
+        raise FaceError("These landmarks are not finite numbers: detect the face again.")
     eyes = landmarks[1] - landmarks[0]
     if np.hypot(*eyes) < 1:
         raise FaceError("These landmarks coincide: detect the face again.")
@@ -80,7 +82,7 @@ def fit_pose(landmarks: Floats) -> Pose:
     middle = landmarks[:2].mean(axis=0)
     drop = np.linalg.norm(landmarks[3:].mean(axis=0) - middle)
     scale = max(drop / LANDMARKS[3, 1], np.hypot(*eyes) / (2 * LANDMARKS[1, 0]))
-    # Eyes nearer to the nose on one side than on the other: which way the head is turned.
+    # If the nose is nearer to one eye than to the other, the head is turned to that side.
     across = (landmarks[2] - middle) @ eyes / np.hypot(*eyes)
     yaw = np.degrees(np.arcsin(np.clip(across / (scale * LANDMARKS[2, 2]), -0.9, 0.9)))
     start = np.array([yaw, 0, roll, np.log(scale), *middle, 0, 0])
@@ -97,7 +99,7 @@ def fit_pose(landmarks: Floats) -> Pose:
     apart = (_project(now[None])[0] - landmarks.ravel()).reshape(5, 2)
     residual = float(np.sqrt((apart**2).sum(axis=1).mean()))
     if not np.isfinite(residual):
-        raise FaceError("No face stands as these landmarks do: detect the face again.")
+        raise FaceError("These landmarks fit no pose of a face: detect the face again.")
     yaw, pitch, roll, log_scale, x, y, length, nose = now.tolist()
     return Pose(
         *(yaw, pitch, roll, np.exp(log_scale), np.array([x, y]), np.exp(length), nose),
@@ -106,7 +108,11 @@ def fit_pose(landmarks: Floats) -> Pose:
 
 
 def _project(parameters: Floats) -> Floats:
-    """The landmarks (n, 10) of n sets of parameters (n, 8)."""
+    """The landmarks (n, 10) for n sets of parameters (n, 8).
+
+    The parameters are yaw, pitch and roll in degrees, the logarithm of the scale, x and y of the
+    shift, the logarithm of the face length, and the nose length in millimetres (see `Pose`).
+    """
     yaw, pitch, roll, log_scale, x, y, length, nose = parameters.T
     points = np.repeat(LANDMARKS[None], len(parameters), axis=0)
     points[:, 2, 2] += nose
@@ -117,7 +123,7 @@ def _project(parameters: Floats) -> Floats:
 
 
 def _rotation(yaw: float | Floats, pitch: float | Floats, roll: float | Floats) -> Floats:
-    """(..., 3, 3): first yaw, then pitch, then roll, of angles in degrees."""
+    """The rotation matrices (..., 3, 3) that apply yaw, then pitch, then roll, in degrees."""
     (sy, cy), (sp, cp), (sr, cr) = (
         (np.sin(np.radians(a)), np.cos(np.radians(a))) for a in (yaw, pitch, roll)
     )

@@ -1,4 +1,4 @@
-"""A posed sheet (a grid of points) to pixels: which point of the sheet each pixel shows."""
+"""Rasterisation of a posed sheet (a grid of points): which point of the sheet each pixel shows."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from mfr.geometry import CROP_SIZE
 Floats = NDArray[np.float64]
 
 FINE: Final = 2
-"""Things are drawn in crops of this many times the size and averaged down, against jagged edges."""
+"""How many times larger a fine crop is, in which things are drawn before they are averaged down to
+avoid jagged edges."""
 
 SHIFT: Final = 6
-"""Fractional bits of OpenCV's coordinates."""
+"""The number of fractional bits in the coordinates passed to OpenCV."""
 
 
 def rasterise(sheet: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Draw the front of a sheet, nearer parts over farther ones.
+    """Rasterise the front of a sheet, with nearer parts over farther ones.
 
     Args:
-        sheet: (rows, columns, 3) x, y in pixels of the crop and depth (growing towards the
-            viewer); rows run down and columns to the right on the side that is its front.
+        sheet: (rows, columns, 3) x, y in pixels of the crop, and depth, which grows towards the
+            viewer; seen from the front, rows run down and columns run to the right.
 
     Returns:
-        Two (224, 224) maps in pixels of the fine crop: column and row of the sheet shown there
-        (fractional), -1 where it is not shown.
+        Two maps (224, 224) over the pixels of the fine crop: the fractional column and row of the
+        sheet that each pixel shows, -1 where it does not show the sheet.
     """
     corners = sheet[:-1, :-1], sheet[:-1, 1:], sheet[1:, 1:], sheet[1:, :-1]
     quads = np.stack(corners, axis=2).reshape(-1, 4, 3)
@@ -44,7 +45,7 @@ def rasterise(sheet: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         cv2.fillConvexPoly(shown, polygons[quad], quad, cv2.LINE_8, SHIFT)
     y, x = np.nonzero(shown >= 0)
     quad = shown[y, x]
-    # Within a quad the sheet is taken for a parallelogram: its place follows by a 2 x 2 inverse.
+    # Each quad is treated as a parallelogram, so that a 2 x 2 inverse gives the place within it.
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = np.stack([down[:, 1], -down[:, 0], -across[:, 1], across[:, 0]], axis=1)
         inverse /= area[:, None]
@@ -60,14 +61,14 @@ def rasterise(sheet: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def band(path: Floats, width: float) -> NDArray[np.int32]:
-    """The outline of a band along ``path``, for OpenCV to fill in a fine crop (`SHIFT`).
+    """The outline of a band along ``path``, for OpenCV to fill in a fine crop.
 
     Args:
-        path: (n, 2) x, y in pixels of the crop, n at least 2.
-        width: of the band in pixels of the crop.
+        path: (n, 2) x, y in pixels of the crop, with n at least 2.
+        width: the width of the band in pixels of the crop.
 
     Returns:
-        (2 n, 2)
+        The corners of a polygon, (2 n, 2), with `SHIFT` fractional bits.
     """
     along = np.gradient(path, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)
@@ -76,12 +77,15 @@ def band(path: Floats, width: float) -> NDArray[np.int32]:
 
 
 def outline(places: Floats) -> NDArray[np.int32]:
-    """A polygon (n, 2) in pixels of the crop, for OpenCV to fill in a fine crop (`SHIFT`)."""
+    """Convert a polygon (n, 2) in pixels of the crop for OpenCV to fill in a fine crop.
+
+    The result has `SHIFT` fractional bits.
+    """
     return _fixed(_fine(places))
 
 
 def _fine(places: Floats) -> Floats:
-    """Places in the crop as places in the fine crop, whose pixel centres lie elsewhere."""
+    """Convert places in the crop to places in the fine crop, whose pixel centres lie elsewhere."""
     return places * FINE + (FINE - 1) / 2
 
 
@@ -90,9 +94,10 @@ def _fixed(places: Floats) -> NDArray[np.int32]:
 
 
 def normals(sheet: Floats) -> tuple[NDArray[np.floating], ...]:
-    """Unit normals towards the viewer's side and unit tangents across and down, (rows, columns, 3).
+    """The unit normals and the unit tangents across and down of a sheet, (rows, columns, 3) each.
 
-    They follow the axes of the crop: x to the right, y down, z towards the viewer.
+    The normals point out of the front. The axes are those of the crop: x to the right, y down and
+    z towards the viewer.
     """
     down, across = np.gradient(sheet, axis=0), np.gradient(sheet, axis=1)
     outward = np.cross(across, down)
@@ -100,21 +105,21 @@ def normals(sheet: Floats) -> tuple[NDArray[np.floating], ...]:
 
 
 def shrink(fine: NDArray[np.floating]) -> NDArray[np.floating]:
-    """A fine crop, or some rows of it, averaged down."""
+    """Average a fine crop, or some rows of it, down to the size of the crop."""
     size = (fine.shape[1] // FINE, fine.shape[0] // FINE)
     return np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA))
 
 
 def thrice(channel: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The same for red, green and blue: (h, w) to (h, w, 3).
+    """Repeat a channel (h, w) for red, green and blue: (h, w, 3).
 
-    Where numpy would broadcast over a last axis of three, it takes several times as long.
+    Broadcasting over a last axis of three in numpy takes several times as long.
     """
     return np.asarray(cv2.merge([channel, channel, channel]))
 
 
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Vectors (..., n) made one long."""
+    """Scale vectors (..., n) to unit length."""
     return np.asarray(vectors / np.maximum(_lengths(vectors), 1e-9))
 
 

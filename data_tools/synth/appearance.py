@@ -1,6 +1,7 @@
-"""What a person's surface is made of: maps of pigment, hair, lips and relief over (u, v).
+"""A person's surface: maps of pigment, hair, lips and relief over (u, v).
 
-The maps are physical, not colours: each imaging band makes its own reflectance of them.
+The maps hold physical quantities, not colours; each imaging band derives its own reflectance from
+them.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ from data_tools.synth.head import smoothstep
 from data_tools.synth.identity import Identity
 
 Map = NDArray[np.floating[Any]]
-"""(TEXTURE, TEXTURE) over the head's grid."""
+"""A map over the head's grid, (TEXTURE, TEXTURE)."""
 
 TEXTURE: Final = 256
 
 MELANIN: Final = np.array([0.76, 1.0, 1.36, 0.22], np.float32)
-"""Absorption in red, green, blue and 850 nm, relative to green: melanin's falls with wavelength
-to the power of -3.33 (Jacques, Physics in Medicine and Biology 58, 2013), averaged over bands."""
+"""The absorption of melanin in red, green, blue and at 850 nm, relative to green. It falls with the
+wavelength to the power of -3.33 (Jacques, Physics in Medicine and Biology 58, 2013) and is averaged
+over each band."""
 BLOOD: Final = np.array([0.14, 1.0, 0.62, 0.03], np.float32)
-"""The same of haemoglobin."""
+"""The same for haemoglobin."""
 DERMIS: Final = np.array([0.74, 0.62, 0.5, 0.66], np.float32)
-"""Reflectance of skin without either."""
+"""The reflectance of skin without melanin and blood, in the same bands."""
 HAIR_BASE: Final = np.array([0.55, 0.46, 0.36, 0.55], np.float32)
 EUMELANIN: Final = np.array([0.95, 1.15, 1.5, 0.3], np.float32)
 PHEOMELANIN: Final = np.array([0.3, 1.0, 1.9, 0.08], np.float32)
@@ -41,14 +43,14 @@ class Appearance:
     """A person's maps.
 
     Attributes:
-        melanin, blood: of the skin.
-        hair: 0-1, cover by brows, beard and scalp hair.
-        scalp: 0-1, the scalp hair alone.
-        strands: about -1 to 1, lightness of hair.
-        lips: 0-1.
-        pores: centimetres of relief at any age.
-        wrinkles: centimetres of relief of old age.
-        thickness: outward thickness of the hair, (ROWS, COLUMNS) centimetres.
+        melanin, blood: the amounts of melanin and blood in the skin.
+        hair: the cover by brows, beard and scalp hair, 0-1.
+        scalp: the cover by scalp hair alone, 0-1.
+        strands: the lightness of the strands of hair, about -1 to 1.
+        lips: where the lips are, 0-1.
+        pores: the relief that is present at any age, in centimetres.
+        wrinkles: the relief that old age adds, in centimetres.
+        thickness: the outward thickness of the hair, (ROWS, COLUMNS), in centimetres.
     """
 
     melanin: Map
@@ -63,7 +65,7 @@ class Appearance:
 
 
 def to_texture(field: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A field over the grid, resampled to the texture; corners fall on corners."""
+    """Resample a field over the grid to the texture; its corners map to the texture's corners."""
     at = np.linspace(0, 1, TEXTURE, dtype=np.float32)
     columns, rows = np.meshgrid(at * (field.shape[1] - 1), at * (field.shape[0] - 1))
     return np.asarray(cv2.remap(np.ascontiguousarray(field), columns, rows, cv2.INTER_CUBIC))
@@ -71,7 +73,7 @@ def to_texture(field: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @cache
 def _canonical() -> tuple[Map, Map, Map]:
-    """|x|, y and |azimuth| in degrees of each texel."""
+    """The |x|, y and |azimuth| (in degrees) of each texel."""
     points = to_texture(head.grid().points)
     azimuth = np.tile(np.degrees(head.grid().azimuth), (head.ROWS, 1)).astype(np.float32)
     return np.abs(points[..., 0]), points[..., 1], np.abs(to_texture(azimuth))
@@ -93,7 +95,7 @@ def _front() -> Map:
 
 
 def draw_appearance(identity: Identity) -> Appearance:
-    """The maps of a person, a function of its seed and number."""
+    """The maps of a person, as a function of the person's seed and number."""
     draws = Draws(identity.seed, identity.number, 0, 1)
     _, y, _ = _canonical()
     size = (TEXTURE, TEXTURE)
@@ -106,7 +108,7 @@ def draw_appearance(identity: Identity) -> Appearance:
     hair = 1 - (1 - brows) * (1 - beard * (1 - lips)) * (1 - scalp)
 
     melanin = identity.melanin * (1 + 0.07 * broad + 0.05 * coarse + 0.05 * mid)
-    melanin += 0.12 * _bump(3.0, -1.0, 1.5, 0.6) * (1 + broad)  # round the eyes
+    melanin += 0.12 * _bump(3.0, -1.0, 1.5, 0.6) * (1 + broad)  # around the eyes
     if identity.freckles:
         spots = smoothstep(draws.smooth(size, (150, 110)), 1.0, 1.9)
         melanin += (
@@ -126,11 +128,11 @@ def draw_appearance(identity: Identity) -> Appearance:
     blood += 0.2 * _bump(0.0, -4.0, 1.4, 0.8) + 0.1 * _bump(3.1, 0.2, 1.7, 0.9)
     blood += identity.lips[0] * lips * (1.1 + 0.15 * mid)
     melanin += 0.1 * lips
-    blood += 2.0 * _bump(0.62, -4.92, 0.28, 0.17)  # nostrils see no light
+    blood += 2.0 * _bump(0.62, -4.92, 0.28, 0.17)  # no light reaches the nostrils
     melanin += 2.5 * _bump(0.62, -4.92, 0.28, 0.17)
 
     pores = 0.006 * fine + 0.01 * mid
-    along = draws.smooth(size, (100, 12))  # fine vertical lines of the lips
+    along = draws.smooth(size, (100, 12))  # the fine vertical lines of the lips
     pores = pores * (1 - lips) + 0.012 * lips * cv2.resize(along, size[::-1])
     return Appearance(
         melanin=np.clip(melanin, 0.05, 4).astype(np.float32),
@@ -146,12 +148,12 @@ def draw_appearance(identity: Identity) -> Appearance:
 
 
 def skin_reflectance(melanin: Map, blood: Map, channels: slice) -> NDArray[np.float32]:
-    """Diffuse reflectance of skin: light passes pigment and blood and returns from the dermis.
+    """The diffuse reflectance of skin: light passes pigment and blood and the dermis reflects it.
 
     Args:
-        melanin: how much of it there is, (...).
-        blood: the same of blood, (...).
-        channels: which of red, green, blue, 850 nm.
+        melanin: the amount of melanin, (...).
+        blood: the amount of blood, (...).
+        channels: the channels to return, out of red, green, blue and 850 nm.
 
     Returns:
         (..., channels), 0-1.
@@ -163,14 +165,14 @@ def skin_reflectance(melanin: Map, blood: Map, channels: slice) -> NDArray[np.fl
 def hair_reflectance(
     hair: tuple[float, float], grey: float, channels: slice
 ) -> NDArray[np.float32]:
-    """Diffuse reflectance of hair, (channels,); ``grey`` is the share of white hair."""
+    """The diffuse reflectance of hair, (channels,); ``grey`` is the share of white hair."""
     dark = HAIR_BASE * np.exp(-hair[0] * EUMELANIN - hair[1] * PHEOMELANIN) + 0.012
     white = np.array([0.5, 0.5, 0.48, 0.55], np.float32)
     return np.asarray(((1 - grey) * dark + grey * white)[channels], np.float32)
 
 
 def warmth(maps: Appearance) -> NDArray[np.float32]:
-    """Radiance in the long-wave infrared, 0-1, (TEXTURE, TEXTURE, 1): warm where blood is near."""
+    """The long-wave infrared radiance, 0-1, (TEXTURE, TEXTURE, 1); warm where blood is near."""
     warm = 0.7 + 0.16 * _bump(1.6, 0.2, 0.7, 0.6) + 0.06 * _bump(0.0, 3.5, 3.0, 2.0)
     warm = warm - 0.24 * _bump(0.0, -3.6, 1.2, 1.4) - 0.09 * _bump(4.5, -3.0, 1.8, 2.0)
     warm = warm + 0.07 * _bump(0.0, -7.0, 2.2, 0.7) - 0.05 * _bump(0.0, -9.8, 1.6, 1.0)
@@ -190,13 +192,13 @@ def _strands(identity: Identity, draws: Draws) -> Map:
 
 
 def _scalp(identity: Identity, draws: Draws) -> tuple[Map, NDArray[np.float32]]:
-    """The cover by scalp hair, and its thickness over the grid."""
+    """The cover by scalp hair over the texture, and the thickness of this hair over the grid."""
     line, recession, volume, fringe, parting, length, _ = identity.scalp
     shift = line - 5.9
     angles = [0, 14, 27, 40, 52, 62, 70, 77, 84, 92, 104, 118, 140, 180]
     temple = recession * np.array([0, 0.3, 1.6, 2.4, 1.6, 0.8, 0, 0, 0, 0, 0, 0, 0, 0])
     heights = np.array([5.9, 6.0, 5.9, 5.0, 3.4, 1.9, 0.6, -1.2, -1.0, 1.6, 1.4, -3.5, -7.2, -8.0])
-    # A receding line rises in front; the sides and the nape keep theirs.
+    # A receding hairline rises in front but stays the same at the sides and the nape.
     ahead = np.clip((75 - np.array(angles)) / 40, 0, 1)
     heights = heights + temple + shift * ahead
     if fringe:
@@ -272,7 +274,7 @@ def _lips(identity: Identity) -> Map:
 
 
 def _wrinkles(draws: Draws) -> Map:
-    """Folds of old age, each in its own place on every person."""
+    """The folds of old age, each in a slightly different place on every person."""
     x, y, _ = _canonical()
     relief = np.zeros_like(x)
 

@@ -1,7 +1,7 @@
-"""What hangs on a head: ears, long hair, masks, scarves, glasses. Each is a grid with a texture.
+"""Attachments of a head: ears, long hair, masks, scarves and glasses, each a grid with a texture.
 
-Masks and scarves are cut from the wearer's own surface, smoothed as cloth bridges hollows and
-pushed outwards until nothing of the face pierces them.
+Masks and scarves are cut from the surface of the wearer's head. This surface is smoothed, because
+cloth bridges hollows, and pushed outwards until no part of the face pierces it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ Kind = Literal["ear", "hair", "cover", "glasses"]
 
 @dataclass(frozen=True)
 class Attachment:
-    """A surface beside the head's.
+    """A surface in addition to that of the head.
 
     Attributes:
-        kind: what it is made of: 'ear' is skin, 'hair' the person's hair, 'cover' cloth or paper,
-            'glasses' is drawn over what is behind it.
-        points: (rows, columns, 3) in the head's frame, centimetres.
-        texture: (h, w, 4) linear RGB and opacity; ears and hair take RGB as a factor.
+        kind: the material: 'ear' is skin, 'hair' is the person's hair, 'cover' is cloth or paper,
+            and 'glasses' are drawn over whatever is behind them.
+        points: (rows, columns, 3) in the head's frame, in centimetres.
+        texture: (h, w, 4) linear RGB and opacity; for ears and hair, RGB is a factor on the
+            colour of the skin or hair.
     """
 
     kind: Kind
@@ -56,7 +57,7 @@ def ears(points: Field, identity: Identity) -> list[Attachment]:
     result = []
     for sign in (-1, 1):
         anchor = head.position_of(points, *_at_azimuth(sign * 84.0, -0.7))
-        # The ear stands back and out from where it grows, its top leaning back.
+        # The ear points back and outwards from its root, and its top leans back.
         out = anchor[0] + sign * (s * reach * np.sin(flare) + relief * np.cos(flare) - 0.12)
         back = anchor[2] - s * reach * np.cos(flare) - 0.75 * t - 0.1
         up = anchor[1] + 0.2 + 3.05 * height * t * (0.92 + 0.08 * s) + 0.25 * s
@@ -66,7 +67,7 @@ def ears(points: Field, identity: Identity) -> list[Attachment]:
 
 
 def long_hair(points: Field, identity: Identity) -> list[Attachment]:
-    """Hair that falls over ears and neck, for people who wear it."""
+    """Hair that falls over ears and neck; an empty list for people with short hair."""
     length, curl = identity.scalp[5:7]
     if not length:
         return []
@@ -84,10 +85,10 @@ def long_hair(points: Field, identity: Identity) -> list[Attachment]:
     locks = cv2.resize(draws.noise(3, columns), (columns, rows), interpolation=cv2.INTER_LINEAR)
     stand = volume + (0.18 + 0.25 * curl) * wave + 0.16 * locks
     edge = np.sin((angle - angle[:, :1]) / 2)
-    stand = stand * (0.35 + 0.65 * np.clip(edge * 3, 0, 1))  # the fronts lie on the cheeks
+    stand = stand * (0.35 + 0.65 * np.clip(edge * 3, 0, 1))  # the front edges lie on the cheeks
     x = (side + stand) * np.sin(angle)
     z = np.cos(angle) * np.where(np.cos(angle) > 0, side, depth + stand) - 0.3
-    z = z + 0.8 * np.clip(-y - 9, 0, 5) / 5 * (np.cos(angle) > -0.3)  # it lies on the shoulders
+    z = z + 0.8 * np.clip(-y - 9, 0, 5) / 5 * (np.cos(angle) > -0.3)  # hair lies on the shoulders
     grid = np.stack([x, np.broadcast_to(y, x.shape) + 0.3 * wave, z], axis=-1).astype(np.float32)
     strands = cv2.resize(draws.noise(5, 160), (160, 64), interpolation=cv2.INTER_CUBIC)
     texture = np.ones((64, 160, 4), np.float32)
@@ -96,7 +97,7 @@ def long_hair(points: Field, identity: Identity) -> list[Attachment]:
 
 
 def mask(points: Field, style: str, draws: Draws, band_is_infrared: bool) -> list[Attachment]:
-    """A medical mask: 'mask surgical', 'mask kn95', 'mask cloth' or 'mask patterned'."""
+    """A face mask and its loops: 'mask surgical', 'mask kn95', 'mask cloth' or 'mask patterned'."""
     cloth = _draped(points, 2.6, 0.22)
     low = draws.uniform(-0.5, 0.35)  # worn high or low
     half = {"mask surgical": 47.0, "mask kn95": 50.0}.get(style, 49.0)
@@ -151,7 +152,7 @@ def scarf(points: Field, draws: Draws) -> list[Attachment]:
     out = 0.3 * folds + 1.5 * np.sin(np.pi * np.clip(t * 1.1, 0, 1)) ** 0.7
     grid[..., 0] += out * np.sin(around)
     grid[..., 2] += out * np.cos(around) * 0.8
-    # Below the chin cloth hangs free instead of following the throat.
+    # Below the chin the cloth hangs freely instead of following the throat.
     chin = grid[6, :, 2]
     grid[..., 2] = np.maximum(
         grid[..., 2], chin[None] - 0.35 * np.arange(rows)[:, None] * (t > 0.3)
@@ -238,7 +239,7 @@ def _stack(x: NDArray[np.floating], y: NDArray[np.floating], z: NDArray[np.float
 
 
 def _dye(draws: Draws) -> NDArray[np.float32]:
-    """A colour of cloth, linear RGB."""
+    """A random colour of cloth, linear RGB."""
     raw = np.array([draws.uniform(), draws.uniform(), draws.uniform()], np.float32) ** 1.7
     return (raw.mean() + 0.6 * (raw - raw.mean())) * 0.75 + 0.02
 
@@ -295,11 +296,11 @@ def _mask_colours(style: str, draws: Draws, infrared: bool) -> NDArray[np.float3
 
 
 def _draped(points: Field, smoothing: float, clearance: float) -> Field:
-    """The surface of cloth laid on a head: smooth, and everywhere outside it."""
+    """The surface of cloth laid on a head: smooth, and outside the head everywhere."""
     smooth = np.asarray(cv2.GaussianBlur(points, (0, 0), smoothing), np.float32)
     normal = head.normals(smooth)
     lack = ((points - smooth) * normal).sum(axis=-1)
-    # Between two ridges cloth is taut: a closing, then the blur of its upper envelope.
+    # Cloth is taut between two ridges: a closing, followed by a blur of its upper envelope.
     lack = np.maximum(lack, 0)
     for reach in (1.6 * smoothing, 0.8 * smoothing):
         lack = np.maximum(lack, 1.12 * cv2.GaussianBlur(lack, (0, 0), reach))
@@ -310,10 +311,10 @@ def _draped(points: Field, smoothing: float, clearance: float) -> Field:
 
 
 def _taut(grid: Field) -> Field:
-    """Cloth stretched over what it lies on: nowhere hollow, along its rows and its columns.
+    """Stretch cloth over the surface beneath it, so that no row and no column is hollow.
 
-    Depth becomes its upper concave envelope over x in each row, then over y in each column, and is
-    rounded, not below where it was.
+    The depth is replaced by its upper concave envelope over x in each row, then over y in each
+    column, and is then smoothed, but never to less than the original depth.
     """
     depth = grid[..., 2].copy()
     for row in range(len(grid)):
@@ -327,8 +328,8 @@ def _taut(grid: Field) -> Field:
 
 
 def _concave(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The upper concave envelope of points (n,), at the same x, which rises."""
-    at, height = x.tolist(), y.tolist()  # numpy is slow at single numbers
+    """The upper concave envelope of points (n,), evaluated at the same x, which must increase."""
+    at, height = x.tolist(), y.tolist()  # because numpy is slow with single numbers
     kept: list[int] = []
     for k in range(len(at)):
         while len(kept) > 1:
@@ -349,7 +350,7 @@ def _strip(
     bottom: NDArray[np.floating],
     rows: int,
 ) -> Field:
-    """Part of a surface: at each azimuth (degrees) from canonical y ``top`` down to ``bottom``."""
+    """A strip of a surface, at each azimuth (degrees) from canonical y ``top`` to ``bottom``."""
     where = np.interp(np.radians(azimuth), head.grid().azimuth, np.arange(head.COLUMNS))
     levels = np.linspace(top, bottom, rows)
     row = np.empty_like(levels)
@@ -363,7 +364,7 @@ def _strip(
 
 
 def _at_azimuth(degrees: float, y: float) -> tuple[float, float]:
-    """Row and column of the point at this azimuth and canonical height."""
+    """The fractional row and column of the point at this azimuth (degrees) and canonical y."""
     column = float(np.interp(np.radians(degrees), head.grid().azimuth, np.arange(head.COLUMNS)))
     ys = head.grid().y[:, round(column)]
     return float(np.interp(-y, -ys, np.arange(head.ROWS))), column

@@ -1,9 +1,10 @@
-"""A synthetic world on disk: parallel, in bounded memory, resumable after any kill.
+"""A synthetic world on disk: drawn in parallel, in bounded memory, resumable after any kill.
 
-The work is cut into units, a block of identities in one domain each. A unit's images are written
-first and its rows of truth last, in ``synth.parts/``; a unit with rows is done. When all are done,
-the rows go into the manifest and into ``synth.parquet``. An image depends on nothing but (seed,
-identity, domain, number), so that what is drawn again after a kill has the same bytes.
+The work is divided into units, each of which is a block of identities in one domain. A unit's
+images are written first and its rows of truth last, in ``synth.parts/``; a unit that has rows is
+done. When all units are done, their rows go into the manifest and into ``synth.parquet``. An image
+depends only on (seed, identity, domain, number), so that an image drawn again after a kill has the
+same bytes.
 """
 
 from __future__ import annotations
@@ -36,22 +37,22 @@ from mfr.errors import ConfigError, DataError
 from mfr.png import write_png_unflushed
 
 BLOCK: Final = 16
-"""Identities in a unit of work and in a directory."""
+"""The number of identities in a unit of work and in a directory."""
 VERSION: Final = 2
-"""Of the world: raised when the same seed would give other images. 2: masks are taut."""
+"""The version of the world, raised when the same seed would give other images (2: taut masks)."""
 _PARTS: Final = "synth.parts"
-_NOTE: Final = "Synthetic faces drawn by 'mfr data synth'; they show nobody."
+_NOTE: Final = "Synthetic faces drawn by 'mfr data synth'; they show no real person."
 
 
 @dataclass(frozen=True)
 class SynthResult:
-    """What stands in the dataset now.
+    """What the dataset holds after a run.
 
     Attributes:
-        drawn: images drawn in this run.
-        images: synthetic images in the dataset.
-        identities: synthetic people.
-        domains: their domains.
+        drawn: the number of images drawn in this run.
+        images: the number of synthetic images in the dataset.
+        identities: the number of synthetic people.
+        domains: the names of the domains that are drawn.
     """
 
     drawn: int
@@ -92,27 +93,28 @@ def synthesise(
     processes: int | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SynthResult:
-    """Draw ``images`` images of each of ``identities`` people in each domain into a dataset.
+    """Draw a dataset with ``images`` images of each of ``identities`` people in each domain.
 
-    The same arguments give the same bytes, and go on where a stopped run was; other domains may
-    be added to a world later. Crops are 112 x 112, alignment 'given'; photos await
-    'mfr data align'. The truth of every image is in ``root/synth.parquet``.
+    The same arguments give the same bytes, and continue a run that was stopped; other domains may
+    be added to a world later. Crops are 112 x 112 and have the alignment 'given'; photos are to be
+    aligned by 'mfr data align'. The truth of every image is recorded in ``root/synth.parquet``.
 
     Args:
-        root: the dataset's directory, made where there is none.
-        identities: people, at least 1.
-        images: of each person in each domain, at least 1.
+        root: the dataset's directory, created if it does not exist.
+        identities: the number of people, at least 1.
+        images: the number of images of each person in each domain, at least 1.
         domains: names of `domains.DOMAINS`, or domains of your own.
-        seed: of the world, 0 to 2^63 - 1.
-        photo_size: draw photos of that many pixels a side, 96 to 1024, instead of crops.
-        processes: that draw; as many as there are processors by default; 1 draws in this one.
-        on_progress: called with the images done and to do.
+        seed: the seed of the world, 0 to 2^63 - 1.
+        photo_size: the side in pixels, 96 to 1024, of photos to draw instead of crops.
+        processes: the number of worker processes, by default one for each usable processor; with
+            1 the calling process draws.
+        on_progress: called with the number of images done and their total.
 
     Raises:
-        ConfigError: an argument out of its range, or an unknown domain.
-        DataError: the directory holds another world, photos under one of these domains' names, or
-            another synthesis at work.
-        WriteError: the disk is full or not writable; what was done is kept.
+        ConfigError: an argument is out of its range, or a domain is unknown.
+        DataError: the directory holds another world or other photos in one of these domains, or
+            another synthesis is running in it.
+        WriteError: the disk is full or not writable; finished units are kept.
     """
     root = Path(root)
     chosen = _check(identities, images, domains, seed, photo_size, processes)
@@ -152,12 +154,12 @@ def synthesise(
 
 
 def identity_name(seed: int, number: int) -> str:
-    """The name of a synthetic person, as identity and as person: the same in every domain."""
+    """The name of a synthetic person, both as identity and as person; the same in every domain."""
     return f"synth{seed}-{number:06d}"
 
 
 def _draw(unit: _Unit) -> int:
-    """Draw and write one unit; its rows come last."""
+    """Draw and write one unit, its rows last, and return the number of its rows."""
     kind = "crops" if unit.photo_size is None else "photos"
     rows = []
     for number in unit.numbers:
@@ -169,8 +171,8 @@ def _draw(unit: _Unit) -> int:
             write_png_unflushed(unit.root / path, taken.image, compression=2)
             crop = unit.photo_size is None
             rows.append(truth.truth_row(path, name, unit.domain.name, number, image, taken, crop))
-    # One flush for all images of the unit, as each alone would take longer than drawing it. Only
-    # then do the rows say that they are there; until then a torn image is drawn again.
+    # All images of the unit are flushed at once, because flushing each alone would take longer than
+    # drawing it. The rows are written only then, so that a torn image is drawn again.
     os.sync()
     with atomic.replacing(unit.part) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=truth.SCHEMA), temporary)
@@ -178,10 +180,10 @@ def _draw(unit: _Unit) -> int:
 
 
 def _present(root: Path, world: dict[str, Any], chosen: Sequence[Domain]) -> set[str]:
-    """The domains of this world that are complete already.
+    """The domains of this world that are already complete.
 
     Raises:
-        DataError: another world is there, or other people's photos.
+        DataError: the directory holds another world, or other photos in one of these domains.
     """
     complete: set[str] = set()
     if (path := root / truth.FILE_NAME).exists():
@@ -218,14 +220,14 @@ def _check_world(root: Path, wanted: dict[str, Any], found: dict[str, Any]) -> N
         if wanted.get(name) != value:
             raise DataError(
                 f"{root} holds a synthetic world with {name} {value}, not {wanted.get(name)}: give "
-                "the same values to go on with it, or choose another --out."
+                "the same values to continue it, or choose another --out."
             )
 
 
 def _publish(
     root: Path, world: dict[str, Any], parts: Sequence[Path], domains: Sequence[str]
 ) -> None:
-    """The rows of all parts into the manifest and, after those there are, into synth.parquet."""
+    """Write the rows of all parts into the manifest, and append them to ``synth.parquet``."""
 
     def noted(notes: dict[str, Any]) -> dict[str, Any]:
         licences = {**notes.get("licences", {}), **dict.fromkeys(domains, _NOTE)}
@@ -247,7 +249,7 @@ def _publish(
 
 
 def _rows(sources: Sequence[Path]) -> Iterator[pa.Table]:
-    """The truth in these files, in pieces."""
+    """Yield the truth in these files, in batches of rows."""
     for source in sources:
         try:
             with pq.ParquetFile(source) as file:
@@ -292,14 +294,21 @@ def _check(
     photo_size: int | None,
     processes: int | None,
 ) -> list[Domain]:
-    _require(1 <= identities <= 10_000_000, f"--identities {identities}: from 1 to 10 million.")
-    _require(1 <= images <= 10_000, f"--images {images}: from 1 to 10 000 a person and domain.")
-    _require(0 <= seed < 2**63, f"--seed {seed}: from 0 to 2^63 - 1.")
+    _require(
+        1 <= identities <= 10_000_000, f"--identities {identities}: choose from 1 to 10 million."
+    )
+    _require(
+        1 <= images <= 10_000, f"--images {images}: choose from 1 to 10 000 per person and domain."
+    )
+    _require(0 <= seed < 2**63, f"--seed {seed} is out of range: choose one from 0 to 2^63 - 1.")
     _require(
         photo_size is None or 96 <= photo_size <= 1024,
-        f"--photo-size {photo_size}: from 96 to 1024 pixels; leave it out for crops.",
+        f"--photo-size {photo_size}: choose from 96 to 1024 pixels, or leave it out for crops.",
     )
-    _require(processes is None or processes >= 1, f"--processes {processes}: at least 1.")
+    _require(
+        processes is None or processes >= 1,
+        f"--processes {processes} is too few: choose at least 1.",
+    )
     names = [one if isinstance(one, str) else one.name for one in domains]
     _require(bool(names), "No domain was named: name at least one with --domains.")
     _require(len(set(names)) == len(names), "A domain is named twice: name it once.")

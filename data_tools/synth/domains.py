@@ -1,4 +1,4 @@
-"""The imaging conditions a person can be seen under, each a documented set of parameters."""
+"""The imaging conditions under which a person can be seen, each a documented set of parameters."""
 
 from __future__ import annotations
 
@@ -20,30 +20,36 @@ Wearable = Literal[
 
 @dataclass(frozen=True)
 class Domain:
-    """How faces are imaged in one domain; ranges are drawn from uniformly, one draw an image.
+    """How faces are imaged in one domain.
+
+    Each image draws one value uniformly from each range.
 
     Attributes:
-        name: of the domain.
-        band: visible light, near infrared (about 850 nm, one channel) or long-wave infrared, where
-            a face is seen by its own warmth and light plays no part.
-        yaw, roll: standard deviation in degrees.
-        pitch: mean and standard deviation in degrees; positive looks down on the head.
-        distance: of the camera, centimetres; it sets the perspective.
-        azimuth, elevation: of the key light, degrees from the camera's axis, either side.
-        key: its share of the light on a surface that faces it; the rest is ambient.
-        warmth: of the light, -1 (shade) to 1 (bulb).
-        exposure: factor on linear light.
-        expression: strength of what the face does, 0-1.
-        blur: standard deviation in pixels of a crop of 112.
-        noise: standard deviation at mid grey, 0-1.
-        jpeg: quality, or None for no compression.
-        width: pixels that 112 are reduced to and enlarged from, or None.
-        vignette: darkening in the corners, 0-1.
-        backdrop: 'open' (out of doors), 'room' or 'plain'.
-        wearing: what may be worn, one of them each time.
-        glasses: chance of everyday glasses, where nothing else is worn.
+        name: the name of the domain.
+        band: visible light, near infrared (about 850 nm, one channel) or long-wave infrared, in
+            which a face is seen by its own warmth and light has no effect.
+        yaw, roll: the standard deviation in degrees.
+        pitch: the mean and standard deviation in degrees; positive if the camera looks down on
+            the head.
+        distance: the distance of the camera in centimetres, which determines the perspective.
+        azimuth, elevation: the direction of the key light in degrees from the camera's axis; the
+            azimuth is to either side.
+        key: the key light's share of the light on a surface that faces it; the rest is ambient
+            light.
+        warmth: the warmth of the light, from -1 (shade) to 1 (light bulb).
+        exposure: the factor applied to linear light.
+        expression: the strength of facial expressions, 0-1.
+        blur: the standard deviation in pixels of a crop with a side of 112.
+        noise: the standard deviation at mid grey, 0-1.
+        jpeg: the JPEG quality, or None for no compression.
+        width: the number of pixels to which a side of 112 is reduced before it is enlarged again,
+            or None.
+        vignette: the darkening in the corners, 0-1.
+        backdrop: 'open' (outdoors), 'room' or 'plain'.
+        wearing: the things that may be worn, of which each image shows one.
+        glasses: the probability of everyday glasses if nothing else is worn.
         finish: 'photo', 'pencil' (a drawing) or 'card' (printed, laminated and scanned).
-        ageing: whether images of a person spread over 20 to 75 years.
+        ageing: whether the ages in a person's images range from 20 to 75 years.
     """
 
     name: str
@@ -71,7 +77,7 @@ class Domain:
 
 
 DAYLIGHT: Final = Domain("daylight")
-"""Snapshots out of doors: sun or cloud, any moderate pose, a good camera."""
+"""Outdoor snapshots: sun or cloud, any moderate pose, a good camera."""
 
 _WORN: Final = replace(DAYLIGHT, glasses=0.0)
 
@@ -79,7 +85,7 @@ DOMAINS: Final = {
     domain.name: domain
     for domain in (
         DAYLIGHT,
-        # A laptop's camera: close, from below, warm lamps or a cold screen, grain.
+        # A laptop camera: close, from below, in the light of warm lamps or a cold screen, grainy.
         Domain(
             "webcam",
             pitch=(-8.0, 6.0),
@@ -93,7 +99,7 @@ DOMAINS: Final = {
             jpeg=(35, 75),
             backdrop="room",
         ),
-        # An active camera at a door: flash at 850 nm beside the lens, one channel, black behind.
+        # A door camera with an 850 nm flash beside the lens: one channel, a black background.
         Domain(
             "nir",
             band="nir",
@@ -108,7 +114,7 @@ DOMAINS: Final = {
             expression=0.4,
             backdrop="room",
         ),
-        # A camera under the ceiling: few pixels, hard compression.
+        # A camera below the ceiling: few pixels, strong compression.
         Domain(
             "surveillance",
             yaw=24.0,
@@ -124,11 +130,11 @@ DOMAINS: Final = {
             expression=0.4,
             backdrop="room",
         ),
-        # Drawn from a photograph: lines where tone changes, hatching for shade, paper.
+        # A drawing after a photograph: lines where the tone changes, hatched shade, paper.
         Domain(
             "sketch", finish="pencil", yaw=9.0, key=(0.4, 0.6), blur=(0.2, 0.4), noise=(0.0, 0.0)
         ),
-        # Long-wave infrared: warm inner eye corners and neck, cold nose, hair and cloth.
+        # Long-wave infrared: inner eye corners and neck are warm; nose, hair and cloth are cold.
         Domain(
             "thermal",
             band="thermal",
@@ -140,7 +146,8 @@ DOMAINS: Final = {
             backdrop="plain",
             jpeg=None,
         ),
-        # A document: frontal, neutral, flat light, plain ground; printed small and scanned.
+        # An identity document: a frontal, neutral face in flat light before a plain background,
+        # printed small and scanned.
         Domain(
             "id_card",
             finish="card",
@@ -164,7 +171,7 @@ DOMAINS: Final = {
         replace(_WORN, name="mask_kn95", wearing=("mask kn95",)),
         replace(_WORN, name="mask_cloth", wearing=("mask cloth",)),
         replace(_WORN, name="mask_patterned", wearing=("mask patterned",)),
-        # One hard lamp from the side, little else.
+        # One hard lamp from the side, and little other light.
         replace(
             DAYLIGHT,
             name="side_light",
@@ -177,4 +184,4 @@ DOMAINS: Final = {
         replace(DAYLIGHT, name="ageing", ageing=True),
     )
 }
-"""The domains by name; with `dataclasses.replace` a user makes their own."""
+"""The domains by name; `dataclasses.replace` makes new ones from them."""

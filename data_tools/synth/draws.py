@@ -1,4 +1,4 @@
-"""Random numbers by name: of an identity, and of one image of it in one domain."""
+"""Named streams of random numbers: for an identity, and for one of its images in one domain."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ T = TypeVar("T")
 
 
 class Draws:
-    """A stream of draws, the same on every machine and in every version of numpy."""
+    """A stream of random draws, the same on every machine and in every version of numpy."""
 
     def __init__(self, seed: int, *coordinates: int) -> None:
         self._bits = RandomBits(seed, *coordinates)
 
     @classmethod
     def of_identity(cls, seed: int, identity: int) -> Draws:
-        """What makes a person: a function of (seed, identity)."""
+        """The draws that make a person, as a function of (seed, identity)."""
         return cls(seed, identity, 0, 0)
 
     @classmethod
     def of_image(cls, seed: int, identity: int, domain: str, image: int) -> Draws:
-        """What changes between images: a function of (seed, identity, domain, image)."""
+        """The draws that vary between images, as a function of (seed, identity, domain, image)."""
         return cls(seed, identity, 1 + zlib.crc32(domain.encode()), image)
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
-        """Uniform in [low, high)."""
+        """A uniformly random number in [low, high)."""
         return low + (high - low) * float(self._bits.uniform(1)[0])
 
     def between(self, range_: tuple[float, float]) -> float:
-        """Uniform in a range."""
+        """A uniformly random number in a range."""
         return self.uniform(*range_)
 
     def chance(self, probability: float) -> bool:
-        """True with this probability."""
+        """Return True with this probability."""
         return self.uniform() < probability
 
     def normal(self, sd: float = 1.0, limit: float = 2.5) -> float:
-        """Normal, cut at ``limit`` standard deviations."""
+        """A normal number with standard deviation ``sd``, clipped at ``limit`` times ``sd``."""
         return float(self.normals(1, limit)[0]) * sd
 
     def normals(self, count: int, limit: float = 2.5) -> NDArray[np.float32]:
-        """(count,) standard normal, clipped at ``limit``."""
+        """Standard normal numbers, (count,), clipped at ``limit``."""
         uniform = np.maximum(self._bits.uniform(count), 2.0**-54)
         return np.clip(ndtri(uniform), -limit, limit).astype(np.float32)
 
     def choice(self, options: Sequence[T], weights: Sequence[float] | None = None) -> T:
-        """One of ``options``."""
+        """One of ``options``, in proportion to ``weights``; by default all are equally likely."""
         shares = np.cumsum(np.ones(len(options)) if weights is None else weights)
         place = np.searchsorted(shares, self.uniform(0, float(shares[-1])), side="right")
         return options[min(int(place), len(options) - 1)]
 
     def noise(self, rows: int, columns: int, channels: int = 1) -> NDArray[np.float32]:
-        """White normal noise, (rows, columns) or (rows, columns, channels); quick, not exact.
+        """Nearly normal white noise, (rows, columns) or (rows, columns, channels), made quickly.
 
-        A sum of four uniform 16-bit numbers, standardised.
+        Each number is a standardised sum of four uniform 16-bit numbers.
         """
         count = rows * columns * channels
         bits = np.atleast_1d(self._bits.words(count)).view(np.uint16).reshape(count, 4)
@@ -71,5 +71,5 @@ class Draws:
         return white.reshape((rows, columns, channels) if channels > 1 else (rows, columns))
 
     def smooth(self, size: tuple[int, int], cells: tuple[int, int]) -> NDArray[np.float32]:
-        """Smooth noise of unit size: ``cells`` (rows, columns) of white noise enlarged, bicubic."""
+        """Smooth noise of about unit variance: ``cells`` (rows, columns) of noise, enlarged."""
         return np.asarray(cv2.resize(self.noise(*cells), size[::-1], interpolation=cv2.INTER_CUBIC))

@@ -11,7 +11,7 @@ from data_tools.synth.view import EYE, View, bounding_box
 
 
 def draw_eyes(view: View, bare: Field) -> None:
-    """Lids, lashes and eyeballs, where the skin round the eyes is seen."""
+    """Draw lids, lashes and eyeballs where the skin around the eyes is seen."""
     length, upper, lower = view.person.identity.eye
     opening = view.scene.opening * (
         1 - 0.25 * view.scene.expression[head.expression_modes().names.index("smile")]
@@ -31,7 +31,7 @@ def draw_eyes(view: View, bare: Field) -> None:
         soft = 1.2 / view.camera.scale
         inside = smoothstep(np.minimum(top - v, v - bottom), -0.3 * soft, 0.7 * soft)
         inside = inside * (np.abs(u) < length) * part
-        man = view.person.identity.male  # with shorter lashes
+        man = view.person.identity.male  # men have shorter lashes
         lash = np.exp(-(((v - top - 0.03) / (0.085 - 0.02 * man)) ** 2)) * smoothstep(
             np.abs(u), length + 0.15, length - 0.15
         )
@@ -74,7 +74,7 @@ def _eyeball(
     ny = -(inverse[1, 0] * px + inverse[1, 1] * py) / scale
     nz = np.sqrt(np.clip(1 - nx**2 - ny**2, 0.02, 1))
     gaze = np.array([np.sin(scene.gaze[0]), np.sin(scene.gaze[1]), 1.0])
-    # Eyes meet the camera as far as the head lets them.
+    # The eyes look into the camera as far as the pose of the head allows.
     ahead = camera.turn @ np.array([0.06 * sign, 0.0, 1.0])
     gaze = 0.6 * gaze + 0.4 * ahead
     gaze = (gaze / np.linalg.norm(gaze)).astype(np.float32)
@@ -105,7 +105,7 @@ def _eyeball(
     light = albedo * (0.75 * ambient + scene.key * diffuse * 0.9) * shade[..., None]
     half = scene.light + np.array([0, 0, 1], np.float32)
     half /= np.linalg.norm(half)
-    # The cornea bulges: it mirrors as if turned towards the gaze by half as much.
+    # The cornea bulges, so that it reflects as if it were turned towards the gaze by half as much.
     cx, cy = nx - 0.35 * gaze[0] * iris[..., 0], ny - 0.35 * gaze[1] * iris[..., 0]
     mirror = np.clip(1 - ((cx - half[0]) ** 2 + (cy - half[1]) ** 2) / 0.018, 0, 1)
     light = light + (mirror * mirror)[..., None] * scene.key * 0.9

@@ -1,11 +1,11 @@
-"""The head as a surface: a grid in (u, v), linear in shape and expression coefficients.
+"""The surface of the head: a grid in (u, v), linear in shape and expression coefficients.
 
-Units are centimetres; x grows to the viewer's right, y up, z towards the viewer, and the eyes stand
-at y = 0. The mean is lofted through three profiles (front, side, back) after Farkas (Anthropometry
-of the Head and Face, 1994): eyes half way up the head, one eye width apart, nose as wide as the gap
-between the eyes, mouth reaching to mid-pupil. Every feature is a smooth bump over the *canonical*
-coordinates of a vertex, its x and y on the lofted mean, so that a point of the texture stays on the
-same spot of everybody's face.
+Units are centimetres; x grows to the viewer's right, y up and z towards the viewer, and the eyes
+are at y = 0. The mean is lofted through three profiles (front, side, back) after Farkas
+(Anthropometry of the Head and Face, 1994): the eyes lie halfway up the head, one eye width apart;
+the nose is as wide as the gap between the eyes, and the mouth extends to the middle of the pupils.
+Every feature is a smooth bump over the *canonical* coordinates of a vertex, which are its x and y
+on the lofted mean, so that a point of the texture stays on the same spot of every face.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 Field = NDArray[np.floating[Any]]
-"""A value a vertex, (ROWS, COLUMNS) or (ROWS, COLUMNS, 3)."""
+"""A value for each vertex, (ROWS, COLUMNS) or (ROWS, COLUMNS, 3)."""
 
 ROWS: Final = 71
 COLUMNS: Final = 65
 
 EYE: Final = (3.15, 0.0)
-"""Canonical x, y of the right (viewer's) eye's centre; the other is mirrored."""
+"""The canonical x, y of the centre of the eye on the viewer's right; the other is mirrored."""
 EYE_RADIUS: Final = 1.22
 NOSE_TIP: Final = (0.0, -3.85)
 MOUTH_CORNER: Final = (2.55, -7.0)
 MOUTH_Y: Final = MOUTH_CORNER[1]
-"""Canonical y of the line between the lips; within `SLIT` of it lies the inside of the mouth."""
+"""The canonical y of the line between the lips; the mouth's inside lies within `SLIT` of it."""
 SLIT: Final = 0.07
 
-# row; y and z of the front profile; y, x and z of the side profile; y and z of the back profile.
+# Columns: row; y, z of the front profile; y, x, z of the side profile; y, z of the back profile.
 _LOFT: Final = np.array(
     [
         [0, 11.6, -0.6, 11.6, 0.0, -0.6, 11.6, -0.6],
@@ -64,15 +64,15 @@ _LOFT: Final = np.array(
     ]
 )
 CLOTH_ROW: Final = 67
-"""From this row on the surface is clothed."""
+"""The first row of the surface that is covered by clothes."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The lofted mean before any feature.
+    """The lofted mean, to which no features have been added.
 
     Attributes:
-        points: (ROWS, COLUMNS, 3) its vertices; the first and last column coincide, at the back.
+        points: (ROWS, COLUMNS, 3) vertices; the first and last column coincide, at the back.
         azimuth: (COLUMNS,) radians from the front, negative on the viewer's left.
     """
 
@@ -81,18 +81,18 @@ class Grid:
 
     @property
     def x(self) -> Field:
-        """Canonical x."""
+        """The canonical x of each vertex."""
         return self.points[..., 0]
 
     @property
     def y(self) -> Field:
-        """Canonical y."""
+        """The canonical y of each vertex."""
         return self.points[..., 1]
 
 
 @cache
 def grid() -> Grid:
-    """The lofted mean: denser where the face is."""
+    """The lofted mean, whose grid is denser on the face."""
     s = np.linspace(-1, 1, COLUMNS)
     azimuth = np.pi * (0.4 * s + 0.6 * s**3)
     rows = np.arange(ROWS)
@@ -101,7 +101,7 @@ def grid() -> Grid:
     )
     cosine, sine = np.cos(azimuth), np.sin(azimuth)
     front = np.abs(azimuth) <= np.pi / 2
-    # A face is flatter in front than an ellipse.
+    # The front of a face is flatter than an ellipse.
     x = side_x * np.sign(sine) * np.abs(sine) ** 0.94
     reach = np.abs(cosine) ** 0.94
     z = side_z + np.where(front, front_z - side_z, back_z - side_z) * reach
@@ -112,11 +112,11 @@ def grid() -> Grid:
 
 
 def bump(centre: tuple[float, float], radius: tuple[float, float]) -> Field:
-    """A Gaussian hill of height 1 on the front of the head, on both sides where x is not 0.
+    """A Gaussian bump of height 1 on the front of the head, mirrored to both sides if x is not 0.
 
     Args:
-        centre: canonical x (of the viewer's right side), y.
-        radius: where it has fallen to exp(-1), along x and y.
+        centre: the canonical x (on the viewer's right side) and y.
+        radius: the distances along x and y at which the bump has fallen to exp(-1).
     """
     x, y, front = np.abs(grid().x), grid().y, _front()
     hill = np.exp(-(((x - centre[0]) / radius[0]) ** 2) - ((y - centre[1]) / radius[1]) ** 2)
@@ -124,7 +124,7 @@ def bump(centre: tuple[float, float], radius: tuple[float, float]) -> Field:
 
 
 def smoothstep(value: Field, low: float, high: float) -> NDArray[np.float32]:
-    """0 below ``low``, 1 above ``high``, smooth between; ``low`` may be the larger."""
+    """A smooth step from 0 at ``low`` to 1 at ``high``; it falls if ``low`` is the larger."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
@@ -136,7 +136,7 @@ def _front() -> Field:
 
 @cache
 def mean() -> Field:
-    """The mean head, (ROWS, COLUMNS, 3), features included."""
+    """The mean head with its features, (ROWS, COLUMNS, 3)."""
     x, y = np.abs(grid().x), grid().y
     z = np.zeros_like(x)
     z += nose_ridge() * _front()
@@ -172,7 +172,7 @@ def mean() -> Field:
 
 @cache
 def nose_ridge() -> Field:
-    """Height of the mean nose over the face, without its wings."""
+    """The height of the mean nose above the face, without its wings."""
     x, y = grid().x, grid().y
     height = PchipInterpolator(
         [-9, -5.35, -4.95, -4.4, -3.85, -3.1, -1.5, 0.2, 1.2, 9],
@@ -195,7 +195,7 @@ def _along(axis: int, amount: Field) -> Field:
 
 
 def _widen(amount: Field) -> Field:
-    """Away from the middle on both sides."""
+    """A displacement away from the middle on both sides."""
     return _along(0, amount * np.tanh(grid().x / 0.6))
 
 
@@ -212,7 +212,7 @@ def _below(level: float, width: float) -> Field:
 
 
 def _shape_modes() -> dict[str, Field]:
-    """Displacements of one standard deviation, by the trait's name."""
+    """The displacements by one standard deviation of each trait, by its name."""
     x, y = grid().x, grid().y
     z = grid().points[..., 2]
     size = np.abs(x)
@@ -279,7 +279,7 @@ def _shape_modes() -> dict[str, Field]:
 
 
 def _age_modes() -> dict[str, Field]:
-    """What grows (after Coleman and Grover, Aesthetic Surgery Journal 2006): 1 is about age 70."""
+    """Ageing to about age 70, after Coleman and Grover, Aesthetic Surgery Journal 2006."""
     return {
         "aged": _up(-0.55 * bump((4.0, -8.7), (1.6, 1.1)))  # jowls
         + _widen(0.3 * bump((4.3, -8.3), (1.5, 1.1)))
@@ -294,11 +294,11 @@ def _age_modes() -> dict[str, Field]:
 
 
 def _expression_modes() -> dict[str, Field]:
-    """Displacements at full strength, by the expression's name."""
+    """The displacements at full strength of each expression, by its name."""
     x, y = grid().x, grid().y
     size = np.abs(x)
     front = smoothstep(grid().points[..., 2], 0.5, 5.0)
-    # Between the lips the jaw leaves sharply, beyond the corners gently.
+    # The jaw's displacement begins sharply between the lips, and gradually beyond the corners.
     blur = SLIT + 1.9 * smoothstep(size, 2.2, 4.6)
     lower = np.clip((MOUTH_Y - y + blur) / (2 * blur), 0, 1)
     lower = lower * lower * (3 - 2 * lower) * front * (1 - _below(-13.5, 1.8))
@@ -324,15 +324,15 @@ class Modes:
     """Displacement fields and their names.
 
     Attributes:
-        names: what each field does.
-        fields: (n, ROWS, COLUMNS, 3) centimetres at coefficient 1.
+        names: the name of each field.
+        fields: (n, ROWS, COLUMNS, 3) displacements in centimetres at coefficient 1.
     """
 
     names: tuple[str, ...]
     fields: Field
 
     def __call__(self, coefficients: NDArray[np.float32]) -> Field:
-        """The displacement for (n,) coefficients."""
+        """The displacement (ROWS, COLUMNS, 3) for (n,) coefficients."""
         flat = coefficients.astype(np.float32) @ self.fields.reshape(len(self.names), -1)
         return np.asarray(flat.reshape(self.fields.shape[1:]))
 
@@ -344,34 +344,34 @@ def _modes(build: Callable[[], dict[str, Field]]) -> Modes:
 
 @cache
 def shape_modes() -> Modes:
-    """What tells people apart; coefficients are standard normal."""
+    """The differences in shape between people; the coefficients are standard normal."""
     return _modes(_shape_modes)
 
 
 @cache
 def age_modes() -> Modes:
-    """What age does to a shape; 0 is a young adult, 1 is about 70."""
+    """The change of shape with age; coefficient 0 is a young adult, 1 is about age 70."""
     return _modes(_age_modes)
 
 
 @cache
 def expression_modes() -> Modes:
-    """What a face does; coefficients from 0 to 1."""
+    """Facial expressions; the coefficients are from 0 to 1."""
     return _modes(_expression_modes)
 
 
 def position_of(points: Field, row: float, column: float) -> NDArray[np.float32]:
-    """The point of a surface at fractional grid coordinates, bilinearly, (3,)."""
+    """The point (3,) of a surface at fractional grid coordinates, by bilinear interpolation."""
     where = np.array([[row, column]], np.float32)
     return np.asarray(cv2.remap(points, where[:, 1:], where[:, :1], cv2.INTER_LINEAR))[0, 0]
 
 
 @cache
 def grid_coordinates(x: float, y: float) -> tuple[float, float]:
-    """Fractional row and column of the point of the face with these canonical coordinates."""
+    """The fractional row and column of the point of the face with these canonical coordinates."""
     centre = COLUMNS // 2
     row, column = 30.0, float(centre)
-    for _ in range(60):  # fixed point of the two one-dimensional look-ups
+    for _ in range(60):  # to the fixed point of two one-dimensional look-ups
         i = int(np.clip(row, 0, ROWS - 2))
         t = row - i
         xs = (1 - t) * grid().x[i] + t * grid().x[i + 1]
@@ -385,7 +385,7 @@ def grid_coordinates(x: float, y: float) -> tuple[float, float]:
 
 
 def normals(points: Field) -> Field:
-    """Outward unit normals of a grid, by central differences; the head's seam is closed."""
+    """The outward unit normals of a grid, by central differences; the head's seam is closed."""
     closed = points.shape[1] == COLUMNS and np.allclose(points[:, 0], points[:, -1])
     padded = cv2.copyMakeBorder(points, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     if closed:

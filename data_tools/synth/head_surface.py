@@ -1,4 +1,4 @@
-"""The head's own surface in a view: skin, lips, brows, beard, scalp hair, mouth and clothes."""
+"""The surface of the head in a view: skin, lips, brows, beard, scalp hair, mouth and clothes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data_tools.synth.view import CLOTH, HAIR, MOUTH, SKIN, View, bounding_box, 
 
 
 def draw_head(view: View) -> None:
-    """Skin, lips, brows, beard, scalp hair, mouth and clothes of the head's own grid."""
+    """Draw skin, lips, brows, beard, scalp hair, mouth and clothes from the grid of the head."""
     box = bounding_box(view.seen.part == 0)
     if box is None:
         return
@@ -32,7 +32,7 @@ def draw_head(view: View) -> None:
     rest = look_up(np.dstack([maps.hair, maps.scalp, maps.strands, relief]), u, v)
     hair, scalp, strands, bump = (rest[..., k] for k in range(4))
 
-    # Relief tilts the normal by its slope in the image.
+    # The relief tilts the normal by the slope of the relief in the image.
     per_pixel = view.camera.scale
     dx = cv2.Sobel(bump, cv2.CV_32F, 1, 0, scale=per_pixel / 8)
     dy = cv2.Sobel(bump, cv2.CV_32F, 0, 1, scale=per_pixel / 8)
@@ -61,7 +61,7 @@ def draw_head(view: View) -> None:
 
 
 def _mouth(view: View, x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[Field, Field]:
-    """What is seen between the lips: teeth, tongue or the line where the lips meet."""
+    """The albedo and the gloss between the lips: teeth, tongue or the line where the lips meet."""
     names = head.expression_modes().names
     strength = dict(zip(names, view.scene.expression, strict=True))
     gap = 2 * head.SLIT + 2.0 * strength["jaw open"] + 0.28 * strength["parted"]
@@ -85,7 +85,7 @@ def _mouth(view: View, x: NDArray[np.float32], y: NDArray[np.float32]) -> tuple[
 
 
 def _openness(points: Field, normal: Field) -> Field:
-    """Ambient occlusion of each vertex: less light where it lies below its surroundings."""
+    """The ambient light that reaches each vertex: less where it lies below its surroundings."""
     hollow = np.zeros(points.shape[:2], np.float32)
     for reach, weight in ((1.3, 0.9), (3.5, 0.35)):
         around = cv2.GaussianBlur(points, (0, 0), reach)

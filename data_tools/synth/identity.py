@@ -1,4 +1,4 @@
-"""Who a synthetic person is: shape and colouring, a function of (seed, number) alone."""
+"""The identity of a synthetic person: shape and colouring, a function of (seed, number) alone."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ _DIMORPHISM: Final = {
     "neck width": 0.9,
     "forehead slope": 0.5,
 }
-"""By how many standard deviations men (+) and women (-) are off the common mean."""
+"""The number of standard deviations by which men (+) and women (-) differ from the common mean."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """All that stays the same in every image of a person.
+    """Everything that is the same in all images of a person.
 
     Attributes:
-        number: which person.
-        seed: of the world.
-        shape: coefficients of `head.shape_modes`.
-        male: whether drawn with a man's shape, beard and hair.
-        age: years, in most domains.
-        melanin: of the skin, 0.1 (very light) to 2 (very dark).
-        blood: haemoglobin of the skin, about 0.35.
-        hair: eumelanin and pheomelanin of the hair.
-        iris: linear RGB.
-        eye: half length, height and depth of the eye's opening, centimetres.
-        brow: height, arch, thickness, density, length, inner end.
-        lips: blood added, height of the upper and of the lower lip.
+        number: the number of the person in the world.
+        seed: the seed of the world.
+        shape: the coefficients of `head.shape_modes`.
+        male: whether the person is drawn with a man's shape, beard and hair.
+        age: the age in years, which holds in most domains.
+        melanin: the melanin of the skin, 0.1 (very light) to 2 (very dark).
+        blood: the haemoglobin of the skin, about 0.35.
+        hair: the eumelanin and the pheomelanin of the hair.
+        iris: the colour of the iris, linear RGB.
+        eye: the half length, height and depth of the opening of the eye, in centimetres.
+        brow: height, arch, thickness, density, length and inner end.
+        lips: the added blood, and the heights of the upper and of the lower lip.
         beard: stubble, moustache, chin and cheeks, 0-1.
-        scalp: hairline, temple recession, volume, fringe, parting, length (0-1), curl.
-        ears: height, width, flare.
-        freckles: 0-1.
-        greying: age at which half the hair is grey.
+        scalp: hairline, temple recession, volume, fringe, parting, length (0-1) and curl.
+        ears: height, width and flare.
+        freckles: the strength of the freckles, 0-1.
+        greying: the age in years at which half of the hair is grey.
     """
 
     number: int
@@ -80,7 +80,7 @@ class Identity:
 
 
 def draw_identity(seed: int, number: int) -> Identity:
-    """Person ``number`` of the world ``seed``."""
+    """The identity of person ``number`` in the world ``seed``."""
     draws = Draws.of_identity(seed, number)
     male = draws.chance(0.5)
     modes = head.shape_modes().names
@@ -152,6 +152,6 @@ def draw_identity(seed: int, number: int) -> Identity:
 
 
 def head_shape(identity: Identity, age: float) -> NDArray[np.float32]:
-    """The person's head at rest, (ROWS, COLUMNS, 3)."""
+    """The person's head at this age without any expression, (ROWS, COLUMNS, 3)."""
     aged = np.array([np.clip((age - 25) / 45, 0, 1.2)], np.float32)
     return np.asarray(head.mean() + head.shape_modes()(identity.shape) + head.age_modes()(aged))

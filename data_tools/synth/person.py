@@ -1,4 +1,4 @@
-"""A person to be drawn many times: an identity with its maps, which are made once."""
+"""A person to be drawn many times: an identity with its maps, which are computed once."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from data_tools.synth.identity import Identity
 
 @dataclass(frozen=True)
 class Person:
-    """An identity with its maps, which are made once for many images."""
+    """An identity with its maps, which are computed once for many images."""
 
     identity: Identity
 
     @cached_property
     def appearance(self) -> Appearance:
-        """The maps."""
+        """The maps of the person's surface."""
         return draw_appearance(self.identity)
 
     @cached_property
@@ -36,7 +36,7 @@ class Person:
         return {}
 
     def skin(self, band: Band) -> Field:
-        """Reflectance of the bare skin, (TEXTURE, TEXTURE, 3); heat for the thermal band."""
+        """The reflectance of bare skin, (TEXTURE, TEXTURE, 3); its radiance in the thermal band."""
         if band not in self._skin:
             maps = self.appearance
             if band == "thermal":
@@ -48,7 +48,7 @@ class Person:
         return self._skin[band]
 
     def hair(self, band: Band, age: float) -> NDArray[np.float32]:
-        """Reflectance of the hair at an age, (3,)."""
+        """The reflectance of the hair at an age (years), (3,); its radiance in the thermal band."""
         if band == "thermal":
             return np.full(3, 0.3, np.float32)
         grey = 1 / (1 + np.exp(-(age - self.identity.greying) / 5))

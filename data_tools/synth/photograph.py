@@ -1,4 +1,4 @@
-"""One synthetic image with its truth: a function of (seed, identity, domain, image)."""
+"""One synthetic image with its truth, as a function of (seed, identity, domain, image)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from data_tools.synth.sensor import develop, draw_backdrop
 from mfr.geometry import CROP_SIZE, TEMPLATE
 
 JITTER = 0.8
-"""Standard deviation in crop pixels of the landmarks a crop is aligned by, as a detector's are."""
+"""The standard deviation, in crop pixels, of the landmarks that align a crop; it imitates that of a
+detector."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Photograph:
 
     Attributes:
         image: (size, size, 3) RGB uint8.
-        landmarks: (5, 2) x, y in pixels, exact: eye centres, nose tip, mouth corners.
-        visible: (5,) which of them are seen.
+        landmarks: (5, 2) exact x, y in pixels: eye centres, nose tip, mouth corners.
+        visible: (5,) whether each landmark is visible.
         label: (size, size) uint8, what each pixel shows: an index into `view.LABELS`.
         scene: pose, light, age, expression and what is worn.
     """
@@ -40,7 +41,7 @@ class Photograph:
 
 
 def person(seed: int, identity: int) -> Person:
-    """Person ``identity`` of the world ``seed``, to be photographed many times."""
+    """Person number ``identity`` of the world ``seed``, to be photographed many times."""
     return Person(draw_identity(seed, identity))
 
 
@@ -52,9 +53,9 @@ def photograph(
     Args:
         who: the person.
         domain: the imaging conditions.
-        image: number of the image.
+        image: the number of the image.
         photo_size: None for an aligned crop of 112 pixels; otherwise the side in pixels of a photo
-            in which the face stands anywhere near the middle, upright or tilted.
+            in which the face lies near the middle, upright or tilted.
     """
     identity = who.identity
     draws = Draws.of_image(identity.seed, identity.number, domain.name, image)
@@ -71,7 +72,7 @@ def photograph(
 
 
 def _in_photo(size: int, roll: float, draws: Draws) -> NDArray[np.float64]:
-    """Where the template's points stand in a photo: the face takes about half its height."""
+    """The template's points (5, 2) in a photo, with the face about half as high as the photo."""
     scale = size / 250 * draws.uniform(1.0, 1.6)
     centred = (TEMPLATE - TEMPLATE.mean(axis=0)) * scale
     turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])

@@ -1,11 +1,12 @@
-"""A person in a scene to linear light: deferred shading over what the rasteriser sees.
+"""Rendering of a person in a scene to linear light, by deferred shading.
 
-The rasteriser says which surface, and where on its grid, each pixel shows; normals, pigment and
-relief are looked up there. Light is a key light with attached shadows (wrapped, the red reaching
-furthest, as under skin) and cast ones (a shadow map of the head and all that hangs on it), and
-ambient light from above and below dimmed in hollows (ambient occlusion from the surface's own
-concavity). Skin shines by Blinn and Phong, hair by Kajiya and Kay. Eyeballs are spheres behind the
-opening of the lids and the inside of the mouth lies between the lips, both drawn per pixel.
+The rasteriser gives, for each pixel, the surface it shows and the place on the grid of the surface;
+normals, pigment and relief are looked up there. The light is a key light and ambient light. The key
+light has attached shadows (wrapped around, and furthest in red, as light scatters in skin) and cast
+shadows (from a shadow map of the head and its attachments). The ambient light from above and below
+is dimmed in hollows (ambient occlusion from the concavity of the surface). Skin has Blinn-Phong
+highlights and hair has Kajiya-Kay highlights. Eyeballs are spheres behind the opening of the lids,
+and the inside of the mouth lies between the lips; both are drawn per pixel.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ _OVERSAMPLING: Final = 1.5
 
 @dataclass(frozen=True)
 class Render:
-    """Linear light in each pixel, and the truth.
+    """The linear light in each pixel, and the truth.
 
     Attributes:
-        light: (H, W, 3) float32, 1 is white in full light.
+        light: (H, W, 3) float32; 1 is white in full light.
         label: (H, W) uint8, an index into `view.LABELS`.
         landmarks: (5, 2) x, y in pixels: eyes, nose tip, mouth corners.
-        visible: (5,) whether the landmark's own surface is seen there.
+        visible: (5,) whether the surface on which the landmark lies is visible there.
     """
 
     light: NDArray[np.float32]
@@ -62,16 +63,16 @@ def render(
     size: int,
     draws: Draws,
 ) -> Render:
-    """See a person.
+    """Render a person in a scene.
 
     Args:
-        person: whom.
-        scene: how.
-        band: in which light.
-        backdrop: (h, w, 3) linear, enlarged to the image.
-        target: (5, 2) where the landmarks shall fall, pixels.
-        size: of the image, pixels a side.
-        draws: for what is worn.
+        person: the person.
+        scene: the pose, light and clothing.
+        band: the band of light in which the person is seen.
+        backdrop: (h, w, 3) linear RGB, enlarged to the image.
+        target: (5, 2) the pixels onto which the landmarks should fall.
+        size: the side of the image in pixels.
+        draws: the draws for the things that are worn.
     """
     identity = person.identity
     bare = head_shape(identity, scene.age) + head.expression_modes()(scene.expression)

@@ -1,4 +1,4 @@
-"""One shot: how a person stands, is lit and dressed, drawn from a domain."""
+"""The scene of one image: a person's pose, light, expression and clothing, drawn from a domain."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Scene:
-    """What varies between the images of a person, before the camera's own faults.
+    """What varies between the images of a person, apart from the faults of the camera.
 
     Attributes:
         yaw, pitch, roll: radians; positive yaw turns the nose to the viewer's right, positive
-            pitch down, positive roll clockwise.
-        distance: of the camera, centimetres.
-        age: years.
+            pitch turns it down, and positive roll tilts the head clockwise.
+        distance: the distance of the camera in centimetres.
+        age: the age in years.
         expression: (n,) coefficients of `head.expression_modes`.
-        opening: of the eyes, 0 closed to about 1.2.
-        gaze: radians to the viewer's right and up, from straight into the camera.
-        pupil: radius, centimetres.
-        light: (3,) unit vector towards the key light; x right, y up, z to the viewer.
-        key: linear RGB of the key light on a surface facing it.
-        sky, ground: linear RGB of ambient light from above and below.
-        wearing: at most one thing on the face.
-        cloth: linear RGB of the clothes.
-        mussed: how far hair stands off today, factor.
+        opening: the opening of the eyes, from 0 (closed) to about 1.2.
+        gaze: the angles of the gaze to the viewer's right and up, in radians; 0 is straight into
+            the camera.
+        pupil: the radius of the pupils in centimetres.
+        light: (3,) unit vector towards the key light; x points right, y up, z to the viewer.
+        key: the linear RGB of the key light on a surface that faces it.
+        sky, ground: the linear RGB of the ambient light from above and from below.
+        wearing: the one thing worn on the face, or None.
+        cloth: the linear RGB of the clothes.
+        mussed: the factor by which the thickness of the hair differs in this image.
     """
 
     yaw: float
@@ -55,7 +56,7 @@ class Scene:
 
 
 def draw_scene(domain: Domain, identity: Identity, draws: Draws) -> Scene:
-    """One scene of ``domain``."""
+    """Draw a scene for one image of a person in ``domain``."""
     radians = np.pi / 180
     yaw = draws.normal(domain.yaw, 2.4) * radians
     pitch = (domain.pitch[0] + draws.normal(domain.pitch[1], 2.4)) * radians
@@ -105,7 +106,7 @@ def _cloth(draws: Draws) -> Vector:
 
 
 def _expression(strength: float, draws: Draws) -> Vector:
-    """Mostly neutral or a smile; now and then speech, surprise or displeasure."""
+    """Mostly a neutral face or a smile; sometimes speech, surprise or displeasure."""
     kind = draws.choice(("neutral", "smile", "talk", "surprise", "cross"), (4, 4, 2, 0.6, 0.8))
     some, more = draws.uniform(0, 0.15), draws.uniform(0.35, 1.0)
     values = dict.fromkeys(head.expression_modes().names, 0.0)

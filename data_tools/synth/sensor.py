@@ -1,4 +1,4 @@
-"""The sensor and what follows it: from linear light to the picture that a device delivers."""
+"""The sensor and the processing after it: from linear light to the picture that a device makes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from data_tools.synth.domains import Domain
 from data_tools.synth.draws import Draws
 
 Image = NDArray[np.floating[Any]]
-"""(H, W, 3), 0-1."""
+"""A picture (H, W, 3) with values 0-1."""
 
 
 def draw_backdrop(domain: Domain, draws: Draws) -> Image:
-    """What is behind the head, linear and out of focus, (48, 48, 3)."""
+    """The background behind the head, linear and out of focus, (48, 48, 3)."""
     if domain.band == "thermal":
         return np.full((48, 48, 3), draws.uniform(0.05, 0.2), np.float32)
     if domain.band == "nir":
@@ -78,7 +78,7 @@ def develop(light: Image, domain: Domain, draws: Draws) -> NDArray[np.uint8]:
 
 
 def _expose(light: Image, domain: Domain, draws: Draws) -> Image:
-    """Automatic exposure, which is right only on the whole, with a soft shoulder."""
+    """Apply automatic exposure, which is only approximately right, with a soft shoulder."""
     if domain.band == "thermal":
         return np.clip((light - 0.08) * draws.uniform(0.95, 1.2) + draws.normal(0.03), 0, 1)
     middle = light[
@@ -90,7 +90,7 @@ def _expose(light: Image, domain: Domain, draws: Draws) -> Image:
 
 
 def _encode(linear: Image) -> Image:
-    """The sRGB curve, close enough: a pure power."""
+    """Approximate the sRGB curve by a pure power."""
     return np.asarray(np.power(np.clip(linear, 0, 1), np.float32(1 / 2.2)))
 
 
@@ -100,7 +100,7 @@ def _vignette(picture: Image, strength: float) -> Image:
 
 
 def _grain(picture: Image, sd: float, domain: Domain, draws: Draws) -> Image:
-    """Shot noise grows with light; a colour sensor's is partly coloured."""
+    """Noise that grows with the light, as shot noise does; a colour sensor's is partly coloured."""
     if sd == 0:
         return np.zeros_like(picture)
     height, width = picture.shape[:2]
@@ -110,7 +110,7 @@ def _grain(picture: Image, sd: float, domain: Domain, draws: Draws) -> Image:
 
 
 def _pencil(picture: Image, draws: Draws) -> Image:
-    """Contours and hatching on paper."""
+    """The picture as a pencil drawing: contours and hatching on paper."""
     size = picture.shape[0]
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     fine = cv2.GaussianBlur(grey, (0, 0), 0.7 * size / 112)
@@ -132,7 +132,7 @@ def _pencil(picture: Image, draws: Draws) -> Image:
 
 
 def _card(picture: Image, draws: Draws) -> Image:
-    """Printed in dots, laminated with a fine line pattern, faded and scanned."""
+    """The picture printed in dots, laminated with a fine line pattern, faded and scanned."""
     size = picture.shape[0]
     y, x = np.mgrid[0:size, 0:size].astype(np.float32)
     dots = np.sin(x * draws.uniform(1.6, 2.4) + y) * np.sin(y * draws.uniform(1.6, 2.4) - x)

@@ -1,4 +1,4 @@
-"""Light on what a view shows: the key light with its shadows, ambient light, gloss and sheen."""
+"""The light on a view: the key light with its shadows, ambient light, gloss and sheen."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _SHADOW_BIAS: Final = 0.45
 
 
 def shade(view: View, casters: list[Field]) -> None:
-    """Light on everything that is filled."""
+    """Compute the light of every pixel that has been filled."""
     if view.band == "thermal":
-        # Warmth is sent out, less so at a grazing angle.
+        # The surface emits warmth, and less of it at a grazing angle.
         view.light = view.albedo * (0.75 + 0.25 * np.sqrt(np.clip(view.normal[..., 2:], 0, 1)))
         return
     scene, normal = view.scene, view.normal
@@ -29,7 +29,7 @@ def shade(view: View, casters: list[Field]) -> None:
     skin = ((view.label == SKIN) | (view.label == MOUTH))[..., None]
     wrap = np.where(skin, _WRAP, np.float32(0.05))
     diffuse = np.clip((cosine[..., None] + wrap) / (1 + wrap), 0, None)
-    # Light that entered beside the shadow's edge leaves red inside it.
+    # Light that enters the skin beside a shadow's edge emerges inside the shadow, reddened.
     soft = cv2.blur(shadow, (3 + int(0.3 * view.camera.scale),) * 2)
     lit = cv2.merge([soft, 0.6 * shadow + 0.4 * soft, shadow])
     up = 0.5 + 0.5 * normal[..., 1:2]
@@ -53,7 +53,7 @@ def shade(view: View, casters: list[Field]) -> None:
 
 
 def _shadow(view: View, casters: list[Field]) -> NDArray[np.float32]:
-    """1 where the key light arrives, 0 in its cast shadow."""
+    """A map of the view: 1 where the key light arrives, 0 in its cast shadow."""
     light = view.scene.light
     right = np.cross(np.array([0.0, 1.0, 0.0]), light)
     right = right / max(np.linalg.norm(right), 1e-6)

@@ -1,4 +1,4 @@
-"""What the camera sees of a person: for each pixel, which surface it shows and how that looks."""
+"""What the camera sees of a person: the surface that each pixel shows, and its look."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COVER: Final = 5
 GLASSES: Final = 6
 CLOTH: Final = 7
 LABELS: Final = ("backdrop", "skin", "hair", "eye", "mouth", "cover", "glasses", "cloth")
-"""The names of the values above: what a pixel can show."""
+"""The names of the values above, which are the labels of what a pixel shows."""
 
 
 class View:
@@ -37,8 +37,8 @@ class View:
         scene: how the person stands and is lit.
         band: the light in which the person is seen.
         camera: the camera.
-        seen: which surface every pixel shows; the head's own is number 0.
-        surface: the head's own surface in the camera's frame.
+        seen: the surface that each pixel shows; surface number 0 is the head.
+        surface: the surface of the head in the camera's frame.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class View:
         self.normal[..., 2] = 1
         self.open = np.ones(shape, np.float32)  # ambient occlusion, 1 is unobstructed
         self.gloss = np.zeros(shape, np.float32)
-        self.shine = np.zeros(shape, np.float32)  # of hair
+        self.shine = np.zeros(shape, np.float32)  # the sheen of hair
         self.light = np.zeros((*shape, 3), np.float32)
         self.canonical = np.full((*shape, 2), 99, np.float32)
 
@@ -74,7 +74,7 @@ class View:
         gloss: Field,
         shine: Field,
     ) -> None:
-        """Set what the pixels of ``box`` show where ``part`` is true."""
+        """Set the properties of the pixels of ``box`` where ``part`` is true."""
         everywhere = part[..., None]
         np.copyto(self.label[box], label.astype(np.uint8), where=part)
         np.copyto(self.albedo[box], albedo, where=everywhere)
@@ -85,13 +85,13 @@ class View:
         np.copyto(self.shine[box], shine, where=part)
 
     def over(self, backdrop: NDArray[np.float32]) -> Field:
-        """The person in front of a backdrop."""
+        """The light of the person in front of a backdrop."""
         height, width = self.label.shape
         behind = cv2.resize(backdrop, (width, height), interpolation=cv2.INTER_LINEAR)
         return np.where((self.seen.part >= 0)[..., None], self.light, behind)
 
     def visible(self, landmarks: Field) -> NDArray[np.bool_]:
-        """Which (5, 3) landmarks of the head are seen."""
+        """Whether each of the landmarks (5, 3) of the head is visible, (5,)."""
         place = self.camera.project(self.camera.to_camera(landmarks))
         result = np.zeros(5, bool)
         for k, (x, y, z) in enumerate(place):
@@ -103,7 +103,7 @@ class View:
 
 
 def look_up(field: Field, column: Field, row: Field, outside: float = 0) -> NDArray[np.float32]:
-    """A field at fractional coordinates, bilinear, (..., channels) in the shape of ``row``."""
+    """A field at fractional coordinates, bilinear: (*shape of ``row``, channels)."""
     field = np.ascontiguousarray(field, np.float32)
     maps = np.asarray(column, np.float32), np.asarray(row, np.float32)
     return np.asarray(
@@ -112,7 +112,7 @@ def look_up(field: Field, column: Field, row: Field, outside: float = 0) -> NDAr
 
 
 def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice] | None:
-    """The smallest rectangle around a mask."""
+    """The smallest rectangle around a mask; None if the mask is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None

@@ -1,4 +1,4 @@
-"""What hangs on the head, in a view: ears and long hair, masks and scarves, glasses."""
+"""The attachments of the head in a view: ears and long hair, masks and scarves, glasses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data_tools.synth.view import COVER, GLASSES, HAIR, SKIN, View, bounding_box
 
 
 def draw_attachment(view: View, number: int, attachment: Attachment, points: Field) -> None:
-    """An ear, long hair, a mask or a scarf."""
+    """Draw an ear, long hair, a mask or a scarf, which has this number among the seen surfaces."""
     box = bounding_box(view.seen.part == number)
     if box is None:
         return
@@ -44,7 +44,7 @@ def draw_attachment(view: View, number: int, attachment: Attachment, points: Fie
 
 
 def draw_glasses(view: View, worn: list[Attachment], image: Field) -> None:
-    """Glasses over ``image``, in place, where nothing stands before them."""
+    """Draw glasses over ``image``, in place, where nothing is in front of them."""
     grids = [view.camera.to_camera(a.points) for a in worn]
     height, width = view.label.shape
     seen = rasterise(
@@ -64,7 +64,7 @@ def draw_glasses(view: View, worn: list[Attachment], image: Field) -> None:
         )
         opacity = rgba[..., 3:] * part[..., None]
         colour = rgba[..., :3]
-        if view.band == "thermal":  # glass and plastic are opaque and cool there
+        if view.band == "thermal":  # glass and plastic are opaque and cool in this band
             opacity, colour = (opacity > 0) * np.float32(0.95), np.full_like(colour, 0.22)
         else:
             colour = colour * (0.6 * view.scene.sky + 0.5 * view.scene.key)

@@ -51,7 +51,7 @@ def test_one_group_is_cut_in_hash_order_and_exactly():
 
 
 def test_a_split_written_down():
-    # On any machine, with any version of anything.
+    # The split is the same on every machine and with every version of the libraries.
     sides = split_people({p: {"d"} for p in "abcdefgh"}, test=0.25, val=0.25, seed=0)
     assert Counter(sides.values()) == {"train": 4, "val": 2, "test": 2}
     digest = hashlib.sha256(repr(sorted(sides.items())).encode()).hexdigest()
@@ -65,7 +65,7 @@ def test_another_seed_is_another_split():
 
 
 def test_many_small_groups_do_not_add_up_to_a_bias():
-    # Alone, each of these groups of one would go to the training side.
+    # On its own, each of these groups of one person would go to the training side.
     domains_of = {f"p{i}": {f"d{i}"} for i in range(100)}
     sides = Counter(split_people(domains_of, test=0.3, val=0.1, seed=0).values())
     assert sides == {"train": 60, "test": 30, "val": 10}

@@ -76,5 +76,7 @@ def test_may_be_shared_by_threads(detector: Detector, taken: list) -> None:
 
 
 def test_an_unknown_detector_is_told_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="There is no detector 'eyes': choose one of mtcnn"):
+    with pytest.raises(
+        ConfigError, match=f"no detector 'eyes': choose one of {', '.join(DETECTORS.names())}"
+    ):
         build_detector("eyes")

@@ -1,4 +1,4 @@
-"""Crops with the bare minimum of a face: skin lit from one side, and landmarks in any pose."""
+"""Crops that show the bare minimum of a face: skin lit from one side, and landmarks in any pose."""
 
 from __future__ import annotations
 

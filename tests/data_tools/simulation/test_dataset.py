@@ -23,7 +23,7 @@ from mfr.errors import ConfigError, DataError, ImageError, MfrError
 from mfr.geometry import TEMPLATE
 from tests.data_tools.simulation.made_up_faces import landmarks, posed, skin
 
-PHOTO = TEMPLATE * 2 + 30  # where the landmarks stood in the photo
+PHOTO = TEMPLATE * 2 + 30  # the landmarks in the photo
 ROWS = {
     "ann/1": {"landmarks": PHOTO, "probability": 0.99},
     "ann/2": {"landmarks": landmarks(posed(yaw=70)) * 2, "probability": 0.99},
@@ -92,7 +92,7 @@ def test_rows_crops_records_and_skips(root):
     assert new.column("source")[0] == "mask on d, seed 0"
     for name in ("identity", "person", "split"):
         assert new.column(name) == [old.column(name)[0], old.column(name)[5]]
-    # In the new crop, which is its own photo, the landmarks lie where they did in the old one.
+    # In the new crop, which is its own photo, the landmarks have the same places as in the old one.
     np.testing.assert_allclose(np.reshape(new.column("landmarks")[0], (5, 2)), TEMPLATE, atol=1e-3)
     records = pq.read_table(root / "simulated/d_masked.parquet")
     assert records.schema.names == RECORD.names and len(records) == 6
@@ -170,7 +170,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_kill_9_loses_nothing_and_leaves_nobody_behind(root, tmp_path):
+def test_kill_9_loses_nothing_and_leaves_no_process_behind(root, tmp_path):
     script = tmp_path / "slow.py"
     script.write_text(SLOW)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
@@ -187,7 +187,7 @@ def test_kill_9_loses_nothing_and_leaves_nobody_behind(root, tmp_path):
     run.send_signal(signal.SIGKILL)
     run.wait()
     deadline = time.monotonic() + 10
-    while True:  # its workers follow it
+    while True:  # its workers end too
         try:
             os.killpg(run.pid, 0)
         except ProcessLookupError:
@@ -240,7 +240,7 @@ def test_mistakes(root, options, error, words):
     assert not (root / "simulated").exists()
 
 
-def test_names_that_are_taken_and_domains_made_otherwise(root):
+def test_names_that_are_taken_and_domains_made_with_other_settings(root):
     add(root, {"eve/1": {"landmarks": PHOTO}}, domain="e")
     with pytest.raises(DataError, match="has a domain e already"):
         mask(root, "e")

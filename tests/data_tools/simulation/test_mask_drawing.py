@@ -19,7 +19,7 @@ def at(face: MaskedFace, places: np.ndarray) -> np.ndarray:
 
 
 def chin(pose: Pose, millimetres: float) -> np.ndarray:
-    """The middle of the face so far below the pupils; a frontal crop ends at some 105 mm."""
+    """The middle of the face this far below the pupils; a frontal crop ends at about 105 mm."""
     middle, height = np.zeros(1), np.full(1, float(millimetres))
     point = head.points_at(middle, height, head.face_radius(middle, height))
     return pose.to_camera(point)[:, :2]
@@ -68,7 +68,7 @@ def test_a_turned_face_shows_the_near_side_of_the_mask(yaw, only):
     assert left > 2 * right if yaw > 0 else right > 2 * left
     assert at(face, landmarks(pose)[3:]).min() > 0.95
     assert at(face, landmarks(pose)[:2]).max() == 0
-    # Straps: something is touched far from the mask on the near side only.
+    # The straps change pixels far from the mask on the near side only.
     beyond = face.touched & (face.mask < 0.01)
     near = beyond[:, :nose] if yaw > 0 else beyond[:, nose:]
     assert near.sum() > 0.7 * beyond.sum()
@@ -82,7 +82,7 @@ def test_a_mirrored_face_wears_the_mirrored_mask(yaw, only):
     crop = skin()
     here = draw_mask(crop, fit_pose(places), Draws(0, "a")).mask
     there = draw_mask(crop[:, ::-1].copy(), fit_pose(mirrored), Draws(0, "a")).mask[:, ::-1]
-    # It sits a little askew, the same way in both.
+    # The mask sits a little askew, in the same way in both.
     assert np.minimum(here, there).sum() > 0.88 * np.maximum(here, there).sum()
     if yaw:
         unturned = draw_mask(crop, fit_pose(mirrored), Draws(0, "a")).mask
@@ -90,13 +90,13 @@ def test_a_mirrored_face_wears_the_mirrored_mask(yaw, only):
 
 
 @pytest.mark.parametrize("name", "abcdef")
-def test_only_the_masks_region_changes_and_it_does(name):
+def test_the_region_of_the_mask_changes_and_nothing_else(name):
     crop = skin()
     face = draw_mask(crop, posed(yaw=15, roll=8), Draws(3, name))
     changed = (face.crop != crop).any(axis=2)
     assert not (changed & ~face.touched).any()
     assert changed[face.mask > 0.5].mean() > 0.95
-    # The record's share of the face is what the pixels show, but for straps, shadow and edges.
+    # The recorded coverage matches the pixels, except for straps, shadow and edges.
     shown = (face.mask > 0.5) & (face.face > 0)
     assert face.record.coverage == pytest.approx(shown.sum() / face.face.sum(), abs=0.02)
     assert 0.2 < face.record.coverage < 0.75
@@ -148,7 +148,7 @@ def test_nothing_is_drawn_beyond_the_photo():
     assert not face.crop[90:].any() and not face.mask[90:].any()
 
 
-def test_a_face_far_outside_its_crop_is_no_accident():
+def test_a_face_far_outside_its_crop_changes_nothing():
     pose = fit_pose(TEMPLATE + 500)
     crop = skin()
     np.testing.assert_array_equal(draw_mask(crop, pose, Draws(0, "a")).crop, crop)

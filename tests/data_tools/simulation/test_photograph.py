@@ -19,7 +19,7 @@ def test_light_falls_from_the_brighter_side():
     assert abs(study(skin(), FRONTAL).light.direction[0]) < 0.05
 
 
-def test_more_light_is_seen_as_more_light():
+def test_a_brighter_face_is_measured_as_more_light():
     levels = [
         study(skin(left=level, right=level), FRONTAL).light.ambient for level in (60, 120, 200)
     ]

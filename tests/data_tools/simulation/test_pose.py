@@ -23,7 +23,7 @@ def test_the_template_is_a_frontal_face():
 )  # fmt: skip
 def test_a_known_view_is_found_again(yaw, pitch, roll):
     pose = fit_pose(landmarks(posed(yaw, pitch, roll)))
-    # The priors draw pitch and the length of the nose towards the usual.
+    # The priors pull pitch and the length of the nose towards their usual values.
     assert pose.yaw == pytest.approx(yaw, abs=5)
     assert pose.pitch == pytest.approx(pitch, abs=8)
     assert pose.roll == pytest.approx(roll, abs=4)
@@ -45,7 +45,7 @@ def test_yaw_is_positive_where_the_nose_points_to_the_viewers_right():
     assert fit_pose(TEMPLATE + np.array([[0, 0], [0, 0], [8, 0], [0, 0], [0, 0]])).yaw > 10
 
 
-def test_landmarks_that_are_none():
+def test_landmarks_that_are_not_finite_or_coincide():
     for places in (np.full((5, 2), np.nan), np.full((5, 2), 7.0)):
         with pytest.raises(FaceError):
             fit_pose(places)

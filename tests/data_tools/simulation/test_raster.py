@@ -13,7 +13,7 @@ def flat(left: float, top: float, right: float, bottom: float, depth: float = 0.
 
 def test_a_flat_sheet_shows_its_own_coordinates():
     column, row = rasterise(flat(20, 30, 60, 60))
-    # The pixel (x, y) of the crop lies at FINE x + 1/2 of the fine crop: 40, 45 is its middle.
+    # The pixel x of the crop lies at FINE x + 1/2 in the fine crop; the sheet's middle is (40, 45).
     assert column[int(45 * FINE + 0.5), int(40 * FINE + 0.5)] == pytest.approx(2, abs=0.05)
     assert row[int(45 * FINE + 0.5), int(40 * FINE + 0.5)] == pytest.approx(1.5, abs=0.05)
     assert column[45 * FINE, 10 * FINE] == -1
@@ -27,7 +27,7 @@ def test_the_back_of_a_sheet_is_not_shown():
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_nearer_parts_hide_farther_ones(reverse):
-    # An S: the sheet runs right, folds back behind itself, and right again.
+    # The sheet has the form of an S: it runs right, folds back behind itself, and runs right again.
     x = np.array([20.0, 40, 60, 30, 70])
     depth = np.array([5.0, 5, 5, 0, -9])
     if reverse:

@@ -12,7 +12,7 @@ from data_tools.synth.identity import draw_identity, head_shape
 def test_the_concave_envelope_is_the_hulls_upper_side():
     x = np.array([0, 1, 2, 3, 4], np.float32)
     y = np.array([0, -1, 3, 0, 1], np.float32)
-    # Straight from (0, 0) to (2, 3), and from there to (4, 1).
+    # The envelope runs straight from (0, 0) to (2, 3), and from there to (4, 1).
     assert attachments._concave(x, y).tolist() == [0, 1.5, 3, 2, 1]
     generator = np.random.default_rng(0)
     x = np.sort(generator.uniform(-5, 5, 40)).astype(np.float32)
@@ -34,6 +34,6 @@ def test_a_mask_hides_the_nose_and_nothing_pierces_it(style, number):
         np.linalg.norm(points[..., :2] - tip[:2], axis=-1).argmin(), points.shape[:2]
     )
     assert points[row, column, 2] > tip[2]
-    # Stretched over it, along no row does the cloth sink by more than its rounding.
+    # In no row does the stretched cloth sink by more than its rounding.
     hollow = max(float((attachments._concave(r[:, 0], r[:, 2]) - r[:, 2]).max()) for r in points)
-    assert hollow < 0.35  # centimetres; 0.4 to 0.9 where cloth follows the face
+    assert hollow < 0.35  # centimetres; it would be 0.4 to 0.9 if the cloth followed the face

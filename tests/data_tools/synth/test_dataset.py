@@ -33,7 +33,7 @@ def small_blocks(monkeypatch):
 
 
 def digest(root: Path) -> dict[str, str]:
-    """Every image, and the rows of both tables."""
+    """A hash of every image, and the rows of both tables."""
     files = {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*.png"))
@@ -62,7 +62,7 @@ def test_crops_manifest_and_truth_agree(tmp_path):
         assert row["visible"] == taken.visible.tolist()
 
 
-def test_again_draws_nothing_and_another_domain_is_added(tmp_path):
+def test_a_second_run_draws_nothing_and_another_domain_is_added(tmp_path):
     synthesise(tmp_path / "a", domains=["daylight"], **SMALL)
     before = digest(tmp_path / "a")
     assert synthesise(tmp_path / "a", domains=["daylight"], **SMALL).drawn == 0
@@ -72,7 +72,7 @@ def test_again_draws_nothing_and_another_domain_is_added(tmp_path):
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
 
 
-def test_stopped_it_goes_on(tmp_path):
+def test_a_stopped_run_continues(tmp_path):
     synthesise(tmp_path / "whole", domains=["thermal"], **SMALL)
 
     def stop(done: int, total: int) -> None:
@@ -82,11 +82,11 @@ def test_stopped_it_goes_on(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         synthesise(tmp_path / "torn", domains=["thermal"], on_progress=stop, **SMALL)
     rest = synthesise(tmp_path / "torn", domains=["thermal"], **SMALL)
-    assert rest.drawn == 2  # the first block of two people was done
+    assert rest.drawn == 2  # the first block of two people was finished before
     assert digest(tmp_path / "torn") == digest(tmp_path / "whole")
 
 
-def test_killed_between_the_tables_it_goes_on(tmp_path, monkeypatch):
+def test_a_run_killed_between_the_tables_continues(tmp_path, monkeypatch):
     synthesise(tmp_path / "whole", domains=["thermal"], **SMALL)
     with monkeypatch.context() as patch:
         real = atomic.replacing
@@ -104,7 +104,7 @@ def test_killed_between_the_tables_it_goes_on(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_several_processes_killed_leave_what_one_draws(tmp_path, monkeypatch):
+def test_several_killed_processes_leave_what_one_process_draws(tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "BLOCK", 16)  # as in the other processes
     sizes = {"identities": 50, "images": 1, "domains": ["thermal"]}
     program = (
@@ -165,7 +165,7 @@ def test_another_world_or_other_photos_are_refused(tmp_path):
     assert Manifest.read(tmp_path / "b").domains == ["nir", "thermal"]
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_place_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MfrError, match="choose a place"):
         synthesise(tmp_path / "file" / "ds", domains=["nir"], **SMALL)

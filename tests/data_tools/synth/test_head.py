@@ -16,10 +16,10 @@ def test_the_mean_head_has_human_proportions():
     )
     mouth = head.position_of(points, *head.grid_coordinates(*head.MOUTH_CORNER))
     top, chin = points[..., 1].max(), -11.3
-    assert abs((top + chin) / 2 - eye[1]) < 0.5  # eyes half way up the head
-    assert 6.0 < 2 * eye[0] < 6.6  # pupils 63 mm apart
+    assert abs((top + chin) / 2 - eye[1]) < 0.5  # the eyes lie halfway up the head
+    assert 6.0 < 2 * eye[0] < 6.6  # the pupils are 63 mm apart
     assert eye[1] > nose[1] > mouth[1]
-    assert nose[2] > mouth[2] > eye[2]  # the nose stands out, eyes lie deep
+    assert nose[2] > mouth[2] > eye[2]  # the nose stands out, the eyes lie deep
     assert mouth[0] < eye[0]
     skull = points[:40]
     assert 14 < np.ptp(skull[..., 0]) < 16.5 and 17.5 < np.ptp(skull[..., 2]) < 22

@@ -48,7 +48,7 @@ def test_every_domain_gives_a_face_where_its_landmarks_say(name):
     assert taken.image.shape == (112, 112, 3) and taken.image.dtype == np.uint8
     assert taken.image.std() > 10
     assert np.linalg.norm(taken.landmarks - TEMPLATE, axis=1).max() < 16
-    matrix = similarity_transform(taken.landmarks, TEMPLATE)  # a crop: nothing is left to align
+    matrix = similarity_transform(taken.landmarks, TEMPLATE)  # a crop is already aligned
     assert np.allclose(matrix[:, :2], np.eye(2), atol=0.08)
 
 
@@ -66,12 +66,12 @@ def test_an_image_is_a_function_of_its_name():
         assert not np.array_equal(first.image, other.image)
 
 
-def test_landmarks_stand_on_what_they_name():
+def test_landmarks_lie_on_what_they_name():
     result = seen()
     assert result.visible.all()
     for x, y in result.landmarks[:2]:
         assert result.label[round(y), round(x)] == EYE
-    # The pupil is the darkest spot of an eye that looks into the camera.
+    # In an eye that looks into the camera, the pupil is the darkest spot.
     dark = seen(gaze=(0.0, 0.0)).light.sum(axis=-1)
     for x, y in result.landmarks[:2]:
         part = dark[round(y) - 3 : round(y) + 4, round(x) - 5 : round(x) + 6]

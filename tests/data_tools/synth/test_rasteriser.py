@@ -7,7 +7,7 @@ from data_tools.synth import head
 from data_tools.synth.rasteriser import rasterise
 
 
-def by_hand(grids, height, width):
+def rasterised_by_loops(grids, height, width):
     """Depth and surface of each pixel, one triangle and one pixel at a time."""
     depth = np.full((height, width), -np.inf)
     part = np.full((height, width), -1)
@@ -37,10 +37,10 @@ def random_grid(seed, rows=4, columns=4, size=18.0):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_it_sees_what_a_loop_over_triangles_and_pixels_sees(seed):
+def test_it_agrees_with_a_loop_over_triangles_and_pixels(seed):
     grids = [random_grid(seed), random_grid(seed + 100)]
     seen = rasterise(grids, 17, 19, two_sided=[True, True])
-    depth, part = by_hand(grids, 17, 19)
+    depth, part = rasterised_by_loops(grids, 17, 19)
     assert np.array_equal(seen.part, part)
     assert np.allclose(seen.depth[part >= 0], depth[part >= 0], atol=1e-3)
 
