@@ -9,17 +9,16 @@ Colour profiles are not applied: pixels are taken as sRGB, as the networks' trai
 
 from __future__ import annotations
 
+import contextlib
 import io
 import stat
 import struct
-import threading
-import warnings
 import zlib
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from mfr.errors import ImageError
 
@@ -47,8 +46,6 @@ _DAMAGE: Final = (
 )
 """What Pillow's decoders are known to raise on damaged files; they have no error of their own."""
 
-_header_lock = threading.Lock()
-
 
 def read_image(
     source: str | Path | bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS
@@ -58,8 +55,7 @@ def read_image(
     Args:
         source: path of a file, or the file's bytes.
         max_bytes: files with more bytes are refused before they are read.
-        max_pixels: images with more pixels are refused before they are decoded. Pillow's own
-            limit of about 179 megapixels stands above it.
+        max_pixels: images with more pixels are refused before they are decoded.
 
     Returns:
         (H, W, 3) uint8, C-contiguous and writable.
@@ -137,24 +133,35 @@ def _read_bytes(path: Path, max_bytes: int) -> bytes:
 def _open(name: str, data: bytes, max_pixels: int) -> Image.Image:
     """Parse the header only, and check the size that it claims against the limit."""
     try:
-        # Pillow warns on standard error above its own global limit; ours is checked right below.
-        # The lock is there because catch_warnings is not thread-safe.
-        with _header_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise _too_many_pixels(name, max_pixels) from error
-    except UnidentifiedImageError as error:
+        image = _parse(data)
+    except _DAMAGE as error:
+        raise _damaged(name) from error
+    if image is None:
         raise ImageError(
             f"{name} is not an image this program can read: use a JPEG, PNG, WebP, BMP, TIFF, "
             "GIF, PPM or JPEG 2000 file."
-        ) from error
-    except _DAMAGE as error:
-        raise _damaged(name) from error
+        )
     if image.width * image.height > max_pixels:
         image.close()
         raise _too_many_pixels(name, max_pixels)
     return image
+
+
+def _parse(data: bytes) -> Image.Image | None:
+    """The image with its header parsed and its pixels not yet decoded, or None if it is none.
+
+    This is what ``Image.open`` does, without its check of the size, which warns: warnings can only
+    be silenced for all threads at once.
+    """
+    Image.init()
+    for name in FORMATS:
+        factory, accept = Image.OPEN[name]
+        accepted = accept is None or accept(data[:16])
+        # A string says why a format that could be meant cannot be read here.
+        if accepted and not isinstance(accepted, str):
+            with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
+                return factory(io.BytesIO(data), "")
+    return None
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -14,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from mfr.cpus import usable_cpus
 from mfr.errors import DataError
 from mfr.images import read_image
 
@@ -57,7 +57,7 @@ def load_classes(
     """The images in each of ``folders`` that has any, as by `load_class_folder`."""
     read = partial(_read_resized, size=size, grey=grey)
     classes = {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cpus()) as pool:
         for folder in folders:
             paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
             if paths:
