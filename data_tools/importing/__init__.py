@@ -1,4 +1,4 @@
-"""Importers: what others ship becomes rows of the manifest, with its licence and its protocol.
+"""Importers, which turn published datasets into manifest rows, with their licence and protocols.
 
-One module a format; all end in `data_tools.importing.adding.add_rows`.
+There is one module for each format. All of them end in `data_tools.importing.adding.add_rows`.
 """

@@ -1,4 +1,4 @@
-"""The one way into a dataset: rows come as a stream, and what is new among them is added."""
+"""The one way to add images to a dataset: a stream of rows, of which the new ones are kept."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class DomainImport:
     """What an import found for one domain.
 
     Attributes:
-        domain: its name.
-        identities: how many have at least one image.
-        people: humans behind them.
-        images: images found.
-        added: rows new in the manifest; the others were there already.
+        domain: the domain's name.
+        identities: the number of identities with at least one image.
+        people: the number of people behind those identities.
+        images: the number of images found.
+        added: the number of rows that were added; the manifest already had the others.
     """
 
     domain: str
@@ -51,11 +51,11 @@ class ImportResult:
     """What an import found and did.
 
     Attributes:
-        domains: in the order of their names.
-        guessed: identities that the people file does not list (0 without one), whose person was
-            derived from the name.
-        ignored: files that the importer passed over.
-        protocols: names of the protocols written.
+        domains: the domains, in the order of their names.
+        guessed: the number of identities that the people file does not list, so that their person
+            was derived from their name; 0 without a people file.
+        ignored: the number of files that the importer passed over.
+        protocols: the names of the protocols written.
     """
 
     domains: list[DomainImport]
@@ -72,29 +72,31 @@ def add_rows(
     licence: str | None = None,
     protocols: Protocols | None = None,
 ) -> ImportResult:
-    """Add rows to the dataset ``root``, made where it does not exist, and write its protocols.
+    """Add rows to the dataset ``root`` and write its protocols.
 
-    Rows whose path is in the dataset already are left as they are, so importing again adds only
-    what is new. All rows are taken from the stream before the dataset is touched, onto its disk,
-    and come into the manifest at once: killed at any moment, the dataset is as before or complete.
-    Memory grows with the names of the people, not with the rows. An importer that writes files of
-    its own writes each atomically below ``root`` as its row is asked for, and skips on the next
-    run those that exist.
+    The dataset is created if it does not exist. A row whose path is already in the dataset stays
+    as it is, so a second import adds only what is new. The whole stream of rows is first stored on
+    the dataset's disk and then enters the manifest in one step: if the process is killed, the
+    dataset is either unchanged or complete. Memory use grows with the names of the people, not
+    with the number of rows. An importer that writes files of its own writes each of them
+    atomically below ``root`` when the corresponding row is requested, and on the next run skips
+    the files that exist.
 
     Args:
         root: the dataset's directory.
-        rows: columns of the manifest: path (see `place_below`), identity and domain always; source
-            as a rule; a row without ``person`` gets the people file's, or `person_from_identity`.
-            Numbers and the like that are no names need a person of their own.
-        people: what the people file says.
-        licence: a note kept in the manifest under ``notes['licences']`` of every domain of the
+        rows: rows with the manifest's columns. Each row needs path (see `place_below`), identity
+            and domain, and usually has source. A row without ``person`` gets the person that the
+            people file gives, or else `person_from_identity`. Identities that are not names, such
+            as numbers, need an explicit person.
+        people: the contents of the people file.
+        licence: a note kept in the manifest under ``notes['licences']`` for every domain of the
             rows.
-        protocols: called with the manifest to be written, as far as it is of the rows' domains;
-            what it gives is checked against that before anything is written.
+        protocols: called with the part of the future manifest that belongs to the rows' domains.
+            The protocols it returns are checked against that part before anything is written.
 
     Raises:
-        DataError: a domain's name that cannot be used, an image that belongs to another domain
-            already, or whatever `Manifest.check` and the protocols refuse.
+        DataError: a domain has an unusable name, an image already belongs to another domain, or
+            `Manifest.check` or a protocol finds an error.
         WriteError: the dataset cannot be written.
     """
     root = Path(root)
@@ -127,28 +129,30 @@ def add_rows(
 
 
 def place_below(root: str | Path) -> Callable[[Path], str]:
-    """How the manifest of the dataset ``root`` writes a file's path: relative to the dataset.
+    """A function that turns a file's path into the form the manifest stores.
 
-    Symbolic links in the directories above are followed once, in ``root`` here and by the caller
-    in what it names, so that paths stay right however the dataset is reached.
+    That form is relative to the dataset ``root``. Symbolic links in the directories above are
+    resolved once: here for ``root``, and by the caller for the file. The stored paths therefore
+    stay right whichever way the dataset is reached.
     """
     resolved = Path(root).resolve()
     return lambda path: os.path.relpath(path, resolved)
 
 
 def person_from_identity(identity: str) -> str:
-    """The name of the human behind an identity when nothing better is known.
+    """The name of the person behind an identity, when nothing better is known.
 
-    Letters and digits only, without case or accents. So one name in two domains is taken for one
-    human, which errs on the safe side: nobody stands on two sides of a split. Where nothing is
-    left, the identity itself.
+    It consists of the identity's letters and digits, without case or accents, so the same name in
+    two domains counts as the same person. That is the safe assumption, because it keeps a person
+    from standing on both sides of a split. If no letter or digit is left, the identity itself is
+    returned.
     """
     plain = unicodedata.normalize("NFKD", identity).casefold()
     return "".join(letter for letter in plain if letter.isalnum()) or identity
 
 
 def check_domain(domain: str) -> None:
-    """Refuse a name that cannot be a folder's or stand in comma-separated options.
+    """Check that a domain's name can name a folder and stand in a comma-separated option.
 
     Raises:
         DataError: it cannot.
@@ -174,13 +178,11 @@ def _check_text(path: str) -> None:
     try:
         path.encode()
     except UnicodeEncodeError as error:
-        raise DataError(
-            f"{os.fsencode(path)!r} has a name that is not UTF-8: rename it."
-        ) from error
+        raise DataError(f"The name of {os.fsencode(path)!r} is not UTF-8: rename it.") from error
 
 
 class _Census:
-    """Who is in a stream of rows: names, not rows, are kept."""
+    """The identities and people in a stream of rows; it keeps their names, not the rows."""
 
     def __init__(self, listed: People | None) -> None:
         self._listed = listed
@@ -189,7 +191,7 @@ class _Census:
         self.people: defaultdict[str, set[str]] = defaultdict(set)
 
     def counted(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """The same tables, once their rows are counted and their domains' names checked."""
+        """Pass the tables on, after counting their rows and checking the names of their domains."""
         for table in tables:
             names = table.group_by(["domain", "identity", "person"]).aggregate([("path", "count")])
             for row in names.to_pylist():
@@ -203,7 +205,7 @@ class _Census:
 
     @property
     def guessed(self) -> int:
-        """Identities that the people file does not list."""
+        """The number of identities that the people file does not list."""
         if self._listed is None:
             return 0
         found = ((d, identity) for d, names in self.identities.items() for identity in names)
@@ -211,9 +213,9 @@ class _Census:
 
 
 class _Staged:
-    """A stream of rows kept on the disk, to be gone through more than once.
+    """A stream of rows stored on disk, so that it can be read more than once.
 
-    Used with ``with``. The file has no name and is gone when the work ends, however it does.
+    It is a context manager. Its file has no name and disappears when the work ends for any reason.
     """
 
     def __init__(self, root: Path, tables: Iterable[pa.Table]) -> None:
@@ -221,7 +223,7 @@ class _Staged:
 
     def __enter__(self) -> _Staged:
         tables = in_groups(self._given)
-        first = next(tables, SCHEMA.empty_table())  # so that wrong rows make no directory
+        first = next(tables, SCHEMA.empty_table())  # invalid rows must not create a directory
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=self._root)
@@ -235,8 +237,8 @@ class _Staged:
         return self
 
     def _write(self, tables: Iterable[pa.Table]) -> None:
-        # The rows come from files that cannot be read as well as going to one that cannot be
-        # written: only the latter is told here.
+        # An OSError may also come from the files that the rows are read from. Only an error in
+        # writing the staged rows is caught and reported here.
         writer = pq.ParquetWriter(self._file, SCHEMA, compression="zstd")
         for table in tables:
             try:
@@ -254,6 +256,6 @@ class _Staged:
             self._file.close()
 
     def tables(self) -> Iterator[pa.Table]:
-        """The rows, from the first."""
+        """All rows, beginning with the first one at every call."""
         for batch in pq.ParquetFile(self._file).iter_batches(ROWS_A_GROUP):
             yield pa.Table.from_batches([batch], SCHEMA)

@@ -1,4 +1,4 @@
-"""Photos in identity folders become rows; nothing is decoded, moved or copied."""
+"""The importer for photos in identity folders; it does not decode, move or copy them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXTENSIONS: Final = frozenset(
         *("tif", "tiff", "gif", "ppm", "pgm", "pnm", "jp2"),
     )
 )
-"""Files with these extensions, in any case, are images."""
+"""The extensions, in upper or lower case, of the files that count as images."""
 
 
 class Photo(NamedTuple):
@@ -31,17 +31,19 @@ class Photo(NamedTuple):
 
 
 class IdentityFolders:
-    """The images ``photos/<identity>/<image>``, listed in order as they are asked for.
+    """The images ``photos/<identity>/<image>``, listed in order while they are iterated over.
 
-    Hidden files are passed over. Symbolic links above the photos are followed once, so that paths
-    relative to the dataset stay right however the dataset is reached.
+    Hidden files are passed over. Symbolic links above the photos are resolved once, so that paths
+    relative to the dataset stay right whichever way the dataset is reached.
 
     Attributes:
-        photos: the folder.
-        ignored: other files met so far: no images by their extension, or outside identity folders.
+        photos: the folder that holds the identity folders.
+        ignored: the number of other files met so far, which either do not have the extension of an
+            image or lie outside the identity folders.
 
     Raises:
-        DataError: no such folder; on the way, one that cannot be read; at the end, no image in it.
+        DataError: there is no such folder; during the iteration, a folder cannot be read; at its
+            end, no image was found.
     """
 
     def __init__(self, photos: str | Path) -> None:
@@ -67,24 +69,24 @@ class IdentityFolders:
                     self.ignored += 1
         if empty:
             raise DataError(
-                f"{self.photos} has no images in identity folders: they must lie as "
+                f"{self.photos} has no images in identity folders: arrange them as "
                 f"{self.photos.name}/<identity>/<image>.jpg."
             )
 
     def named(self, suffix: str, dataset: str) -> Iterator[Photo]:
-        """The images, each checked to be named ``<identity>_0001`` and ``suffix``.
+        """The images, after checking that each is named ``<identity>_0001`` plus ``suffix``.
 
-        Lists of pairs refer to images of such datasets by person and number.
+        The pair lists of such datasets refer to an image by its person and number.
 
         Raises:
-            DataError: the first that is named in another way.
+            DataError: an image has another form of name.
         """
         for photo in self:
             identity = photo.identity
             form = rf"{re.escape(identity)}_\d{{4}}{re.escape(suffix)}"
             if not re.fullmatch(form, photo.path.name):
                 raise DataError(
-                    f"{photo.path} is not named as {dataset} names its images "
+                    f"{photo.path} is not named as {dataset} images are "
                     f"({identity}_0001{suffix}): unpack {dataset} again, or use "
                     "'mfr data import folder'."
                 )
@@ -99,20 +101,20 @@ def import_folder(
     people: str | Path | None = None,
     licence: str | None = None,
 ) -> ImportResult:
-    """Add ``photos/<identity>/<image>`` to the dataset ``root`` as one domain.
+    """Add the images ``photos/<identity>/<image>`` to the dataset ``root`` as one domain.
 
     Args:
-        photos: the folder of identity folders.
-        root: the dataset's directory, made where it does not exist.
+        photos: the folder that holds the identity folders.
+        root: the dataset's directory, created if it does not exist.
         domain: the domain's name.
-        people: CSV with columns domain, identity, person (others are ignored), which joins one
-            human's identities in several domains. Identities it does not list, and all without
-            it, get `person_from_identity`.
+        people: a CSV file with the columns domain, identity and person (other columns are
+            ignored), which joins the identities that one person has in several domains. An
+            identity that it does not list gets `person_from_identity`, as do all without a file.
         licence: a note kept in the manifest under ``notes['licences'][domain]``.
 
     Raises:
-        DataError: no such folder, no image in it, a name that cannot be used, a photo that
-            belongs to another domain already, or a wrong people file.
+        DataError: there is no such folder, it holds no image, a name cannot be used, a photo
+            already belongs to another domain, or the people file is wrong.
         WriteError: the dataset cannot be written.
     """
     check_domain(domain)

@@ -1,4 +1,4 @@
-"""Lists of a gallery and of probes, and the images they name, become a protocol by folds."""
+"""Lists of gallery and probe images, from which a protocol with folds is made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mfr.errors import DataError
 
 @dataclass(frozen=True)
 class Search:
-    """One fold: the files of the gallery and those of the probes."""
+    """One fold: the image files of the gallery and those of the probes."""
 
     gallery: Sequence[Path]
     probes: Sequence[Path]
@@ -24,14 +24,14 @@ def read_files(
     folder: Path,
     candidates: Callable[[Path], Iterable[Path]] = lambda file: [file],
 ) -> list[Path]:
-    """The files that the first words of a list's lines name, each once, below ``folder``.
+    """The files that a list names, each once; the first word of each line is a path in ``folder``.
 
-    Slashes may lean either way.
+    The paths may have slashes or backslashes.
 
     Args:
         path: the list.
-        folder: what its lines are relative to.
-        candidates: the files that may stand for the one named, the first that exists is taken.
+        folder: the folder that the paths in the list are relative to.
+        candidates: gives the files that may stand for the named one; the first that exists is used.
 
     Raises:
         DataError: the list cannot be read or is empty, or a file is missing or outside the folder.
@@ -60,10 +60,17 @@ def search_protocol(
     domain: str,
     source: str,
 ) -> GalleryProbeProtocol:
-    """The protocol of these folds; ``place`` says how the manifest writes a file's path.
+    """The protocol with the given folds.
+
+    Args:
+        searches: the folds.
+        place: turns a file's path into the form the manifest stores (see `place_below`).
+        name: the protocol's name.
+        domain: the domain that the protocol is filed under.
+        source: the description of where the protocol comes from.
 
     Raises:
-        DataError: as `GalleryProbeProtocol.check`.
+        DataError: for the reasons that `GalleryProbeProtocol.check` gives.
     """
 
     def rows() -> Iterator[tuple[int, str, str]]:

@@ -1,9 +1,9 @@
-"""Photos of identity documents against photos taken on the spot.
+"""The importer for datasets that match photos of identity documents with photos taken on the spot.
 
 Public-IvS (Zhu et al., Large-scale Bisample Learning on ID Versus Spot Face Recognition, IJCV
-2019) and sets like it come as identity folders with no fixed lists, so the importer takes a list
-of the documents (the gallery) and one of the spot photos (the probes): a path below the photos a
-line, whose folder is the identity.
+2019) and similar datasets come as identity folders without fixed lists. The importer therefore
+takes a list of the document photos (the gallery) and a list of the spot photos (the probes). Each
+line is a path relative to the folder of photos, and the folder in that path is the identity.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ def import_ivs(
     domain: str = "ivs",
     licence: str | None = None,
 ) -> ImportResult:
-    """Add documents and spot photos: domains ``ivs_id`` and ``ivs_spot``, protocol ``ivs``.
+    """Add document and spot photos as domains ``ivs_id`` and ``ivs_spot`` with protocol ``ivs``.
 
     Args:
-        photos: the folder of identity folders.
-        root: the dataset's directory, made where it does not exist.
-        gallery: list of the photos from documents.
-        probes: list of those taken on the spot.
-        domain: what the domains' names begin with; the protocol's name.
+        photos: the folder that holds the identity folders.
+        root: the dataset's directory, created if it does not exist.
+        gallery: the list of the document photos.
+        probes: the list of the photos taken on the spot.
+        domain: the beginning of the domains' names, and the name of the protocol.
         licence: a note kept in the manifest.
 
     Raises:
-        DataError: a list cannot be read, a file is missing or in both lists.
+        DataError: a list cannot be read, or a file is missing or named in both lists.
         WriteError: the dataset cannot be written.
     """
     check_domain(domain)
@@ -47,7 +47,7 @@ def import_ivs(
     search = Search(gallery=read_files(gallery, photos), probes=read_files(probes, photos))
     both = set(search.gallery) & set(search.probes)
     if both:
-        raise DataError(f"{min(both)} is in {gallery} and in {probes}: an image is of one of them.")
+        raise DataError(f"{min(both)} is in {gallery} and in {probes}: remove it from one of them.")
     place = place_below(root)
 
     def rows() -> Iterator[dict[str, Any]]:

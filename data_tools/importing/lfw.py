@@ -1,4 +1,4 @@
-"""Labeled Faces in the Wild (Huang et al., UMass TR 07-49, 2007)."""
+"""The importer for Labeled Faces in the Wild (Huang et al., UMass TR 07-49, 2007)."""
 
 from __future__ import annotations
 
@@ -26,20 +26,21 @@ def import_lfw(
 ) -> ImportResult:
     """Add Labeled Faces in the Wild, checking that files are named ``<Name>/<Name>_0001.jpg``.
 
-    The names matter: LFW's pairs refer to images by person and number. Otherwise as
-    `import_folder`.
+    The names matter because LFW's pairs refer to an image by its person and number. In all other
+    respects this works as `import_folder` does.
 
     Args:
-        photos: the folder of identity folders.
-        root: the dataset's directory, made where it does not exist.
-        domain: the domain's name and, with ``pairs``, the protocol's.
-        pairs: LFW's ``pairs.txt`` (View 2, ten folds) or ``pairsDevTest.txt`` (View 1, one).
-        people: CSV that joins one human's identities, see `import_folder`.
+        photos: the folder that holds the identity folders.
+        root: the dataset's directory, created if it does not exist.
+        domain: the name of the domain and, with ``pairs``, of the protocol.
+        pairs: LFW's ``pairs.txt`` (View 2, ten folds) or ``pairsDevTest.txt`` (View 1, one fold).
+        people: a CSV file that joins the identities of one person, see `import_folder`.
         licence: a note kept in the manifest.
 
     Raises:
-        DataError: also for the first file named in another way and for pairs that are malformed
-            or name images that are not there.
+        DataError: for the reasons that `import_folder` gives, and also if a file has another form
+            of name, or if the pairs are malformed or name missing images.
+        WriteError: the dataset cannot be written.
     """
     check_domain(domain)
     known = None if people is None else read_people(people)

@@ -1,9 +1,11 @@
-"""MeGlass, faces with and without glasses (Guo et al., Face Synthesis for Eyeglass-Robust Face
-Recognition, CCBR 2018).
+"""The importer for MeGlass, a dataset of faces with and without glasses.
 
-As it is handed out: ``meta.txt`` of lines 'name label' (1 glasses, 0 none), the images of those
-names in one folder (``MeGlass_120x120``), and in ``test`` four lists of names: gallery and probe,
-each ``_no_glass`` and ``_black_glass``. What stands before a name's second '@' is the identity.
+Source: Guo et al., Face Synthesis for Eyeglass-Robust Face Recognition, CCBR 2018.
+
+The published dataset consists of ``meta.txt``, whose lines are 'name label' (1 for glasses, 0 for
+none), one folder with the images of those names (``MeGlass_120x120``), and four lists of names in
+``test``: gallery and probe, each in a ``_no_glass`` and a ``_black_glass`` version. The part of a
+name before its second '@' is the identity.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ _PROTOCOLS: Final = (
     ("3", _PLAIN, _GLASSES),
     ("4", (*_PLAIN, *_GLASSES), (*_PLAIN, *_GLASSES)),
 )
-"""The paper's protocols I to IV: who is in the gallery, who among the probes."""
+"""The paper's protocols I to IV: the number, the lists of the gallery and those of the probes."""
 
 
 def import_meglass(
@@ -39,16 +41,16 @@ def import_meglass(
     domain: str = "meglass",
     licence: str = LICENCE,
 ) -> ImportResult:
-    """Add MeGlass: domains ``meglass_glasses`` and ``meglass_plain``, protocols ``meglass-1`` to 4.
+    """Add MeGlass as the domains ``meglass_glasses`` and ``meglass_plain``.
 
-    Images that ``meta.txt`` lists and the folder lacks are counted as ignored; those of the
-    protocols must be there.
+    The protocols are ``meglass-1`` to ``meglass-4``. Images that ``meta.txt`` lists but the folder
+    lacks are counted as ignored; the images of the protocols must all be there.
 
     Args:
-        folder: holds ``meta.txt`` and ``test``.
-        root: the dataset's directory, made where it does not exist.
+        folder: the folder that holds ``meta.txt`` and ``test``.
+        root: the dataset's directory, created if it does not exist.
         images: the folder of images; by default ``MeGlass_120x120`` in ``folder``.
-        domain: what the names of domains and protocols begin with.
+        domain: the beginning of the names of the domains and protocols.
         licence: a note kept in the manifest.
 
     Raises:
@@ -102,10 +104,10 @@ def import_meglass(
 
 
 def read_meta(path: str | Path) -> Iterator[tuple[str, bool]]:
-    """The lines of ``meta.txt``: a file's name and whether it shows glasses.
+    """The lines of ``meta.txt``: each gives an image's file name and whether it shows glasses.
 
     Raises:
-        DataError: missing, unreadable or malformed; the sentence names the line.
+        DataError: the file is missing, unreadable or malformed; the message names the line.
     """
     for number, line in read_list(path):
         name, _, label = line.rpartition(" ")

@@ -1,8 +1,11 @@
-"""MFR2, Masked Faces in Real World for Face Recognition (Anwar and Raychowdhury, arXiv:2008.11104).
+"""The importer for MFR2, Masked Faces in Real World for Face Recognition.
 
-What MaskTheFace hands out, as the importer takes it: identity folders ``<Name>/<Name>_0001.png``
-and beside them ``pairs.txt`` (848 lines 'name i j' or 'name i other j', no header) and
-``mfr2_labels.txt`` (lines 'Name, 1, surgical': the image's mask, or 'no-mask').
+Source: Anwar and Raychowdhury, arXiv:2008.11104.
+
+The importer reads the dataset in the form in which MaskTheFace publishes it: identity folders
+``<Name>/<Name>_0001.png`` and, beside them, ``pairs.txt`` (848 lines 'name i j' or 'name i other
+j', no header) and ``mfr2_labels.txt`` (lines such as 'Name, 1, surgical', whose last field is the
+kind of mask in the image, or 'no-mask').
 """
 
 from __future__ import annotations
@@ -30,19 +33,21 @@ def import_mfr2(
     domain: str = "mfr2",
     licence: str = LICENCE,
 ) -> ImportResult:
-    """Add MFR2: domains ``mfr2_masked`` and ``mfr2_plain`` of the same people, protocol ``mfr2``.
+    """Add MFR2 as domains ``mfr2_masked`` and ``mfr2_plain``, which show the same people.
 
-    Without ``mfr2_labels.txt`` all images, and with it those it leaves out, are of domain ``mfr2``.
-    Its pairs are one fold, mated and non-mated: TAR at FARs can be had from it, accuracy cannot.
+    The protocol is ``mfr2``. Images that ``mfr2_labels.txt`` does not list belong to the domain
+    ``mfr2``; without that file, all images do. The pairs, mated and non-mated, form a single fold,
+    so the TAR at a given FAR can be measured on them, but the accuracy cannot.
 
     Args:
-        folder: holds the identity folders, ``pairs.txt`` and perhaps ``mfr2_labels.txt``.
-        root: the dataset's directory, made where it does not exist.
-        domain: what the domains' names begin with; the protocol's name.
+        folder: the folder that holds the identity folders, ``pairs.txt`` and, optionally,
+            ``mfr2_labels.txt``.
+        root: the dataset's directory, created if it does not exist.
+        domain: the beginning of the domains' names, and the name of the protocol.
         licence: a note kept in the manifest.
 
     Raises:
-        DataError: no such folder, a file that is not named as MFR2 names it, or wrong lists.
+        DataError: there is no such folder, a file is not named as in MFR2, or a list is wrong.
         WriteError: the dataset cannot be written.
     """
     check_domain(domain)
@@ -76,10 +81,10 @@ def import_mfr2(
 
 
 def read_masks(path: str | Path) -> dict[tuple[str, int], str]:
-    """Read ``mfr2_labels.txt``: (name, number) -> mask.
+    """Read ``mfr2_labels.txt`` into a mapping (name, number) -> mask.
 
     Raises:
-        DataError: missing, unreadable or malformed; the sentence names the line.
+        DataError: the file is missing, unreadable or malformed; the message names the line.
     """
     masks = {}
     for number, line in read_list(path):

@@ -1,9 +1,10 @@
-r"""CASIA NIR-VIS 2.0 (Li et al., CVPR Workshops 2013).
+r"""The importer for CASIA NIR-VIS 2.0 (Li et al., CVPR Workshops 2013).
 
-As it is handed out: ``protocols`` with View 2's ten folds ``vis_gallery_1.txt``,
-``nir_probe_1.txt``, ``vis_train_1.txt``, ``nir_train_1.txt`` and View 1's lists (``_dev``); their
-lines are ``s1\NIR\10039\001.bmp``, below the folder that holds ``protocols``. Photographs are .jpg
-or .bmp whatever a list says, and the crops that come with it lie in ``s1/NIR_128x128``.
+The published dataset has a folder ``protocols`` with the lists of View 2's ten folds
+(``vis_gallery_1.txt``, ``nir_probe_1.txt``, ``vis_train_1.txt``, ``nir_train_1.txt`` and so on)
+and those of View 1 (``_dev``). Their lines are such as ``s1\NIR\10039\001.bmp``, relative to the
+folder that holds ``protocols``. A photo may be a .jpg or .bmp file, whichever a list names, and
+the crops that the dataset provides lie in ``s1/NIR_128x128``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from mfr.data.manifest import Manifest
 from mfr.data.protocol import GalleryProbeProtocol
 from mfr.errors import DataError
 
-LICENCE: Final = "CASIA NIR-VIS 2.0: for research, by its agreement (Li et al., CVPRW 2013)"
+LICENCE: Final = "CASIA NIR-VIS 2.0: for research, under its agreement (Li et al., CVPRW 2013)"
 
 
 def import_nir_vis(
@@ -28,20 +29,21 @@ def import_nir_vis(
     domain: str = "nir-vis",
     licence: str = LICENCE,
 ) -> ImportResult:
-    """Add CASIA NIR-VIS 2.0: domains ``nir`` and ``vis`` of the same people.
+    """Add CASIA NIR-VIS 2.0 as domains ``nir`` and ``vis``, which show the same people.
 
-    Protocol ``nir-vis`` is View 2: near-infrared probes in a gallery of visible light, ten folds;
-    protocol ``nir-vis-dev`` is View 1's one, where its lists are there. Training images are
-    imported too, but which fold trains on whom is not kept: those are the people a fold leaves out.
+    Protocol ``nir-vis`` is View 2: ten folds that search for near-infrared probes in a gallery of
+    visible-light photos. Protocol ``nir-vis-dev`` is the single fold of View 1, if its lists are
+    present. Training images are imported too, but the people that each fold trains on are not
+    recorded, because they are the people that the fold leaves out.
 
     Args:
-        folder: holds ``protocols``, ``s1`` and so on.
-        root: the dataset's directory, made where it does not exist.
-        domain: the protocol's name, and what ties the people of both domains together.
+        folder: the folder that holds ``protocols``, ``s1`` and so on.
+        root: the dataset's directory, created if it does not exist.
+        domain: the name of the protocol; the names of the people in both domains begin with it.
         licence: a note kept in the manifest.
 
     Raises:
-        DataError: no lists, a list without its counterpart, or a file they name is missing.
+        DataError: there are no lists, a list lacks its counterpart, or a listed file is missing.
         WriteError: the dataset cannot be written.
     """
     check_domain(domain)
@@ -65,11 +67,11 @@ def import_nir_vis(
     place = place_below(root)
 
     def rows() -> Iterator[dict[str, Any]]:
-        for file in dict.fromkeys([*tested, *training]):  # each once, in the order of the lists
+        for file in dict.fromkeys([*tested, *training]):  # each file once, in the lists' order
             identity = file.parent.name
             light = file.parent.parent.name[:3].lower()
             if light not in ("nir", "vis"):
-                raise DataError(f"{file} lies in no NIR or VIS folder: unpack the dataset again.")
+                raise DataError(f"{file} is not in a NIR or VIS folder: unpack the dataset again.")
             yield {
                 "path": place(file),
                 "identity": identity,
@@ -96,7 +98,7 @@ def import_nir_vis(
 
 
 def _folds(lists: Path) -> list[str]:
-    """View 2's folds, '1' to '10' where complete."""
+    """The folds of View 2, which are '1' to '10' if the dataset is complete."""
     prefix = "vis_gallery_"
     found = [path.stem.removeprefix(prefix) for path in lists.glob(f"{prefix}*.txt")]
     folds = sorted((fold for fold in found if fold.isdigit()), key=int)

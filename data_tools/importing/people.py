@@ -1,4 +1,4 @@
-"""The people file: a CSV that joins one human's identities in several domains."""
+"""The people file: a CSV file that joins the identities one person has in several domains."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mfr.errors import DataError
 
 
 def read_people(path: str | Path) -> dict[tuple[str, str], str]:
-    """Read a people file: (domain, identity) -> person.
+    """Read a people file into a mapping (domain, identity) -> person.
 
     Raises:
-        DataError: missing, not CSV in UTF-8, without the columns, or with a wrong row.
+        DataError: the file is missing, is not CSV in UTF-8, or lacks a column, or a row is wrong.
     """
     path = Path(path)
     people: dict[tuple[str, str], str] = {}

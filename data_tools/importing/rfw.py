@@ -1,10 +1,10 @@
-"""RFW, Racial Faces in the Wild (Wang et al., ICCV 2019).
+"""The importer for RFW, Racial Faces in the Wild (Wang et al., ICCV 2019).
 
-As its test set is handed out: ``data/<Race>/<mid>/<mid>_0001.jpg``, loosely cropped, and for every
-race ``txts/<Race>/<Race>_pairs.txt`` (ten folds of 300 mated and 300 non-mated lines, no header)
-and ``txts/<Race>/<Race>_lmk.txt`` (path, label, then x y of left eye, right eye, nose and mouth's
-corners; tabs between). Identities are Freebase names, shared with MS-Celeb-1M; a dozen of them
-stand under two races, as the same people.
+The published test set consists of loosely cropped images ``data/<Race>/<mid>/<mid>_0001.jpg`` and,
+for every race, ``txts/<Race>/<Race>_pairs.txt`` (ten folds of 300 mated and 300 non-mated lines,
+no header) and ``txts/<Race>/<Race>_lmk.txt`` (tab-separated: path, label, then x and y of the left
+eye, right eye, nose and corners of the mouth). Identities are Freebase identifiers, shared with
+MS-Celeb-1M. A dozen of them appear under two races and are the same people.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mfr.data.protocol import PairProtocol
 from mfr.errors import DataError
 
 RACES: Final = ("African", "Asian", "Caucasian", "Indian")
-LICENCE: Final = "RFW: for non-commercial research, by its agreement (Wang et al., ICCV 2019)"
+LICENCE: Final = "RFW: for non-commercial research, under its agreement (Wang et al., ICCV 2019)"
 
 
 def import_rfw(
@@ -34,14 +34,14 @@ def import_rfw(
     domain: str = "rfw",
     licence: str = LICENCE,
 ) -> ImportResult:
-    """Add RFW's test set: each race a domain, ``rfw_african`` and so on, with its own protocol.
+    """Add RFW's test set, each race as a domain (``rfw_african`` and so on) with a protocol.
 
-    The landmarks that come with it are kept, and 'mfr data align' makes the crops by them.
+    The landmarks that RFW provides are kept, and 'mfr data align' uses them to make the crops.
 
     Args:
         folder: RFW's ``test`` folder, which holds ``data`` and ``txts``.
-        root: the dataset's directory, made where it does not exist.
-        domain: what the domains' names begin with; the protocols have the domains' names.
+        root: the dataset's directory, created if it does not exist.
+        domain: the beginning of the domains' names; each protocol is named after its domain.
         licence: a note kept in the manifest.
 
     Raises:
@@ -86,10 +86,10 @@ def import_rfw(
 
 
 def read_landmarks(path: str | Path) -> dict[str, list[float]]:
-    """Read ``<Race>_lmk.txt``: file name -> x0 y0 ... x4 y4 in pixels of the photo.
+    """Read ``<Race>_lmk.txt``: file name -> landmarks x0 y0 ... x4 y4 in pixels of the photo.
 
     Raises:
-        DataError: missing, unreadable or malformed; the sentence names the line.
+        DataError: the file is missing, unreadable or malformed; the message names the line.
     """
     landmarks = {}
     for number, line in read_list(path):

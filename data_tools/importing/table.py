@@ -1,4 +1,4 @@
-"""A table of images, CSV or Parquet, becomes rows."""
+"""The importer for a table of images in CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def import_table(
     photos: str | Path | None = None,
     licence: str | None = None,
 ) -> ImportResult:
-    """Add the images that a table lists; nothing is decoded, moved or copied.
+    """Add the images that a table lists, without decoding, moving or copying them.
 
     Args:
-        table: a file .csv (UTF-8, column names in its first line) or .parquet with columns path,
-            identity and domain, and perhaps person (the human behind the identity), split (train,
-            val or test; empty for none) and landmarks (x0 y0 ... x4 y4 in pixels of the photo, in
-            CSV with spaces between, by which 'mfr data align' makes the crop). Other columns are
-            passed over.
-        root: the dataset's directory, made where it does not exist.
-        photos: what the paths are relative to; by default the table's folder.
-        licence: a note kept in the manifest, for every domain of the table.
+        table: a .csv file (UTF-8, column names in its first line) or a .parquet file. The columns
+            path, identity and domain are required. Optional columns are person (the human behind
+            the identity), split (train, val or test; empty for none) and landmarks (x0 y0 ... x4
+            y4 in pixels of the photo, separated by spaces in CSV), from which 'mfr data align'
+            makes the crop. Other columns are ignored.
+        root: the dataset's directory, created if it does not exist.
+        photos: the folder that the paths are relative to; by default the table's folder.
+        licence: a note kept in the manifest for every domain of the table.
 
     Raises:
         DataError: the table is missing, damaged or lacks a column, or a row is wrong or names a
-            missing file; the sentence names the row.
+            missing file; the message names the row.
         WriteError: the dataset cannot be written.
     """
     table = Path(table)
@@ -53,8 +53,8 @@ def import_table(
             path = folder / _text(where, row, "path")
             if not path.is_file():
                 raise DataError(
-                    f"{where}: {path} is missing: correct the path, or say with --photos what "
-                    "paths are relative to."
+                    f"{where}: {path} is missing: correct the path, or name with --photos the "
+                    "folder that paths are relative to."
                 )
             domain = _text(where, row, "domain")
             check_domain(domain)
@@ -73,10 +73,10 @@ def import_table(
 
 
 def _read(table: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The rows, each with words for where it stands, read as they are asked for."""
+    """The rows, read one by one, each with a description of its place for error messages."""
     suffix = table.suffix.lower()
     if suffix not in (".csv", ".parquet"):
-        raise DataError(f"{table} is neither .csv nor .parquet: name such a file.")
+        raise DataError(f"{table} is neither a .csv nor a .parquet file: name one that is.")
     try:
         yield from _read_csv(table) if suffix == ".csv" else _read_parquet(table)
     except OSError as error:
@@ -86,7 +86,7 @@ def _read(table: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table} is not a CSV file in UTF-8: save it as one.") from error
     except pa.ArrowException as error:
-        raise DataError(f"{table} is damaged or no Parquet file: write it again.") from error
+        raise DataError(f"{table} is damaged or not a Parquet file: write it again.") from error
 
 
 def _read_csv(table: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -130,7 +130,7 @@ def _optional(where: str, row: Mapping[str, Any]) -> dict[str, Any]:
     }
     if fields.get("split", SPLITS[0]) not in SPLITS:
         raise DataError(
-            f"{where}: split '{fields['split']}' is none of {', '.join(SPLITS)}: correct it."
+            f"{where}: split '{fields['split']}' is not one of {', '.join(SPLITS)}: correct it."
         )
     landmarks = row.get("landmarks")
     if landmarks:

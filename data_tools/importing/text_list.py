@@ -1,4 +1,4 @@
-"""Text files of one record a line, as datasets ship them."""
+"""Text files with one record on each line, as published datasets have them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mfr.errors import DataError
 
 
 def read_list(path: str | Path) -> Iterator[tuple[int, str]]:
-    """The lines that are not blank, stripped, each with its number from 1.
+    """The lines of a file that are not blank, stripped, each with its line number from 1.
 
     Raises:
-        DataError: missing, unreadable or not text in UTF-8.
+        DataError: the file is missing, unreadable or not text in UTF-8.
     """
     try:
         with Path(path).open(encoding="utf-8-sig") as file:
@@ -26,7 +26,7 @@ def read_list(path: str | Path) -> Iterator[tuple[int, str]]:
 
 
 def wrong_line(path: str | Path, number: int, line: str, form: str) -> DataError:
-    """The error for a line that is not of the form."""
+    """The error for a line that does not have the expected form."""
     return DataError(
         f"{path}, line {number}: expected '{form}' and found '{line}': correct the line or "
         "download the file again."

@@ -16,7 +16,7 @@ from mfr.geometry import TEMPLATE
 
 @pytest.fixture
 def make_photos(tmp_path) -> Callable[..., Path]:
-    """Writes photos/<identity>/<name>; the first pixel says how many faces the fake finds."""
+    """Writes photos/<identity>/<name>; the fake detector finds as many faces as the first pixel."""
 
     def make(files: dict[str, int], folder: str = "photos") -> Path:
         for name, faces in files.items():
@@ -32,7 +32,7 @@ def make_photos(tmp_path) -> Callable[..., Path]:
 
 
 class FakeDetector:
-    """As many faces as the first pixel says, each further to the right and smaller."""
+    """Finds as many faces as the value of the first pixel, each further right and smaller."""
 
     name = "fake"
 
@@ -58,7 +58,7 @@ class FakeDetector:
 
 @pytest.fixture
 def fake_detector(monkeypatch) -> list[FakeDetector]:
-    """Puts the fake in the detector's place; lists those that were made."""
+    """Replaces the detector by the fake; gives the list of the fakes that were made."""
     made: list[FakeDetector] = []
 
     def make(*arguments: object, **options: float) -> FakeDetector:

@@ -83,7 +83,7 @@ def test_nothing_is_done_twice(dataset, fake_detector):
 def test_crops_that_were_found_are_written_however_busy_the_threads(
     dataset, fake_detector, monkeypatch
 ):
-    """The one thread reads the last photo, slowly, when photo 2 fails: crop 1 waits behind it."""
+    """The only thread slowly reads the last photo when photo 2 fails; crop 1 waits behind it."""
     read = alignment_pipeline._read
 
     def slow(photo):
@@ -326,7 +326,7 @@ def test_kill_9_loses_and_repeats_nothing(tmp_path, make_photos, fake_detector, 
     finished = {row["path"] for row in done}
     assert len(finished) == len(done)
     if isinstance(moment, int):
-        # At most five batches were on their way: three searched or waiting, two being written.
+        # At most five batches were in progress: three searched or waiting, two being written.
         assert 2 * (moment - 5) <= len(done) < len(names)
     else:
         assert len(done) == len(names)
@@ -344,7 +344,7 @@ def test_kill_9_loses_and_repeats_nothing(tmp_path, make_photos, fake_detector, 
 
 
 def identity_of(file: Path) -> tuple[int, int]:
-    """Changes when the file is written again, even with the same bytes."""
+    """A value that changes when the file is written again, even with the same bytes."""
     status = file.stat()
     return status.st_ino, status.st_mtime_ns
 

@@ -15,7 +15,7 @@ def row(path, domain="web", **fields):
 
 
 def pieces(rows, size):
-    """Rows as an importer gives them, in tables of ``size``."""
+    """Rows as an importer yields them, in tables of ``size`` rows."""
 
     def tables():
         for start in range(0, len(rows), size):

@@ -12,7 +12,7 @@ from mfr.errors import WriteError
 
 
 def joined(folder, batches):
-    """{row: (tag, first row, its tag)} of the repetitions."""
+    """The repetitions as {row: (tag, first row, tag of the first row)}."""
     with PathJoin(folder) as join:
         for paths, tags in batches:
             join.add(pa.chunked_array([pa.array(paths, pa.string())]), np.array(tags, np.int32))

@@ -1,4 +1,4 @@
-"""The manifest records which detector made each crop, one from outside too."""
+"""The manifest records which detector made each crop, even if it is a user's own detector."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_detector_from_outside_is_named_and_recorded(tmp_path, make_photos, mo
     found = dict(zip(manifest.column("path"), manifest.column("detector"), strict=True))
     assert [found[path] for path in sorted(found)] == [
         "users_detectors:Mine",
-        None,  # resized whole
+        None,  # the whole photo was resized
         "users_detectors:Mine",
     ]
     with pytest.raises(ConfigError, match="cannot be imported"):

@@ -1,4 +1,5 @@
-"""Packs: many encoded images in few files, unpacked beside the manifest as they are.
+"""Packs, which hold many encoded images in few files, are unpacked unchanged beside the manifest.
 
-A module a format gives a `Pack`; `data_tools.importing.packs.unpacking.import_pack` does the rest.
+Each format has a module with its `Pack`; `data_tools.importing.packs.unpacking.import_pack` does
+everything else.
 """

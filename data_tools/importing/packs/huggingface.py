@@ -1,7 +1,8 @@
-"""Datasets of Hugging Face on the disk: Arrow files of ``save_to_disk`` or Parquet shards.
+"""Hugging Face datasets on disk: Arrow files written by ``save_to_disk``, or Parquet shards.
 
-Read by pyarrow alone. The image column is a struct of bytes and path; what the label's numbers mean
-stands as ClassLabel names in the files' own metadata or in dataset_info.json beside them.
+They are read with pyarrow alone. The image column is a struct of bytes and path. The names that
+belong to numeric labels are stored as ClassLabel names in the metadata of the files, or in
+dataset_info.json beside them.
 Source: https://huggingface.co/docs/datasets, ``features`` and ``arrow_dataset``.
 """
 
@@ -29,16 +30,17 @@ from mfr.errors import DataError
 
 _ROWS_AT_ONCE: Final = 32
 _LABELS: Final = ("identity", "label")
-_ARROW_END: Final = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream that was closed
+_ARROW_END: Final = b"\xff\xff\xff\xff\0\0\0\0"  # the last bytes of a stream that was closed
 
 
 class HuggingFaceDataset(Pack):
-    """A folder of a dataset (all its splits), or one of its files.
+    """The folder of a dataset, with all its splits, or one of its files.
 
     Args:
-        path: the folder given to ``save_to_disk``, or one with Parquet shards below it.
+        path: the folder given to ``save_to_disk``, a folder with Parquet shards below it, or one
+            file.
         label: the column that names the identity; by default 'identity', 'label', or the only
-            ClassLabel.
+            ClassLabel column.
     """
 
     importer = "huggingface"
@@ -46,7 +48,7 @@ class HuggingFaceDataset(Pack):
     def __init__(self, path: str | Path, *, label: str | None = None) -> None:
         self.path = Path(path)
         files = [*list_files(self.path, "*.arrow"), *list_files(self.path, "*.parquet")]
-        # Results that the datasets library keeps of its own computations begin with 'cache-'.
+        # Files whose names begin with 'cache-' are intermediate results of the datasets library.
         self.files = [file for file in dict.fromkeys(files) if not file.name.startswith("cache-")]
         if not self.files:
             raise DataError(
@@ -58,7 +60,7 @@ class HuggingFaceDataset(Pack):
         self.total = sum(_count(file) for file in self.files)
 
     def images(self) -> Iterator[PackedImage]:
-        """The rows file by file."""
+        """The images of all rows, file by file."""
         for file in self.files:
             image, label, names = self._columns[file]
             number = 0
@@ -76,10 +78,11 @@ class HuggingFaceDataset(Pack):
 
 
 def _batches(file: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of a file, few at once; what is wrong in it becomes a sentence.
+    """The rows of a file, in small batches; an error in the file is raised as a `DataError`.
 
     Args:
-        columns: those read; none yields the batches as the file holds them, unread.
+        columns: the columns to read; None yields the batches as they are stored, without reading
+            them.
     """
     with _reading(file):
         if file.suffix == ".parquet":
@@ -92,7 +95,7 @@ def _batches(file: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Re
                     yield batch
                     continue
                 batch = batch.select(columns)
-                batch.validate(full=True)  # offsets are taken from the file as they are
+                batch.validate(full=True)  # pyarrow takes offsets from the file unchecked
                 for start in range(0, len(batch), _ROWS_AT_ONCE):
                     yield batch.slice(start, _ROWS_AT_ONCE)
 
@@ -109,7 +112,7 @@ def _count(file: Path) -> int:
 
 
 def _columns(file: Path, label: str | None) -> tuple[str, str, list[str] | None]:
-    """The image's column, the label's, and the names of its classes if it has any."""
+    """The image column, the label column, and the names of the label's classes if it has any."""
     with open_file(file), _reading(file):
         if file.suffix == ".parquet":
             schema = pq.read_schema(file)
@@ -119,21 +122,21 @@ def _columns(file: Path, label: str | None) -> tuple[str, str, list[str] | None]
     images = [field.name for field in schema if _is_image(field.type)]
     if len(images) != 1:
         raise DataError(
-            f"{file} has {len(images)} columns of images (structs of bytes and path), and exactly "
-            "one is needed: choose the columns with the datasets library first."
+            f"{file} has {len(images)} columns of images (structs of bytes and path) but must have "
+            "exactly one: choose the columns with the datasets library first."
         )
     classes = _classes(file, schema)
     label = label or _guess_label(file, schema, classes)
     if label not in schema.names:
         raise DataError(
-            f"{file} has no column '{label}': name the identity's with --label; there are "
+            f"{file} has no column '{label}': name the identity's column with --label; there are "
             f"{', '.join(schema.names)}."
         )
     kind = schema.field(label).type
     if not (pa.types.is_integer(kind) or kind in (pa.string(), pa.large_string())):
         raise DataError(
-            f"Column '{label}' of {file} is of type {kind}: an identity is a number or a text; "
-            "name another with --label."
+            f"Column '{label}' of {file} is of type {kind}, but an identity is a number or a text: "
+            "name another column with --label."
         )
     return images[0], label, classes.get(label)
 
@@ -150,13 +153,13 @@ def _guess_label(file: Path, schema: pa.Schema, classes: dict[str, list[str]]) -
         if name in schema.names:
             return name
     raise DataError(
-        f"{file} has no column {' or '.join(_LABELS)}: name the identity's with --label; there "
-        f"are {', '.join(schema.names)}."
+        f"{file} has no column {' or '.join(_LABELS)}: name the identity's column with --label; "
+        f"there are {', '.join(schema.names)}."
     )
 
 
 def _classes(file: Path, schema: pa.Schema) -> dict[str, list[str]]:
-    """The names of the classes of every ClassLabel column."""
+    """The class names of every ClassLabel column, by the name of the column."""
     try:
         metadata = (schema.metadata or {}).get(b"huggingface")
         beside = file.with_name("dataset_info.json")
@@ -182,8 +185,8 @@ def _bytes(held: Any, place: str) -> bytes:
     data = held["bytes"] if held else None
     if data is None:
         raise DataError(
-            f"{place} has no image, or only a path to one elsewhere: save the dataset anew with "
-            "its images in it (save_to_disk does so)."
+            f"{place} has no image, or only a path to one elsewhere: save the dataset again with "
+            "its images included (save_to_disk does this)."
         )
     return bytes(data)
 
@@ -195,14 +198,14 @@ def _identity(value: Any, names: list[str] | None, place: str) -> str:
         return str(value)
     if not 0 <= value < len(names):
         raise DataError(
-            f"{place} has the label {value}, and there are {len(names)} classes: remove the row, "
+            f"{place} has the label {value}, but there are {len(names)} classes: remove the row, "
             "or name another column with --label."
         )
     return names[value]
 
 
 def _check_complete(files: Sequence[Path]) -> None:
-    """Refuse a dataset whose files, which count themselves, are not all there."""
+    """Refuse a dataset that lacks some files, going by the file count in the files' names."""
     found: dict[tuple[Path, str, int], set[int]] = defaultdict(set)
     for file in files:
         if match := re.match(r"(.+)-(\d{5})-of-(\d{5})", file.name):
@@ -224,6 +227,5 @@ def _reading(file: Path) -> Iterator[None]:
 
 
 def _damaged(file: Path) -> DataError:
-    return DataError(
-        f"{file} is truncated, damaged or no {file.suffix[1:].capitalize()} file: copy it again."
-    )
+    kind = "a Parquet" if file.suffix == ".parquet" else "an Arrow"
+    return DataError(f"{file} is truncated, damaged or not {kind} file: copy it again.")

@@ -1,8 +1,9 @@
-"""Training packs of InsightFace: train.rec with, beside it, train.idx and property.
+"""Training packs of InsightFace: train.rec, with train.idx and property beside it.
 
-Besides images there may be records without one: key 0 holds (number of images + 1, end of the
-identities' keys), and each identity (its first image's key, the key after its last). Their order in
-the file differs between writers, so the file is read as it lies; train.idx is not needed for that.
+The file may also have records without an image. The record with key 0 holds (number of images + 1,
+end of the identities' keys), and the record of each identity holds (the key of its first image, the
+key after that of its last). Programs write the records in different orders, so the file is read
+from its beginning to its end, for which train.idx is not needed.
 Source: https://github.com/deepinsight/insightface, ``face2rec2.py`` and ``rec_builder.py``.
 """
 
@@ -34,18 +35,19 @@ class InsightFaceRec(Pack):
         with open_file(self.path) as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise DataError(
-                    f"{self.path} is no RecordIO file (it does not begin with its magic number): "
-                    "name a train.rec, or the folder that holds it."
+                    f"{self.path} is not a RecordIO file (it does not begin with the magic "
+                    "number): name a train.rec, or the folder that holds it."
                 )
         self.files = [self.path]
         self._identities = _promised_identities(self.path.with_name("property"))
         self._records = self.total = _indexed_records(self.path.with_suffix(".idx"))
 
     def images(self) -> Iterator[PackedImage]:
-        """The images as they lie in the file.
+        """The images, in the order of the file.
 
         Raises:
-            DataError: also where the header's count, train.idx or property disagree with the file.
+            DataError: for the reasons that `Pack.images` gives, and also if the count in the
+                header, train.idx or property disagrees with the file.
         """
         header: ImageRecord | None = None
         images = records = 0
@@ -59,32 +61,35 @@ class InsightFaceRec(Pack):
                 continue
             images += 1
             yield PackedImage(image.data, self._identity(image.labels, place), source)
-        # Labels are float32, which above 2^24 holds even numbers only.
+        # Labels are float32 numbers, among which there are only even ones above 2^24.
         if header is not None and np.float32(images + 1) != header.labels[0]:
             raise DataError(
-                f"{self.path} promises {header.labels[0] - 1:.0f} images and holds {images}: copy "
-                "it again from its source."
+                f"{self.path} should hold {header.labels[0] - 1:.0f} images by its header, but "
+                f"holds {images}: copy it again from its source."
             )
         if self._records is not None and records != self._records:
             raise DataError(
-                f"{self.path} holds {records} records and its .idx file lists {self._records}: "
+                f"{self.path} holds {records} records, but its .idx file lists {self._records}: "
                 "copy both again from their source."
             )
 
     def _identity(self, labels: tuple[float, ...], place: str) -> str:
         label = labels[0]
         if not (label >= 0 and label.is_integer()):
-            raise DataError(f"{place} is labelled {label:g}: an identity is a whole number from 0.")
+            raise DataError(
+                f"{place} is labelled {label:g}, but an identity is a whole number from 0: copy "
+                "the pack again from its source."
+            )
         if self._identities is not None and label >= self._identities:
             raise DataError(
-                f"{place} is labelled {label:.0f}, but the file property beside it says there are "
+                f"{place} is labelled {label:.0f}, but by the file 'property' beside it there are "
                 f"{self._identities} identities: copy both again from their source."
             )
         return f"{label:.0f}"
 
 
 def _promised_identities(path: Path) -> int | None:
-    """The first number of the file ``property``: identities, height, width."""
+    """The number of identities, which the file ``property`` gives before height and width."""
     if not path.is_file():
         return None
     with open_file(path) as file:
@@ -97,7 +102,7 @@ def _promised_identities(path: Path) -> int | None:
 
 
 def _indexed_records(path: Path) -> int | None:
-    """How many records an index lists, one a line."""
+    """The number of records that an index lists, one on each line."""
     if not path.is_file():
         return None
     with open_file(path) as file:

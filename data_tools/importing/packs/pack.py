@@ -1,4 +1,4 @@
-"""What every pack is: encoded images with their identities, in an order that never changes."""
+"""The interface of every pack: encoded images with their identities, in a fixed order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mfr.data.protocol import StoredProtocol
 from mfr.errors import DataError
 
 _MAX_NAME: Final = 200  # bytes; an identity becomes a folder's name when its photos are aligned
-_EDGE: Final = 64 * 2**10  # bytes of a file's beginning and end that tell it from another
+_EDGE: Final = 64 * 2**10  # bytes at a file's beginning and end that enter its fingerprint
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,10 @@ class PackedImage:
     """One image of a pack.
 
     Attributes:
-        data: the encoded image as the pack holds it, not looked at yet.
-        identity: whose face it shows.
-        source: the manifest's: the importer and the file, and the image's own name if it has one.
+        data: the encoded image as the pack holds it, not yet checked.
+        identity: the identity whose face it shows.
+        source: the entry for the manifest's column ``source``: the importer, the file and, if it
+            has one, the image's own name.
     """
 
     data: bytes
@@ -35,18 +36,19 @@ class PackedImage:
 
 
 class Pack(abc.ABC):
-    """A file, or a folder of files, that holds images of faces and says whose they are.
+    """A file, or a folder of files, that holds images of faces and their identities.
 
-    Making one opens it far enough to refuse what is no such pack.
+    The constructor reads enough of it to refuse anything that is not a pack of this format.
 
     Attributes:
-        importer: its format's name.
+        importer: the name of the format.
         whole: whether one damaged image makes the pack useless.
-        judges: whether it brings evaluation protocols.
-        path: what the user named.
-        files: what it consists of, in the order they are read.
-        reading: what else decides how the files are read, such as the column of the identity.
-        total: how many images it holds, where that is known before they are read.
+        judges: whether the pack provides evaluation protocols.
+        path: the path that the user gave.
+        files: the files of the pack, in the order in which they are read.
+        reading: other settings that decide how the files are read, such as the column of the
+            identity.
+        total: the number of images, if it is known before they are read.
     """
 
     importer: ClassVar[str]
@@ -59,17 +61,18 @@ class Pack(abc.ABC):
 
     @abc.abstractmethod
     def images(self) -> Iterator[PackedImage]:
-        """The images, always in the same order, read as they are asked for.
+        """The images, always in the same order and read one by one.
 
         Raises:
-            DataError: the pack is damaged or truncated, or says something impossible of an image.
+            DataError: the pack is damaged or truncated, or its entry for an image is impossible.
         """
 
     def person(self, identity: str, domain: str) -> str:
-        """The human behind ``identity`` where no people file says it.
+        """The person behind ``identity`` when no people file gives one.
 
-        Labels that are mere numbers name nobody outside their pack: 7 in one domain and 7 in
-        another are two people. Names are taken as everywhere, one name for one human.
+        A label that is only a number means nothing outside its pack: identity 7 in one domain and
+        identity 7 in another are two people. The same name in two domains, however, counts as one
+        person, as it does in every importer.
         """
         return f"{domain} {identity}" if identity.isdigit() else person_from_identity(identity)
 
@@ -77,20 +80,21 @@ class Pack(abc.ABC):
         """The evaluation protocols of a pack that ``judges``.
 
         Args:
-            manifest: what the dataset will be, as far as it is of the domain; sorted by path, the
-                rows are the images in the pack's order.
+            manifest: the part of the future manifest that belongs to the domain. Sorted by path,
+                its rows are the images in the pack's order.
+            domain: the domain's name.
         """
         return ()
 
     def source(self, file: Path) -> str:
-        """What the manifest's ``source`` says of the images of one of the files."""
+        """The entry in the manifest's column ``source`` for the images of one of the files."""
         return f"{self.importer} {os.fsencode(file.name).decode(errors='replace')}"
 
     def fingerprint(self) -> str:
-        """16 letters that tell this pack, read this way, from another.
+        """16 hexadecimal digits that distinguish this pack, read with these settings, from others.
 
-        They come from the files' names, sizes, first and last 64 KiB: packs are too large to be
-        read for that.
+        They are a hash of each file's name, size, and first and last 64 KiB, because packs are too
+        large to be read completely for this.
 
         Raises:
             DataError: a file cannot be read.
@@ -110,7 +114,7 @@ def open_file(path: Path) -> BinaryIO:
     """Open a pack's file for reading.
 
     Raises:
-        DataError: it is missing, unreadable or no regular file.
+        DataError: the file is missing, unreadable or not a regular file.
     """
     if not path.is_file():
         raise DataError(f"There is no file {path}: check the path.")
@@ -123,7 +127,7 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def list_files(path: Path, pattern: str) -> list[Path]:
-    """``path`` itself if it is a file, or the visible files below it that match, sorted."""
+    """The visible files below ``path`` that match ``pattern``, sorted; or ``path`` if a file."""
     if not path.is_dir():
         return [path]
     return sorted(
@@ -134,13 +138,15 @@ def list_files(path: Path, pattern: str) -> list[Path]:
 
 
 def check_identity(identity: str, place: str) -> str:
-    """``identity`` if it can be kept as text and become a folder's name.
+    """Return ``identity`` unchanged if it can be stored as text and used as a folder's name.
 
     Args:
-        place: where it was read, for the sentence.
+        identity: the identity.
+        place: where the identity was read, for the error message.
 
     Raises:
-        DataError: empty, longer than 200 bytes, with control characters, or no Unicode.
+        DataError: it is empty, longer than 200 bytes or not valid Unicode, has control characters,
+            or begins or ends with a space.
     """
     try:
         usable = 0 < len(identity.encode()) <= _MAX_NAME and identity.isprintable()

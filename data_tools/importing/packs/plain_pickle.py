@@ -1,10 +1,10 @@
-"""Pickles of plain data, read without running them.
+"""A reader for pickles of plain data that does not run them.
 
-A pickle is a program, and `pickle.load` runs whatever it names. Here its instructions are only
-listed (`pickletools.genops`) and the few that build lists, tuples, numbers, booleans, texts and
-bytes are followed by a small machine. Nothing is ever imported or called: a handful of names that
-NumPy arrays and old protocols need stand for fixed pieces of this module, and every other name, and
-every other instruction, is refused. Memory is bounded by the file's size.
+A pickle is a program, and `pickle.load` runs whatever it names. This module only lists the
+instructions (`pickletools.genops`) and interprets the few that build lists, tuples, numbers,
+booleans, strings and bytes. Nothing is ever imported or called: the handful of names that NumPy
+arrays and old protocols need are mapped to fixed parts of this module, and every other name and
+every other instruction is refused. Memory use is bounded by the file's size.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _TUPLES: Final = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 @dataclass
 class PlainArray:
-    """A NumPy array of bytes ('u1') or booleans ('b1'): its kind and its elements in memory."""
+    """A NumPy array of bytes ('u1') or booleans ('b1'): its kind and the bytes of its elements."""
 
     kind: str = ""
     data: bytes = b""
@@ -49,7 +49,7 @@ class PlainArray:
 
 @dataclass(frozen=True)
 class _Name:
-    """A name out of `_NAMES`; it is never looked up."""
+    """A name in `_NAMES`; it is never looked up."""
 
     name: str
 
@@ -60,34 +60,34 @@ class _ElementType:
 
 
 class _ForeignError(Exception):
-    """The pickle wants something that plain data does not need."""
+    """The pickle uses something that plain data does not need."""
 
 
 def read_plain(data: bytes | mmap.mmap, source: str) -> Any:
-    """The value a pickle of plain data holds.
+    """The value that a pickle of plain data holds.
 
     Args:
-        data: the pickle, of any protocol but 0 (whose byte strings are text).
-        source: its name for the sentences.
+        data: the pickle, of any protocol except 0 (whose byte strings are text).
+        source: the name of the pickle for error messages.
 
     Returns:
-        Lists, tuples, ints, booleans, ``None``, str, bytes (Python 2's ``str`` too) and
-        `PlainArray`. Objects the pickle shares are shared.
+        A value made of lists, tuples, ints, booleans, ``None``, str, bytes (also for ``str`` of
+        Python 2) and `PlainArray`. Objects that the pickle shares are shared.
 
     Raises:
-        DataError: damaged or truncated, or it holds anything else.
+        DataError: the pickle is damaged or truncated, or holds anything else.
     """
     try:
         return _Machine(len(data)).run(data)
     except _ForeignError as error:
         raise DataError(
-            f"{source} holds {error}, which a pack of images has no use for and which could run a "
-            "program when it is unpickled: it was not run; get the file from another source."
+            f"{source} holds {error}, which a pack of images does not need and which could run a "
+            "program when the file is unpickled. It was not run: get the file from another source."
         ) from error
     except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
         raise DataError(
-            f"{source} is truncated, or no pickle of images and booleans: copy it again from its "
-            "source."
+            f"{source} is truncated, or not a pickle of images and booleans: copy it again from "
+            "its source."
         ) from error
 
 
@@ -160,8 +160,8 @@ class _Machine:
     def build(self, name: Any, arguments: Any) -> Any:
         match name, arguments:
             case _Name("_codecs.encode"), (str() as text, "latin1"):
-                # How Python 3 writes bytes for protocol 2. Whoever asks for the same copy again
-                # and again is stopped.
+                # This is how Python 3 writes bytes in protocol 2. The limit stops a pickle that
+                # requests the same copy again and again.
                 self.copies_left -= len(text)
                 if self.copies_left < 0:
                     raise _ForeignError("more bytes than the file has")
@@ -204,9 +204,9 @@ def _list(value: Any) -> list[Any]:
 
 def _fill(target: Any, state: Any) -> None:
     match target, state:
-        case _ElementType(), tuple():  # byte order and alignment, which single bytes have none of
+        case _ElementType(), tuple():  # byte order and alignment, irrelevant to single bytes
             pass
         case PlainArray(), (_, _, _ElementType(kind), _, bytes() as raw):
             target.kind, target.data = kind, raw
         case _:
-            raise _ForeignError("a state for an object that is no array")
+            raise _ForeignError("a state for an object that is not an array")

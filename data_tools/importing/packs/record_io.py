@@ -1,8 +1,9 @@
-"""RecordIO, the container of MXNet's packs: records one after the other in one file.
+"""RecordIO, the container format of MXNet's packs: one file with records one after another.
 
-A record is one part or several. A part is the magic number, a word with its kind in the upper 3
-bits and its length in the lower 29, its bytes, and zeros up to the next multiple of 4. A record
-whose bytes contain the magic number on such a multiple is cut there; the reader puts it back.
+A record consists of one or more parts. A part consists of the magic number, a word with the part's
+kind in its upper 3 bits and the part's length in its lower 29, the bytes, and zeros up to the next
+multiple of 4. A record whose bytes contain the magic number at such a multiple is divided there,
+without the magic number; the reader inserts it again.
 Source: dmlc-core, ``include/dmlc/recordio.h`` and ``src/recordio.cc``; the image header:
 MXNet, ``src/io/image_recordio.h``. All numbers are little-endian.
 """
@@ -33,7 +34,7 @@ class ImageRecord:
 
     Attributes:
         id: the record's key.
-        labels: one, or as many as the record says.
+        labels: the record's labels, of which there is at least one.
         data: the encoded image; empty in records that only describe the pack.
     """
 
@@ -43,10 +44,11 @@ class ImageRecord:
 
 
 def read_records(path: Path) -> Iterator[bytes]:
-    """The records of a RecordIO file in their order, one in memory at a time.
+    """The records of a RecordIO file in order, with one record in memory at a time.
 
     Raises:
-        DataError: no RecordIO file, truncated, damaged, or a record above 65 MiB.
+        DataError: the file is not a RecordIO file, is truncated or damaged, or has a record
+            larger than 65 MiB.
     """
     with open_file(path) as file:
         number = 0
@@ -56,10 +58,10 @@ def read_records(path: Path) -> Iterator[bytes]:
 
 
 def read_image_record(record: bytes, place: str) -> ImageRecord:
-    """Take an image's record apart.
+    """Split the record of an image into its key, labels and image.
 
     Raises:
-        DataError: it is shorter than its header and labels.
+        DataError: the record is shorter than its header and labels.
     """
     if len(record) >= _IMAGE.size:
         count, label, key, _ = _IMAGE.unpack_from(record)
@@ -67,7 +69,10 @@ def read_image_record(record: bytes, place: str) -> ImageRecord:
         if start <= len(record):
             labels = struct.unpack_from(f"<{count}f", record, _IMAGE.size) if count else (label,)
             return ImageRecord(key, labels, record[start:])
-    raise DataError(f"{place} is no image record of MXNet: its header is cut short.")
+    raise DataError(
+        f"{place} is not an image record of MXNet, because its header is cut short: copy the file "
+        "again from its source."
+    )
 
 
 def _read_record(file: BinaryIO, place: str) -> bytes | None:
@@ -82,20 +87,20 @@ def _read_record(file: BinaryIO, place: str) -> bytes | None:
         magic, word = _PART.unpack(header)
         if magic != MAGIC:
             raise DataError(
-                f"{place} does not begin with RecordIO's magic number: the file is damaged there, "
-                "or no RecordIO file; copy it again from its source."
+                f"{place} does not begin with RecordIO's magic number, so the file is damaged "
+                "there or not a RecordIO file: copy it again from its source."
             )
         kind, length = word >> 29, word & (2**29 - 1)
         if (kind in (WHOLE, FIRST)) == bool(parts) or kind > LAST:
             raise DataError(
-                f"{place} is cut into parts in an impossible order: copy the file again from its "
+                f"{place} has its parts in an impossible order: copy the file again from its "
                 "source."
             )
         size += length + len(MAGIC)
         if size > _MAX_RECORD:
             raise DataError(
-                f"{place} is larger than the limit of {_MAX_RECORD // 2**20} MiB: it is damaged, "
-                "or no image."
+                f"{place} is larger than the limit of {_MAX_RECORD // 2**20} MiB, so it is damaged "
+                "or not an image: copy the file again from its source."
             )
         part = file.read(length + -length % 4)
         if len(part) < length + -length % 4:

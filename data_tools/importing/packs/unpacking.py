@@ -1,9 +1,10 @@
-"""A pack becomes rows: its images are checked and written as they are, resumably.
+"""The import of a pack, which checks its images and writes them unchanged, and can be resumed.
 
 ``DATASET/packs/<domain>/<name>-<fingerprint>/`` holds folders of `IMAGES_A_FOLDER` images, numbered
-in the pack's order, and for each the file ``<folder>.rows.parquet``, written once all its images
-are on the disk. So a folder with its rows is done, whatever happened; the first one without is done
-again. The rows stay there, so that importing again is quick.
+in the pack's order, and for each folder a file ``<folder>.rows.parquet``, which is written once all
+images of the folder are on disk. A folder with this file is therefore complete, and an interrupted
+import starts again with the first folder without one. The files remain, which makes importing the
+pack a second time quick.
 """
 
 from __future__ import annotations
@@ -38,12 +39,13 @@ from mfr.images import read_image
 DIRECTORY: Final = "packs"
 
 IMAGES_A_FOLDER: Final = 5000
-"""Images in one folder, and the most that is done again after a kill."""
+"""The number of images in one folder, and so the most that are written again after a kill."""
 
 _THREADS: Final = 4
 _BYTES_AHEAD: Final = 256 * 2**20
 _IMAGES_AHEAD: Final = 256
-"""Images read but not yet written: at most so many, and so many bytes or one image."""
+"""The limits on images that are read but not yet written: their number, and their total bytes
+(which a single image may exceed)."""
 
 _IMAGES_A_REPORT: Final = 100
 
@@ -56,7 +58,8 @@ _SUFFIXES: Final = {
     b"II*\0": ".tif",
     b"MM\0*": ".tif",
 }
-"""How the formats begin; files of the rarer ones get '.image', which readers do not mind."""
+"""The suffixes of files, by the first bytes of their format. Files of rarer formats get the suffix
+'.image', which does not matter to readers of images."""
 
 _COLUMNS: Final = (
     *("path", "identity", "domain", "alignment", "crop"),
@@ -70,9 +73,9 @@ class PackResult(ImportResult):
     """What the import of a pack found and did.
 
     Attributes:
-        crops: images of 112 x 112 pixels, taken as aligned crops.
-        photos: images of other sizes, still to be aligned.
-        damaged: images that do not decode; their rows say why.
+        crops: the number of images of 112 x 112 pixels, which count as aligned crops.
+        photos: the number of images of other sizes, still to be aligned.
+        damaged: the number of images that cannot be decoded; their rows give the reason.
     """
 
     crops: int = 0
@@ -89,25 +92,29 @@ def import_pack(
     licence: str | None = None,
     on_progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> PackResult:
-    """Unpack ``pack`` into the dataset ``root`` as one domain, images as they are encoded.
+    """Unpack ``pack`` into the dataset ``root`` as one domain, without encoding its images again.
 
-    Every image is decoded once to see that it can be, and its bytes are written unchanged. Those of
-    112 x 112 pixels are taken for aligned crops (alignment 'given', the crop being the image
-    itself), others are photos to align; what does not decode is kept, its row saying why. Stopped
-    at any moment, kill -9 included, the dataset is as before, and the next call goes on where this
-    one was. Importing again adds nothing.
+    Every image is decoded once as a check, and its bytes are written unchanged. Images of 112 x 112
+    pixels count as aligned crops (their alignment is 'given', and the crop is the image itself);
+    images of other sizes are photos to be aligned. An image that cannot be decoded is kept, and its
+    row gives the reason. The import may be stopped at any moment, even by kill -9: the manifest is
+    then as before, and the next call continues where this one stopped. Importing the same pack
+    again adds nothing.
 
     Args:
-        root: the dataset's directory, made where it does not exist.
-        domain: the domain's name; a domain takes one pack, since labels mean nothing beyond theirs.
-        people: CSV that joins one human's identities (`read_people`).
+        pack: the pack.
+        root: the dataset's directory, created if it does not exist.
+        domain: the domain's name. A domain can hold one pack only, because labels have no meaning
+            outside their pack.
+        people: a CSV file that joins the identities of one person (`read_people`).
         licence: a note kept in the manifest under ``notes['licences'][domain]``.
-        on_progress: called with the images done and, where it is known, to do.
+        on_progress: called with the number of images done and the total, or None if the total is
+            unknown.
 
     Raises:
         DataError: the pack is damaged, the domain has images from elsewhere, or the same import
-            is under way.
-        WriteError: the disk is full or not writable; what was done is kept.
+            is already under way.
+        WriteError: the disk is full or not writable; the finished folders are kept.
     """
     check_domain(domain)
     root = Path(root)
@@ -138,7 +145,7 @@ def import_pack(
 
 
 class _Unpacking:
-    """One import under way, and how many images of each alignment there were so far."""
+    """An import under way, with the number of images so far in each state of alignment."""
 
     def __init__(
         self,
@@ -153,7 +160,10 @@ class _Unpacking:
         self.states = dict.fromkeys(("given", "pending", "missed"), 0)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows of all images, those done before first; a short folder is the last one."""
+        """The rows of all images, beginning with those of folders completed by earlier calls.
+
+        A folder with fewer than `IMAGES_A_FOLDER` images is the last one.
+        """
         images: Iterator[PackedImage] | None = None
         done = 0
         for number in itertools.count():
@@ -164,7 +174,7 @@ class _Unpacking:
                 images = images or itertools.islice(self.pack.images(), done, None)
                 rows = self._write_folder(itertools.islice(images, IMAGES_A_FOLDER), number, done)
                 if not done and not rows:
-                    raise DataError(f"{self.pack.path} holds no image: name another pack.")
+                    raise DataError(f"{self.pack.path} holds no images: name another pack.")
                 _write_rows(listed, rows)
             done += len(rows)
             for row in rows:
@@ -177,7 +187,7 @@ class _Unpacking:
     def _write_folder(
         self, images: Iterator[PackedImage], number: int, first: int
     ) -> list[dict[str, Any]]:
-        """Write one folder's images; their rows."""
+        """Write the images of one folder and return their rows."""
         folder = f"{self.folder}/{number:05d}"
         try:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
@@ -192,7 +202,7 @@ class _Unpacking:
         return rows
 
     def _write(self, image: PackedImage, name: str) -> dict[str, Any]:
-        """Check and write one image; its row. The flush is left to `_write_rows`."""
+        """Check and write one image and return its row; `_write_rows` flushes it to the disk."""
         row: dict[str, Any] = {
             "identity": image.identity,
             "domain": self.domain,
@@ -226,7 +236,10 @@ def _in_order(
     write: Callable[[PackedImage, str], dict[str, Any]],
     images: Iterable[tuple[PackedImage, str]],
 ) -> Iterator[dict[str, Any]]:
-    """What ``write`` makes of each image, in order; threads run ahead, but not too far."""
+    """The results of ``write`` for the images, in order.
+
+    Threads work ahead, up to `_IMAGES_AHEAD` images and `_BYTES_AHEAD` bytes.
+    """
     waiting: deque[tuple[int, Future[dict[str, Any]]]] = deque()
     ahead = 0
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="unpack")
@@ -249,7 +262,8 @@ def _suffix(data: bytes) -> str:
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    # One flush for a folder of images: one for each of them would take longer than all the rest.
+    # All images of a folder are flushed at once, because flushing each of them separately would
+    # take longer than everything else.
     os.sync()
     with atomic.replacing(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, _ROWS), temporary, compression="zstd")
@@ -271,6 +285,6 @@ def _refuse_mixing(root: Path, domain: str, folder: str) -> None:
         if pc.all(pc.starts_with(paths, f"{folder}/")).as_py() is not False:
             continue
         raise DataError(
-            f"Domain {domain} of {root} has images from elsewhere, and identities of two packs "
-            "must not be mixed up: give this pack another --domain."
+            f"Domain {domain} of {root} has images from elsewhere, and the identities of two "
+            "packs must not be mixed: give this pack another --domain."
         )

@@ -1,8 +1,9 @@
-"""Verification packs of the ArcFace world: lfw.bin, cfp_fp.bin, agedb_30.bin and their like.
+"""The verification packs that ArcFace uses: lfw.bin, cfp_fp.bin, agedb_30.bin and the like.
 
-A pickle of (encoded images, same person or not); images 2i and 2i + 1 are pair i. This is how
-InsightFace evaluates: https://github.com/deepinsight/insightface, ``verification.py``. It is
-unpickled without being run (see `plain_pickle`).
+Such a file is a pickle of two lists: the encoded images, and for each pair whether it shows one
+person. Images 2i and 2i + 1 are pair i. InsightFace evaluates models on these packs:
+https://github.com/deepinsight/insightface, ``verification.py``. The pickle is read without being
+run (see `plain_pickle`).
 """
 
 from __future__ import annotations
@@ -23,18 +24,19 @@ from mfr.errors import DataError
 FOLDS: Final = 10
 
 _REPEATS: Final = 16
-"""How many times its own size the images of a pack may take: one image may stand in several pairs,
-but a small file must not fill a disk."""
+"""The largest allowed ratio of the size of all images to the size of the pack. It may exceed 1,
+because a pack may use one image in several pairs, but a small file must not fill a disk."""
 
 
 class VerificationBin(Pack):
-    """Pairs of images. Who they show is not said, only whether a pair is one person.
+    """Pairs of images, each recorded as one person or two, without naming the people.
 
-    So each mated pair is an identity of its own and each other pair two, and one human may be
-    many of them: such a domain is for its pair protocol, not for training or a gallery.
+    Each mated pair therefore becomes one identity and each non-mated pair becomes two, and the
+    same person may be behind many of these identities. Such a domain is meant for its pair
+    protocol, not for training or for a gallery.
 
-    Images may be bytes or NumPy arrays of bytes, the second list booleans, 0 and 1, NumPy booleans
-    or a NumPy array of them.
+    Images may be bytes or NumPy arrays of bytes. The second list may hold booleans, 0 and 1 or
+    NumPy booleans, or be a NumPy array of booleans.
     """
 
     importer = "bin"
@@ -50,22 +52,22 @@ class VerificationBin(Pack):
         if len(self._images) != 2 * len(self._mated):
             raise DataError(
                 f"{self.path} holds {len(self._images)} images for {len(self._mated)} pairs, not "
-                "two a pair: copy it again from its source."
+                "two for each: copy it again from its source."
             )
         if len(self._mated) < FOLDS:
             raise DataError(
-                f"{self.path} holds {len(self._mated)} pairs: at least {FOLDS} are needed, one a "
-                "fold."
+                f"{self.path} holds {len(self._mated)} pairs, but needs at least {FOLDS}, one for "
+                "each fold: name another pack."
             )
         if sum(map(len, self._images)) > _REPEATS * self.path.stat().st_size:
             raise DataError(
-                f"{self.path} unfolds to more than {_REPEATS} times its size, as no real pack "
+                f"{self.path} unpacks to more than {_REPEATS} times its size, as no genuine pack "
                 "does: get it from another source."
             )
         self.total = len(self._images)
 
     def images(self) -> Iterator[PackedImage]:
-        """Both images of the first pair, of the second, and so on."""
+        """The two images of the first pair, then those of the second, and so on."""
         source = self.source(self.path)
         digits = len(str(len(self._mated) - 1))
         for number, data in enumerate(self._images):
@@ -74,11 +76,11 @@ class VerificationBin(Pack):
             yield PackedImage(data, f"{pair:0{digits}d}{letter}", source)
 
     def person(self, identity: str, domain: str) -> str:
-        """Nobody outside the domain."""
+        """A person of this domain alone, because the pack does not name its people."""
         return f"{domain} {identity}"
 
     def protocols(self, manifest: Manifest, domain: str) -> list[PairProtocol]:
-        """The pairs in ten folds of equal size in their order; the first may have one more."""
+        """The protocol of all pairs, in order, in ten folds whose sizes differ by one at most."""
         paths = sorted(manifest.where(domains=[domain]).column("path"))
         folds = np.array_split(np.arange(len(self._mated)), FOLDS)
         rows = [
@@ -95,9 +97,9 @@ def _two_lists(path: Path) -> tuple[list[Any], list[Any]]:
         try:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 value = read_plain(data, str(path))
-        except (ValueError, OSError) as error:  # no bytes, or no regular file
+        except (ValueError, OSError) as error:  # an empty file, or not a regular file
             raise DataError(
-                f"{path} is empty or no regular file: copy it again from its source."
+                f"{path} is empty or not a regular file: copy it again from its source."
             ) from error
     if isinstance(value, (tuple, list)) and len(value) == 2:
         images, mated = value
@@ -106,7 +108,8 @@ def _two_lists(path: Path) -> tuple[list[Any], list[Any]]:
         if isinstance(images, (list, tuple)) and isinstance(mated, (list, tuple)):
             return list(images), list(mated)
     raise DataError(
-        f"{path} does not hold a list of images and a list of booleans: it is no verification pack."
+        f"{path} does not hold a list of images and a list of booleans, so it is not a "
+        "verification pack: name another file."
     )
 
 
@@ -115,8 +118,8 @@ def _encoded(image: Any, number: int, path: Path) -> bytes:
         image = image.data
     if not isinstance(image, bytes):
         raise DataError(
-            f"Image {number} of {path} is not an encoded image in bytes: it is no verification "
-            "pack, or of pixels, which this program does not read."
+            f"Image {number} of {path} is not an encoded image in bytes: name a verification pack, "
+            "and one of encoded images rather than of pixels."
         )
     return image
 
@@ -124,7 +127,7 @@ def _encoded(image: Any, number: int, path: Path) -> bytes:
 def _boolean(value: Any, pair: int, path: Path) -> bool:
     if not isinstance(value, int) or value not in (0, 1):
         raise DataError(
-            f"Pair {pair} of {path} is labelled {value!r:.40}, neither true nor false: copy it "
-            "again from its source."
+            f"Pair {pair} of {path} is labelled {value!r:.40}, which is neither true nor false: "
+            "copy the pack again from its source."
         )
     return bool(value)

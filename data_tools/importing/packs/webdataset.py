@@ -1,9 +1,9 @@
 """WebDataset shards: tar files in which the files of one sample follow each other and share a key.
 
-A member's key is its name up to the first dot of its last part; the rest says what it holds. Read
-are the image (one of `EXTENSIONS`) and the identity: ``.cls`` (the whole text) or else a field of
-``.json``.
-Members are only read from, never extracted, and no name in the tar becomes a name on the disk.
+A member's key is its path up to the first dot of the file name; the rest of the name gives the
+kind of its content. Two kinds are read: the image (one of `EXTENSIONS`), and the identity, which
+is the whole text of the ``.cls`` file or else a field of the ``.json`` file.
+Members are only read, never extracted, and no name in the tar file is used as a name on disk.
 Source: https://github.com/webdataset/webdataset.
 """
 
@@ -29,14 +29,14 @@ from mfr.errors import DataError
 from mfr.images import MAX_BYTES
 
 _MAX_KEY: Final = 1000  # characters
-_END: Final = bytes(2 * tarfile.BLOCKSIZE)  # every tar ends so
+_END: Final = bytes(2 * tarfile.BLOCKSIZE)  # the last bytes of every tar file
 
 _DAMAGE: Final = (tarfile.TarError, EOFError, ValueError, OverflowError, OSError, RecursionError)
-"""What `tarfile` is known to raise on damaged files."""
+"""The exceptions that `tarfile` is known to raise for damaged files."""
 
 
 class _Member(NamedTuple):
-    """A file of a sample: the sample's key, what the file holds, and its bytes."""
+    """A file of a sample: the sample's key, the kind of content, and the bytes."""
 
     key: str
     kind: str
@@ -47,7 +47,7 @@ class WebDatasetShards(Pack):
     """Images with their identities in tar shards.
 
     Args:
-        path: one ``.tar``, or the folder that holds them (in subfolders too).
+        path: one ``.tar`` file, or a folder that holds them, possibly in subfolders.
         label: the field of the ``.json`` files that names the identity.
     """
 
@@ -64,7 +64,7 @@ class WebDatasetShards(Pack):
                 _check_end(file, shard)
 
     def images(self) -> Iterator[PackedImage]:
-        """The samples shard by shard."""
+        """The images of all samples, shard by shard."""
         for shard in self.files:
             for key, sample in itertools.groupby(_members(shard), lambda member: member.key):
                 place = f"Sample '{key}' of {shard}"
@@ -84,8 +84,8 @@ class WebDatasetShards(Pack):
                 break
         if len(images) != 1:
             raise DataError(
-                f"{place} holds {'several images' if images else 'no image'}, where one belongs to "
-                "an identity: pack the samples anew, or copy the shard again if it is damaged."
+                f"{place} holds {'several images' if images else 'no image'} instead of one: pack "
+                "the samples again, or copy the shard again if it is damaged."
             )
         try:
             if "cls" in parts:
@@ -97,14 +97,14 @@ class WebDatasetShards(Pack):
         except (ValueError, LookupError, TypeError, RecursionError):
             pass
         raise DataError(
-            f"{place} does not say whose face it shows: it needs a .cls file with the identity, "
-            f"or a .json file with the field '{self._label}' (a text or whole number; --label "
-            "names another)."
+            f"{place} does not name an identity: give it a .cls file with the identity, or a .json "
+            f"file with the field '{self._label}' (a text or a whole number; --label names another "
+            "field)."
         )
 
 
 def _members(shard: Path) -> Iterator[_Member]:
-    """The images, .cls and .json files of a tar; other files, links and devices are passed over."""
+    """The images, .cls and .json files of a tar file; everything else in it is passed over."""
     try:
         with (
             _Bounded(io.FileIO(shard)) as file,
@@ -120,15 +120,15 @@ def _members(shard: Path) -> Iterator[_Member]:
                     content = tar.extractfile(info)
                     assert content is not None  # of a regular file
                     yield _Member(folder + slash + key, kind, content.read())
-            # tarfile takes a damaged header for the end; only zeros may follow the last member.
+            # tarfile mistakes a damaged header for the end, so check that only zeros follow.
             file.seek(tar.offset)
             while rest := file.read(2**20):
                 if rest.strip(b"\0"):
                     raise tarfile.ReadError("more after the end")
     except _DAMAGE as error:
         raise DataError(
-            f"{shard} is truncated, damaged or no plain tar file: copy it again from its source "
-            "(a compressed one must be unpacked to .tar first)."
+            f"{shard} is truncated, damaged or not an uncompressed tar file: copy it again from "
+            "its source, and decompress it to .tar if it is compressed."
         ) from error
 
 
@@ -139,24 +139,24 @@ def _check_member(member: tarfile.TarInfo, shard: Path) -> None:
         usable = False
     if not usable:
         raise DataError(
-            f"{shard} has a file named {member.name[:40]!r}..., which is too long or not UTF-8: "
-            "it is damaged or not meant for training."
+            f"{shard} has a file named {member.name[:40]!r}..., which is too long or not UTF-8, "
+            "so it is damaged or not a shard of samples: copy it again from its source."
         )
     if member.size > MAX_BYTES:
         raise DataError(
-            f"{member.name!r} in {shard} is larger than the limit of {MAX_BYTES // 2**20} MiB: "
-            "it is no image."
+            f"{member.name!r} in {shard} is larger than the limit of {MAX_BYTES // 2**20} MiB for "
+            "an image: remove it."
         )
 
 
 class _Bounded(io.BufferedReader):
-    """A file that refuses to read more at once than any image has.
+    """A file that refuses to read more bytes at once than the largest image has.
 
-    `tarfile` reads headers as long as they claim to be, which may be the whole file.
+    `tarfile` reads a header of whatever length the header gives, which may be the whole file.
     """
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """At most ``size`` bytes, which must be said."""
+        """Read at most ``size`` bytes; the size is mandatory."""
         if size is None or not 0 <= size <= MAX_BYTES:
             raise tarfile.ReadError("a header larger than any image")
         return super().read(size)
@@ -167,6 +167,6 @@ def _check_end(file: BinaryIO, shard: Path) -> None:
     file.seek(max(0, size - len(_END)))
     if file.read() != _END:
         raise DataError(
-            f"{shard} does not end as a tar file does: it is truncated or compressed; copy it "
-            "again, or unpack it to .tar first."
+            f"{shard} does not end as a tar file does, so it is truncated or compressed: copy it "
+            "again, or decompress it to .tar first."
         )

@@ -11,7 +11,7 @@ def test_documents_are_the_gallery_and_spot_photos_the_probes(tmp_path, make_pho
         {f"{p}/{name}.jpg": 1 for p in ("001", "002") for name in ("id", "a", "b")}
     )
     gallery, probes = tmp_path / "id.txt", tmp_path / "spot.txt"
-    gallery.write_text("001/id.jpg\n002/id.jpg 2\n\n002/id.jpg\n")  # once listed is enough
+    gallery.write_text("001/id.jpg\n002/id.jpg 2\n\n002/id.jpg\n")  # a repeated line has no effect
     probes.write_text("001/a.jpg\n001/b.jpg\n002/a.jpg\n")
     result = import_ivs(photos, tmp_path / "ds", gallery=gallery, probes=probes)
     assert result.domains == [

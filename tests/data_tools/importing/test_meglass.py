@@ -11,7 +11,7 @@ WHO = ("10032527@N08_identity_4", "10069023@N00_identity_14")
 
 @pytest.fixture
 def meglass(tmp_path, make_photos):
-    """Two people, each with two images of each kind: the first is in the gallery."""
+    """Two people, each with two images of each kind, of which the first is in the gallery."""
     names = {(who, g, k): f"{who}@{g}{k}_0.jpg" for who in WHO for g in (0, 1) for k in (1, 2)}
     folder = make_photos({f"MeGlass_120x120/{name}": 1 for name in names.values()}, "m").resolve()
     meta = [f"{name} {g}" for (_, g, _), name in names.items()] + [f"{WHO[0]}@99_0.jpg 0"]
@@ -30,7 +30,7 @@ def test_glasses_make_domains_and_the_lists_four_protocols(tmp_path, meglass):
         DomainImport("meglass_glasses", identities=2, people=2, images=4, added=4),
         DomainImport("meglass_plain", identities=2, people=2, images=4, added=4),
     ]
-    assert result.ignored == 1  # listed in meta.txt and not there
+    assert result.ignored == 1  # listed in meta.txt but missing
     assert result.protocols == [f"meglass-{n}" for n in (1, 2, 3, 4)]
     manifest = Manifest.read(tmp_path / "ds")
     assert set(manifest.column("identity")) == set(WHO)

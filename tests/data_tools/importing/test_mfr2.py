@@ -12,7 +12,9 @@ FILES = {f"{name}/{name}_{k:04d}.png": 1 for name in ("AnnB", "CyD") for k in (1
 @pytest.fixture
 def mfr2(tmp_path, make_photos):
     folder = make_photos(FILES, "mfr2")
-    pairs = "AnnB 1 2\nAnnB 1 CyD 2\nCyD 1 2\nCyD 1 AnnB 2\n"  # kinds in any order
+    pairs = (
+        "AnnB 1 2\nAnnB 1 CyD 2\nCyD 1 2\nCyD 1 AnnB 2\n"  # mated and non-mated pairs in any order
+    )
     (folder / "pairs.txt").write_text(pairs.replace(" ", ", "))
     (folder / "mfr2_labels.txt").write_text("AnnB, 1, surgical\nAnnB, 2, no-mask\nCyD, 2, N95\n")
     return folder
@@ -21,7 +23,9 @@ def mfr2(tmp_path, make_photos):
 def test_masks_make_domains_of_the_same_people_and_the_pairs_one_fold(tmp_path, mfr2):
     result = import_mfr2(mfr2, tmp_path / "ds")
     assert result.domains == [
-        DomainImport("mfr2", identities=1, people=1, images=1, added=1),  # without a label
+        DomainImport(
+            "mfr2", identities=1, people=1, images=1, added=1
+        ),  # the image without a label
         DomainImport("mfr2_masked", identities=2, people=2, images=2, added=2),
         DomainImport("mfr2_plain", identities=1, people=1, images=1, added=1),
     ]

@@ -9,7 +9,7 @@ from mfr.errors import DataError
 
 @pytest.fixture
 def nir_vis(tmp_path, make_photos):
-    """People 1 and 2 are tested in fold 1, trained on in fold 2, and the other way round."""
+    """People 1 and 2 are for testing in fold 1 and for training in fold 2; others vice versa."""
     files = [
         f"s1/{kind}/{p:05d}/00{k}" for p in (1, 2, 3, 4) for kind in ("NIR", "VIS") for k in (1, 2)
     ]
@@ -37,7 +37,7 @@ def test_two_domains_of_the_same_people_and_folds_of_searches(tmp_path, nir_vis)
     assert protocol_names(tmp_path / "ds") == ["nir-vis", "nir-vis-dev"]
     manifest = Manifest.read(tmp_path / "ds")
     assert set(manifest.column("person")) == {f"nir-vis {p:05d}" for p in (1, 2, 3, 4)}
-    assert all(path.is_file() for path in manifest.photo_paths())  # .jpg where the list says .bmp
+    assert all(path.is_file() for path in manifest.photo_paths())  # .jpg where the list has .bmp
     protocol = GalleryProbeProtocol.read(tmp_path / "ds", "nir-vis")
     assert protocol.folds == 2
     rows = list(zip(*(protocol.column(name) for name in ("fold", "role", "path")), strict=True))

@@ -15,7 +15,7 @@ POINTS = [50.5, 60.0, 90.0, 61.0, 70.0, 80.0, 55.0, 100.0, 85.0, 101.0]
 
 @pytest.fixture
 def rfw(tmp_path, make_photos):
-    """Two people of two images in every race, one person in two races; two folds."""
+    """Two people with two images each in every race, one person in two races, and two folds."""
     people = {race: ["m.0a", "m.0b"] for race in RACES} | {"Indian": ["m.0x", "m.0y"]}
     test = tmp_path / "test"
     for race, (one, other) in people.items():
@@ -42,7 +42,7 @@ def test_races_are_domains_with_pairs_and_landmarks(tmp_path, rfw):
     assert list(result.protocols) == protocol_names(tmp_path / "ds") == names
     manifest = Manifest.read(tmp_path / "ds")
     assert manifest.column("landmarks") == [POINTS] * 16
-    assert len(set(manifest.column("person"))) == 4  # one human in two races is one person
+    assert len(set(manifest.column("person"))) == 4  # a human under two races is one person
     protocol = PairProtocol.read(tmp_path / "ds", "rfw_indian")
     assert protocol.folds == 2 and protocol.column("mated") == [True, False] * 2
     assert protocol.column("second")[1].endswith("Indian/m.0y/m.0y_0002.jpg")

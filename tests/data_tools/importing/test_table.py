@@ -53,7 +53,7 @@ def test_both_kinds_of_table_give_the_same_rows(tmp_path, make_photos, suffix, w
         ({"path": ""}, "path is empty"),
         ({"identity": " "}, "identity is empty"),
         ({"domain": "a/b"}, "cannot name a domain"),
-        ({"split": "exam"}, "split 'exam' is none of train, val, test"),
+        ({"split": "exam"}, "split 'exam' is not one of train, val, test"),
         ({"landmarks": [1.0, 2.0]}, "landmarks are ten numbers"),
         ({"landmarks": [float("nan")] * 10}, "landmarks are ten numbers"),
     ],
@@ -79,7 +79,7 @@ def test_a_wrong_row_is_named_and_nothing_added(tmp_path, make_photos, suffix, w
         ("x.csv", b"path,identity,domain\n\xff,a,b\n", "not a CSV file in UTF-8"),
         ("x.csv", b"path,identity,domain\na\n", "identity is empty|is missing"),
         ("x.parquet", b"PAR1", "damaged"),
-        ("x.txt", b"", "neither .csv nor .parquet"),
+        ("x.txt", b"", "neither a .csv nor a .parquet file"),
     ],
 )
 def test_files_that_are_no_tables(tmp_path, name, content, words):

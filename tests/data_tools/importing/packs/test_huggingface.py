@@ -82,7 +82,7 @@ def with_info(text):
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        (image_table(IMAGES, [0, 1, 3, 0, 0], names=NAMES), "Row 2 .* label 3, and there are 3"),
+        (image_table(IMAGES, [0, 1, 3, 0, 0], names=NAMES), "Row 2 .* label 3, but there are 3"),
         (image_table(IMAGES, [0, -1, 2, 0, 0], names=NAMES), "Row 1 .* label -1"),
         (image_table(IMAGES, [0, 1, 2, None, 0], names=NAMES), "Row 3 .* no label"),
         (image_table([*IMAGES[:4], None], [0] * 5), "Row 4 .* no image"),
@@ -93,7 +93,7 @@ def with_info(text):
         (with_info("{"), "is damaged"),
         (with_info('{"info": []}'), "is damaged"),
         (with_info('{"info": {"features": {"label": {"_type": "ClassLabel"}}}}'), "is damaged"),
-        (TABLE.slice(0, 0), "holds no image"),
+        (TABLE.slice(0, 0), "holds no images"),
     ],
 )
 def test_every_damage_has_its_sentence(tmp_path, table, words):
@@ -103,8 +103,8 @@ def test_every_damage_has_its_sentence(tmp_path, table, words):
     assert not (tmp_path / "ds/manifest.parquet").exists()
 
 
-@pytest.mark.parametrize("kind", ["arrow", "parquet"])
-def test_truncated_files(tmp_path, kind):
+@pytest.mark.parametrize(("kind", "name"), [("arrow", "an Arrow"), ("parquet", "a Parquet")])
+def test_truncated_files(tmp_path, kind, name):
     path = tmp_path / f"a.{kind}"
     if kind == "arrow":
         write_arrow(path, TABLE, rows=1)
@@ -113,19 +113,19 @@ def test_truncated_files(tmp_path, kind):
     whole = path.read_bytes()
     for size in (0, 3, 100, len(whole) // 2, len(whole) - 8, len(whole) - 1):
         path.write_bytes(whole[:size])
-        with pytest.raises(DataError, match=f"truncated, damaged or no {kind.capitalize()} file"):
+        with pytest.raises(DataError, match=f"truncated, damaged or not {name} file"):
             read(path)
 
 
 def test_offsets_that_lead_out_of_the_file(tmp_path):
-    # The images' offsets, 32-bit numbers, lie in the file as they are.
+    # The images' offsets are stored in the file as plain 32-bit numbers.
     path = write_arrow(tmp_path / "a.arrow", TABLE, rows=5)
     data = path.read_bytes()
     ends = [sum(map(len, IMAGES[: n + 1])) for n in range(5)]
     true = b"".join(n.to_bytes(4, "little") for n in ends)
     assert data.count(true) == 1
     path.write_bytes(data.replace(true, true[:-4] + (2**30).to_bytes(4, "little")))
-    with pytest.raises(DataError, match="truncated, damaged or no Arrow"):
+    with pytest.raises(DataError, match="truncated, damaged or not an Arrow"):
         read(path)
 
 
@@ -142,7 +142,7 @@ def test_a_missing_shard(tmp_path):
         write_arrow(tmp_path / f"data-{number:05d}-of-00004.arrow", TABLE)
     with pytest.raises(DataError, match=r"lacks 1 of the 4 files .*, such as number 00001"):
         HuggingFaceDataset(tmp_path)
-    assert len(read(tmp_path / "data-00002-of-00004.arrow")) == 5  # asked for alone
+    assert len(read(tmp_path / "data-00002-of-00004.arrow")) == 5  # a file that was named by itself
 
 
 def test_no_dataset(tmp_path):
@@ -151,5 +151,5 @@ def test_no_dataset(tmp_path):
     with pytest.raises(DataError, match="There is no file"):
         HuggingFaceDataset(tmp_path / "none.parquet")
     (tmp_path / "text.parquet").write_text("no parquet file")
-    with pytest.raises(DataError, match="no Parquet file"):
+    with pytest.raises(DataError, match="not a Parquet file"):
         HuggingFaceDataset(tmp_path)

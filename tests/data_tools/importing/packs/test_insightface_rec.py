@@ -65,8 +65,8 @@ def truncate(path, size):
 
 def test_truncated_at_a_record_the_header_or_the_index_tells(tmp_path):
     for header, index, words in [
-        ("first", False, "promises 6 images and holds 5"),
-        (None, True, "holds 5 records and its .idx file lists 6"),
+        ("first", False, "should hold 6 images by its header, but holds 5"),
+        (None, True, "holds 5 records, but its .idx file lists 6"),
     ]:
         folder = write_rec(tmp_path / f"p{index}", IMAGES, header=header, index=index)
         data = (folder / "train.rec").read_bytes()
@@ -87,10 +87,10 @@ def test_truncated_within_a_record(tmp_path):
 
 def test_what_is_no_pack(tmp_path):
     (tmp_path / "train.rec").write_bytes(b"")
-    with pytest.raises(DataError, match="no RecordIO file"):
+    with pytest.raises(DataError, match="not a RecordIO file"):
         InsightFaceRec(tmp_path)
     (tmp_path / "train.rec").write_bytes(b"\x80\x04pickle")
-    with pytest.raises(DataError, match="no RecordIO file"):
+    with pytest.raises(DataError, match="not a RecordIO file"):
         InsightFaceRec(tmp_path)
     with pytest.raises(DataError, match="There is no file"):
         InsightFaceRec(tmp_path / "none.rec")
@@ -114,5 +114,5 @@ def test_labels_beyond_what_property_promises(tmp_path):
 
 def test_a_pack_of_descriptions_alone(tmp_path):
     (tmp_path / "a.rec").write_bytes(record(image_record(0, [1.0, 1.0], b"")))
-    with pytest.raises(DataError, match="holds no image"):
+    with pytest.raises(DataError, match="holds no images"):
         import_pack(InsightFaceRec(tmp_path / "a.rec"), tmp_path / "ds", domain="d")

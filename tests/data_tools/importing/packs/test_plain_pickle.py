@@ -137,7 +137,7 @@ def test_the_hostile_pickles_are_real(tmp_path):
         b"\x80\x02K\x01K\x02a.",
         b"\x80\x02q\x01.",
         b"\x80\x02K\x01(\x86.",
-        b"\x80\x02T\xff\xff\xff\x7fabc",  # two gigabytes that are not there
+        b"\x80\x02T\xff\xff\xff\x7fabc",  # two gigabytes that the file does not have
         b"\x80\x02T\xff\xff\xff\xffabc",  # a negative length
         b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"abc",
         b"\x80\x04\x8e" + struct.pack("<Q", 2**64 - 1) + b"abc",
@@ -167,17 +167,17 @@ def test_any_change_of_bytes_gives_data_or_a_sentence(data):
 
 
 def test_laughs_stay_as_small_as_their_file():
-    # Each list holds the one before ten times: 10^300 elements, were anyone to walk them.
+    # Each list holds the previous one ten times, which makes 10^300 elements in all.
     laughs = b"\x80\x02]q\x00" + b"".join(
         b"](" + b"h" + bytes([i]) + (b"h" + bytes([i])) * 9 + b"eq" + bytes([i + 1])
         for i in range(200)
     )
-    # Every tuple adds to the stack; wrap them up so that one value is left.
+    # Every tuple is pushed on the stack; a last one gathers them, so that one value is left.
     laughs = laughs.replace(b"\x80\x02", b"\x80\x02(", 1) + b"t."
-    # A megabyte of text, encoded anew ten thousand times.
+    # A megabyte of text, encoded ten thousand times.
     text = b"X" + struct.pack("<I", 2**20) + b"x" * 2**20 + b"q\x00"
     again = b"c_codecs\nencode\nq\x01X\x06\0\0\0latin1q\x02](" + b"h\x01h\x00h\x02\x86R" * 10_000
-    # A memo slot of four billion, for which pickle's own memo would take 32 gigabytes.
+    # A memo index of four billion, for which pickle's own memo would take 32 gigabytes.
     far = b"\x80\x02]r\xff\xff\xff\xff."
     tracemalloc.start()
     try:

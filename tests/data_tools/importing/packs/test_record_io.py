@@ -23,7 +23,7 @@ def test_records_with_magic_numbers_anywhere_come_back(tmp_path_factory, records
 
 
 def test_a_record_in_three_parts_by_hand(tmp_path):
-    # b"abcd" MAGIC "" MAGIC b"e": a first part of 4 bytes, an empty middle one, a last one padded.
+    # b"abcd" MAGIC "" MAGIC b"e": a first part of 4 bytes, an empty middle part, a padded last.
     (tmp_path / "a.rec").write_bytes(
         MAGIC + struct.pack("<I", 1 << 29 | 4) + b"abcd"
         + MAGIC + struct.pack("<I", 2 << 29)
@@ -37,7 +37,7 @@ def test_every_truncation_is_noticed(tmp_path, cut):
     whole = record(b"first") + record(b"second")
     (tmp_path / "a.rec").write_bytes(whole[:-cut])
     records = read_records(tmp_path / "a.rec")
-    if cut in (16, 32):  # exactly a record less: only a count or an index can tell
+    if cut in (16, 32):  # exactly one record is missing: only a count or an index reveals it
         assert list(records) == [b"first"]
     else:
         with pytest.raises(DataError, match=r"Record [01] of .* is truncated"):
@@ -73,5 +73,5 @@ def test_image_records():
     "data", [b"", bytes(23), b"\xff" * 24, image_record(1, [1.0, 2.0], b"")[:-1]]
 )
 def test_short_image_records(data):
-    with pytest.raises(DataError, match=r"^it is no image record"):
+    with pytest.raises(DataError, match=r"^it is not an image record"):
         read_image_record(data, "it")

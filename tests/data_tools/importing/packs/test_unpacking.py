@@ -118,7 +118,7 @@ def test_a_domain_takes_one_pack(tmp_path, folder):
     import_pack(InsightFaceRec(other), tmp_path / "ds", domain="e")
     manifest = Manifest.read(tmp_path / "ds")
     assert manifest.domains == ["d", "e"]
-    # Both have a person 0, and these are two people.
+    # Both packs have an identity 0, and the two are different people.
     assert len(set(manifest.column("person"))) == 7 + 2
 
 

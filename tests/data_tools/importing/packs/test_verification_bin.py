@@ -44,7 +44,7 @@ def test_pairs_become_rows_and_ten_folds_in_order(tmp_path, write):
     paths = manifest.column("path")
     assert protocol.column("first") == paths[0::2] and protocol.column("second") == paths[1::2]
     assert protocol.column("mated") == SAME
-    # As scikit-learn's KFold without shuffling, which InsightFace uses: the first folds are longer.
+    # The first folds are longer, as with scikit-learn's KFold without shuffling in InsightFace.
     assert protocol.column("fold") == [0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     assert (protocol.domain, protocol.source) == ("cfp fp", "bin cfp-fp.bin")
 
@@ -78,17 +78,17 @@ def test_other_ways_to_say_the_same(write, value):
         (pickle.dumps((IMAGES, SAME), 2)[:-1000], "truncated"),
         ((IMAGES[:-1], SAME), "23 images for 12 pairs"),
         ((IMAGES, SAME[:-1]), "24 images for 11 pairs"),
-        ((IMAGES[:18], SAME[:9]), "9 pairs: at least 10"),
+        ((IMAGES[:18], SAME[:9]), "9 pairs, but needs at least 10"),
         ((IMAGES, [2, *SAME[1:]]), "Pair 0 .* labelled 2"),
         ((IMAGES, [None, *SAME[1:]]), "Pair 0 .* labelled None"),
         (([IMAGES[0], "text", *IMAGES[2:]], SAME), "Image 1 of"),
         (([IMAGES[0], np.array([True]), *IMAGES[2:]], SAME), "Image 1 of"),
-        ((IMAGES, 5), "no verification pack"),
-        ((IMAGES, SAME, SAME), "no verification pack"),
+        ((IMAGES, 5), "not a verification pack"),
+        ((IMAGES, SAME, SAME), "not a verification pack"),
         ({"images": IMAGES}, "EMPTY_DICT"),
-        (IMAGES[0], "no pickle|holds"),
+        (IMAGES[0], "not a pickle|holds"),
         (([IMAGES[0]] * 4000, SAME * 167), "4000 images for 2004"),
-        (([IMAGES[0]] * 4000, [True, False] * 1000), "unfolds to more than 16 times"),
+        (([IMAGES[0]] * 4000, [True, False] * 1000), "unpacks to more than 16 times"),
     ],
 )
 def test_every_damage_has_its_sentence(write, value, words):

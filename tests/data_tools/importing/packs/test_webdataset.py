@@ -98,18 +98,27 @@ def test_links_devices_and_folders_are_passed_over(tmp_path, shard):
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ([tar_member("0.jpg", A)], "does not say whose"),
+        ([tar_member("0.jpg", A)], "does not name an identity"),
         ([tar_member("0.cls", b"x")], "Sample '0' .* holds no image"),
         ([tar_member("0.jpg", A), tar_member("0.png", B), tar_member("0.cls", b"x")], "several"),
         ([tar_member("0.jpg", A), tar_member("0.jpg", A), tar_member("0.cls", b"x")], "several"),
-        ([tar_member("0.jpg", A), tar_member("1.cls", b"x")], "Sample '0' .* whose"),
-        ([tar_member("0.jpg", A), tar_member("0.cls", b"\xff")], "does not say whose"),
+        (
+            [tar_member("0.jpg", A), tar_member("1.cls", b"x")],
+            "Sample '0' .* does not name an identity",
+        ),
+        ([tar_member("0.jpg", A), tar_member("0.cls", b"\xff")], "does not name an identity"),
         ([tar_member("0.jpg", A), tar_member("0.cls", b"")], "identity ''"),
         ([tar_member("0.jpg", A), tar_member("0.cls", b"a\nb")], "without control characters"),
         ([tar_member("0.jpg", A), tar_member("0.cls", b"x" * 201)], "1 to 200"),
-        ([tar_member("0.jpg", A), tar_member("0.json", b"{")], "does not say whose"),
-        ([tar_member("0.jpg", A), tar_member("0.json", b"[" * 100_000)], "does not say whose"),
-        ([tar_member("0.jpg", A), tar_member("0.json", b'{"identity": true}')], "not say whose"),
+        ([tar_member("0.jpg", A), tar_member("0.json", b"{")], "does not name an identity"),
+        (
+            [tar_member("0.jpg", A), tar_member("0.json", b"[" * 100_000)],
+            "does not name an identity",
+        ),
+        (
+            [tar_member("0.jpg", A), tar_member("0.json", b'{"identity": true}')],
+            "not name an identity",
+        ),
         ([tar_member("0.jpg", A), tar_member("0.json", b'{"identity": "\\ud800"}')], "1 to 200"),
         ([tar_member("x", b"only others")], "holds no image"),
     ],
@@ -126,7 +135,7 @@ def test_damaged_shards(shard):
     whole = path.read_bytes()
     wrong = bytearray(whole)
     wrong[len(sample[0] + sample[1]) + 150] ^= (
-        1  # a checksum in the middle: tarfile takes it for the end
+        1  # a checksum in the middle: tarfile mistakes it for the end
     )
     giant = bytearray(tar_member("x", kind=b"x"))
     giant[124:136] = b"77777777777\0"
@@ -157,8 +166,8 @@ def test_a_member_larger_than_any_image(shard, monkeypatch):
 
 def test_a_sparse_member_does_not_unfold(shard):
     header = bytearray(tar_member("0.jpg", kind=b"S"))
-    header[386:398] = b"%011o\0" % 0  # one hole
-    header[483:495] = b"\x80" + struct.pack(">3xQ", 2**50)  # of a petabyte
+    header[386:398] = b"%011o\0" % 0  # the archive's sparse file has one hole
+    header[483:495] = b"\x80" + struct.pack(">3xQ", 2**50)  # and a size of one pebibyte
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     with pytest.raises(DataError, match=r"larger than the limit|truncated"):

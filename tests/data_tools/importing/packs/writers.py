@@ -1,4 +1,4 @@
-"""Packs written byte by byte from their formats' descriptions, sharing nothing with the readers."""
+"""Writers of packs, which follow the descriptions of the formats and share no code with readers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAGIC = bytes.fromhex("0a23d7ce")
 
 
 def encoded(seed: int, *, size: tuple[int, int] = (112, 112), kind: str = "JPEG") -> bytes:
-    """A small picture of its own for every seed; ``size`` is width and height."""
+    """A small picture, different for every seed; ``size`` is (width, height)."""
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(coarse).resize(size).save(file, kind)
@@ -27,7 +27,7 @@ def encoded(seed: int, *, size: tuple[int, int] = (112, 112), kind: str = "JPEG"
 
 
 def python2_pickle(images: Sequence[bytes], same: Sequence[bool]) -> bytes:
-    """What Python 2's cPickle writes with protocol 2 for ``(images, same)``, memo and all."""
+    """The bytes that Python 2's cPickle writes with protocol 2 for ``(images, same)`` and memo."""
     slot = iter(range(10**6))
 
     def put() -> bytes:
@@ -48,7 +48,7 @@ def python2_pickle(images: Sequence[bytes], same: Sequence[bool]) -> bytes:
 
 
 def record(data: bytes) -> bytes:
-    """``data`` as dmlc-core writes it: cut at every aligned magic number, which is left out."""
+    """``data`` as dmlc-core writes it: divided at every aligned magic number, which is omitted."""
     pieces, start = [], 0
     for place in range(0, len(data) - len(data) % 4, 4):
         if data[place : place + 4] == MAGIC:
@@ -63,7 +63,7 @@ def record(data: bytes) -> bytes:
 
 
 def image_record(key: int, label: float | Sequence[float], data: bytes) -> bytes:
-    """An image's record: flag, label, id, second id, labels if several, image."""
+    """The record of an image: flag, label, id, second id, several labels if any, image."""
     if isinstance(label, Sequence):
         head = struct.pack("<I", len(label)) + struct.pack("<f", 0)
         tail = struct.pack(f"<{len(label)}f", *label)
@@ -80,13 +80,13 @@ def write_rec(
     index: bool = True,
     identities: int | None = None,
 ) -> Path:
-    """A pack as InsightFace makes them.
+    """Write a pack as InsightFace does.
 
     Args:
-        images: label and image; images of one label follow each other.
-        header: where the record of key 0 lies: 'first', after the images ('last'), or ``None``
-            for a pack without it and without records of the identities.
-        identities: the number in ``property``, by default the right one.
+        images: each image's label and bytes; images with the same label follow each other.
+        header: the place of the record with key 0: 'first', 'last' (after the images), or
+            ``None`` for a pack without it and without the records of the identities.
+        identities: the number written to ``property``, by default the right one.
     """
     labels = [label for label, _ in images]
     people = sorted(set(labels))
@@ -146,7 +146,7 @@ def image_table(
     names: Sequence[str] | None = None,
     label: str = "label",
 ) -> pa.Table:
-    """A table with the columns image and ``label`` and the metadata the datasets library adds."""
+    """A table with the columns image and ``label``, and the metadata of the datasets library."""
     structs = pa.array(
         [{"bytes": image, "path": "../../elsewhere.jpg"} for image in images],
         pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
