@@ -1,4 +1,4 @@
-"""Whole datasets of photos become crops: resumable, in bounded memory, with every miss named."""
+"""The alignment of a whole dataset: resumable, in bounded memory, recording every missed photo."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mfr.faces import FaceCropper, build_detector
 from mfr.faces import detector as detectors
 
 MIN_FACE_FRACTION: Final = 0.1
-"""The smallest face searched for, as a share of the photo's short side: the face that a photo is
-about is seldom smaller, and the search for smaller ones would take most of the time."""
+"""The smallest face to search for, as a fraction of the photo's shorter side. The main face of a
+photo is seldom smaller, and the search for smaller faces would take most of the time."""
 
 
 @dataclass(frozen=True)
 class DomainAlignment:
-    """Where one domain stands: its images by what became of them."""
+    """The state of one domain: the number of its images in each state of alignment."""
 
     domain: str
     images: int
@@ -39,12 +39,12 @@ class DomainAlignment:
 
 @dataclass(frozen=True)
 class AlignResult:
-    """What an alignment did and where the dataset stands.
+    """What an alignment did, and the resulting state of the dataset.
 
     Attributes:
-        aligned: photos looked at in this run.
-        domains: the state of each domain that was asked for.
-        problems: (path, why) of every photo in them without a detected face.
+        aligned: the number of photos examined in this run.
+        domains: the state of each requested domain.
+        problems: (path, reason) for every photo in them without a detected face.
     """
 
     aligned: int
@@ -65,33 +65,34 @@ def align_dataset(
     batch: int = 64,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> AlignResult:
-    """Detect and align the photos of a dataset that have not been looked at yet.
+    """Detect and align faces in the photos of a dataset that have not been examined yet.
 
-    Photos imported with landmarks are aligned by those; in the others the detector looks for faces.
-    Crops go to ``crops/<domain>/<identity>/<stem>.png`` beside the manifest. Stopped at any moment,
-    Ctrl-C and kill -9 included, the next call goes on where this one was.
+    Photos imported with landmarks are aligned by those; in other photos, the detector looks for
+    faces. Crops are written to ``crops/<domain>/<identity>/<stem>.png`` beside the manifest. The
+    alignment may be stopped at any moment, by Ctrl-C or kill -9; the next call continues where this
+    one stopped.
 
     Args:
         root: the dataset's directory.
-        domains: which domains; all by default.
-        on_miss: for photos without a face; files that are no image never get a crop.
-        face: which face counts where there are several.
-        retry_missed: look again at photos that have no crop although they were looked at.
-        min_face: smallest face searched for, as a share of the photo's short side.
-        detector: the detector, by name or by its place ``package.module:name``.
-        device: where the detector runs.
-        batch: photos given to the detector at once.
-        on_progress: called with the photos done and to do, now and then.
+        domains: the domains to align; all by default.
+        on_miss: what to do with photos without a face. Files that are not images never get a crop.
+        face: which face to use if there are several.
+        retry_missed: whether to examine photos again that were examined but have no crop.
+        min_face: the smallest face to search for, as a fraction of the photo's shorter side.
+        detector: the detector, by name or as ``package.module:name``.
+        device: the device on which the detector runs.
+        batch: the number of photos passed to the detector at once.
+        on_progress: called repeatedly with the number of photos done and the total.
 
     Raises:
-        DataError: no dataset, an unknown domain, or another alignment under way.
-        ConfigError: a detector, device or number that cannot be used.
-        FaceError, ImageError: a photo without a face or unreadable, where ``on_miss`` is 'fail'.
-        WriteError: the disk is full or not writable; what was done is kept.
+        DataError: there is no dataset, a domain is unknown, or another alignment is under way.
+        ConfigError: the detector, the device or a number cannot be used.
+        FaceError, ImageError: a photo shows no face or cannot be read, and ``on_miss`` is 'fail'.
+        WriteError: the disk is full or not writable; finished photos are kept.
     """
     root = Path(root)
     _check_arguments(min_face, batch)
-    Manifest.read(root).where(domains=domains)  # before a lock file is made
+    Manifest.read(root).where(domains=domains)  # raise errors before creating a lock file
     where = usable_device(device)
     cropper = FaceCropper(build_detector(detector, device=where, min_face_fraction=min_face))
     aligner = Aligner(root, cropper, on_miss, face, batches_at_once(where))
@@ -109,9 +110,9 @@ def align_dataset(
 
 
 def _plan(manifest: Manifest, domains: Sequence[str] | None, retry_missed: bool) -> list[PhotoTask]:
-    """The photos to do, each with a place for its crop that no other row has.
+    """The photos to align, each with a path for its crop that no other row has.
 
-    The places depend on the rows and their order alone, not on what was done before.
+    The paths depend only on the rows and their order, not on which photos are already done.
     """
     wanted = set(manifest.domains if domains is None else domains)
     states = {"pending", "missed"} if retry_missed else {"pending"}
@@ -141,7 +142,7 @@ def _free_place(row: dict[str, Any], taken: set[str]) -> str:
 
 
 def _folder_name(name: str) -> str:
-    """``name`` as one folder's name: a manifest from elsewhere must not lead out of the dataset."""
+    """``name`` as the name of one folder, so that no manifest can lead out of the dataset."""
     name = name.replace("/", "%2F").replace("\0", "%00")
     return name.replace(".", "%2E") if name in (".", "..") else name
 
@@ -178,7 +179,8 @@ def _summary(manifest: Manifest, aligned: int) -> AlignResult:
 def _check_arguments(min_face: float, batch: int) -> None:
     if not 0 < min_face <= 1:
         raise ConfigError(
-            f"--min-face {min_face:g} is a share of the photo's short side: above 0, at most 1."
+            f"--min-face {min_face:g} is a fraction of the photo's shorter side: it must be above "
+            "0 and at most 1."
         )
     if batch < 1:
-        raise ConfigError(f"--batch {batch} is a number of photos: at least 1.")
+        raise ConfigError(f"--batch {batch} is a number of photos: it must be at least 1.")

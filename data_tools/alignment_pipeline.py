@@ -24,25 +24,31 @@ from mfr.images import image_size, read_image
 from mfr.png import write_png
 
 OnMiss = Literal["skip", "resize", "fail"]
-"""What becomes of a photo without a face: no crop; the whole photo resized; an error."""
+"""What to do with a photo without a face: make no crop, resize the whole photo, or raise."""
 
 NO_FACE: Final = "no face found"
-"""The problem of a row whose photo could be read but shows no face."""
+"""The entry in the column ``problem`` for a photo that can be read but shows no face."""
 
 _PIXELS_AHEAD: Final = 100_000_000
-"""Photos decoded but not yet aligned hold at most this many pixels (300 MB), or are one photo."""
+"""The most pixels in decoded but not yet aligned photos (300 MB), unless it is one photo."""
 
 _THREADS: Final = 4
-"""Read photos and write crops."""
+"""The number of threads that read photos and write crops."""
 
 _MOST_AT_ONCE: Final = 8
-"""Batches searched at once at most, whatever the cores: each takes memory (about 100 MB)."""
+"""The most batches searched at once, on any number of cores: each takes about 100 MB of memory."""
 
 
 @dataclass(frozen=True)
 class PhotoTask:
-    """One photo to do: its row's path, where that is, where its crop goes, and the landmarks
-    (x0 y0 ... x4 y4, pixels) that it was imported with."""
+    """One photo to align.
+
+    Attributes:
+        path: the path in the photo's manifest row.
+        photo: the path of the photo's file.
+        crop: the path for the crop, relative to the dataset.
+        landmarks: the landmarks x0 y0 ... x4 y4, in pixels, that were imported with the photo.
+    """
 
     path: str
     photo: Path
@@ -51,13 +57,14 @@ class PhotoTask:
 
 
 _Part = list[tuple[PhotoTask, np.ndarray | ImageError]]
-"""A batch of photos to do, decoded or why they cannot be."""
+"""A batch of photos to align, each with its pixels or with the error from decoding it."""
 
 
 class Aligner:
     """The pipeline: threads read photos and write crops while others look for faces.
 
-    Batches are searched ``abreast``, each in a thread, and written in the order of their tasks.
+    ``abreast`` batches are searched at once, each in a thread of its own, and the results are
+    written in the order of the tasks.
     """
 
     def __init__(
@@ -77,8 +84,7 @@ class Aligner:
     def align(
         self, tasks: Sequence[PhotoTask], batch: int, on_progress: Callable[[int, int], None]
     ) -> None:
-        """Do all ``tasks`` in order, recording each batch in the journal once its crops are
-        written."""
+        """Do all ``tasks`` in order; each batch enters the journal once its crops are written."""
         done = 0
         searching: deque[tuple[_Part, Future[list[list[FaceCrop]]]]] = deque()
         writing: list[Future[dict[str, Any]]] = []
@@ -88,7 +94,7 @@ class Aligner:
             try:
                 on_progress(done, len(tasks))
                 while True:
-                    # One batch waits for a free searcher, so that none of them waits for photos.
+                    # One batch always waits, so that a searcher never has to wait for photos.
                     for part in itertools.islice(parts, self.abreast + 1 - len(searching)):
                         searching.append((part, searchers.submit(self._search, part)))
                     if not searching:
@@ -98,7 +104,7 @@ class Aligner:
                     before = len(writing)
                     for row in self._write(pool, part, crops):
                         writing.append(row)
-                    # The crops of the batch before were written while this one was searched.
+                    # The crops of the previous batch were written while this one was searched.
                     record.record([future.result() for future in writing[:before]])
                     del writing[:before]
                     done += before
@@ -109,14 +115,14 @@ class Aligner:
             finally:
                 for _, found in searching:
                     found.cancel()
-                # Stopped on the way: nothing more is read, but crops that were found are written.
+                # If stopped early, read no more photos, but write the crops that were found.
                 parts.close()
                 pool.shutdown(wait=True)
                 whole = [future for future in writing if future.exception() is None]
                 record.record([future.result() for future in whole])
 
     def _search(self, part: _Part) -> list[list[FaceCrop]]:
-        """The crops of those photos of ``part`` that the detector has to look at."""
+        """Find the crops in those photos of ``part`` that need the detector."""
         return self.cropper.crop(
             [
                 image
@@ -129,7 +135,7 @@ class Aligner:
     def _write(
         self, pool: ThreadPoolExecutor, part: _Part, found: list[list[FaceCrop]]
     ) -> Iterator[Future[dict[str, Any]]]:
-        """Start writing what came of each photo of ``part``, a row a photo."""
+        """Start writing the result for each photo of ``part``; a future gives the photo's row."""
         crops = iter(found)
         for task, image in part:
             if isinstance(image, ImageError):
@@ -156,16 +162,16 @@ class Aligner:
 
 
 def batches_at_once(device: torch.device) -> int:
-    """How many batches are searched at once: one for each thread of torch on a CPU."""
+    """The number of batches to search at once: on a CPU, one for each thread that torch uses."""
     return min(torch.get_num_threads(), _MOST_AT_ONCE) if device.type == "cpu" else 1
 
 
 @contextmanager
 def _searchers(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that search; where there are several, each with one thread of torch to itself.
+    """A pool of threads that search; if there are several, torch uses one thread for each.
 
-    The networks are too small to be shared out: two threads on two batches do up to twice what
-    two threads on one batch do.
+    The networks are too small to profit from several threads: two threads with a batch each do up
+    to twice the work of two threads on one batch.
     """
     threads = torch.get_num_threads()
     alone = partial(torch.set_num_threads, 1) if count > 1 else None
@@ -174,16 +180,16 @@ def _searchers(count: int) -> Iterator[ThreadPoolExecutor]:
             yield pool
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            torch.set_num_threads(threads)  # threads made from now on follow what was set last
+            torch.set_num_threads(threads)  # new threads take the value that was set last
 
 
 def _read_ahead(
     pool: ThreadPoolExecutor, tasks: Sequence[PhotoTask], batch: int, parts: int
 ) -> Generator[_Part, None, None]:
-    """Batches of decoded photos in order, the next ones being decoded meanwhile until it is closed.
+    """Batches of decoded photos in order, while the next photos are decoded in the background.
 
-    Sizes are read from the headers first, so that many large photos at once cannot exhaust
-    memory: the last ``parts`` batches handed out and what is ahead keep to `_PIXELS_AHEAD`.
+    The sizes are read from the headers first, so that many large photos at once cannot exhaust
+    memory: `_PIXELS_AHEAD` bounds the last ``parts`` batches and the photos decoded ahead.
     """
     waiting: deque[tuple[PhotoTask, int, Future[np.ndarray | ImageError]]] = deque()
     queue = deque(tasks)
@@ -217,7 +223,7 @@ def _pixels(photo: Path) -> int:
     try:
         width, height = image_size(photo)
     except ImageError:
-        return 0  # it will not be decoded either
+        return 0  # decoding will fail too
     return width * height
 
 

@@ -1,8 +1,9 @@
-"""Rows into a manifest, old and new passing by in pieces, so that millions need little memory.
+"""Adding rows to a manifest as a stream, so that millions of rows need little memory.
 
-Two passes over all rows: the first, by paths alone, finds what is there already; the second checks
-and writes. What is held grows with the people (their side of the split), not with the rows, but
-for a byte a new row.
+There are two passes over all old and new rows. The first looks only at paths and finds the new rows
+that the manifest already has; the second checks and writes the rows. Memory use grows with the
+number of people (whose sides of the split are kept), not with the number of rows, except for one
+byte per new row.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from mfr.data.protocol import StoredProtocol
 from mfr.errors import DataError
 
 Tables = Callable[[], Iterable[pa.Table]]
-"""Rows of the manifest's schema, from the beginning whenever it is called, always the same."""
+"""A function that gives rows in the manifest's schema, the same rows at every call."""
 
 Protocols = Callable[[Manifest], Sequence[StoredProtocol]]
 
@@ -47,25 +48,26 @@ def append_rows(
     protocols: Protocols | None = None,
     domains: Sequence[str] = (),
 ) -> tuple[Counter[str], list[str]]:
-    """Add what is new among some rows to the manifest of ``root``, made where there is none.
+    """Add the new ones among some rows to the manifest of ``root``, which is created if missing.
 
-    Rows whose path is in the manifest already are left out. Killed at any moment, the manifest is
-    as before or complete; where nothing is new it is not written.
+    Rows whose path is already in the manifest are left out. If the process is killed, the manifest
+    is either unchanged or complete. If there are no new rows and the notes do not change, it is not
+    written.
 
     Args:
-        root: the dataset's directory, which exists.
+        root: the dataset's directory, which must exist.
         tables: the rows.
-        notes: what the manifest's notes become.
-        protocols: made of the manifest's rows of ``domains``, as it will be; checked against them
-            before anything is written.
-        domains: of the rows.
+        notes: turns the manifest's old notes into the new ones.
+        protocols: makes the protocols from the rows of ``domains`` in the future manifest. They
+            are checked against those rows before anything is written.
+        domains: the domains of the rows.
 
     Returns:
-        How many rows were added, by domain, and the names of the protocols written.
+        The number of rows added, by domain, and the names of the protocols written.
 
     Raises:
-        DataError: a photo that belongs to another domain already, a wrong row, or a damaged
-            manifest; nothing is written.
+        DataError: a photo already belongs to another domain, a row is wrong, or the manifest is
+            damaged; nothing is written.
         WriteError: the disk is full or not writable.
     """
     with changing_manifest(root):
@@ -97,10 +99,11 @@ def append_rows(
 
 
 def _known(root: Path, old: ManifestFile | None, tables: Tables) -> NDArray[np.bool_]:
-    """Which of the new rows (n,) the manifest has already.
+    """Which of the n new rows the manifest already has, (n,).
 
     Raises:
-        DataError: it has one as of another domain, or a path is there twice among the others.
+        DataError: the manifest has a row under another domain, or a path occurs twice among the
+            old rows or among the new ones.
     """
     numbers: dict[str, int] = {}
     columns = ["path", "domain"]
@@ -113,7 +116,7 @@ def _known(root: Path, old: ManifestFile | None, tables: Tables) -> NDArray[np.b
             join.add(table["path"], np.array(codes, np.int32)[np.asarray(names.indices)])
             rows += len(table)
         known = np.zeros(rows - before, bool)
-        moved: tuple[int, int] | None = None  # the first new row of another domain, and which
+        moved: tuple[int, int] | None = None  # the first such row, and its domain in the manifest
         twice: int | None = None
         for part in join.repeats():
             there = (part.row >= before) & (part.first < before)
@@ -150,7 +153,7 @@ def _row(tables: Tables, number: int) -> pa.Table:
 
 
 def _unknown(tables: Tables, known: NDArray[np.bool_]) -> Iterator[pa.Table]:
-    """The rows that are not known."""
+    """The rows that the manifest does not have yet."""
     first = 0
     for table in tables():
         new = ~known[first : first + len(table)]
@@ -159,7 +162,7 @@ def _unknown(tables: Tables, known: NDArray[np.bool_]) -> Iterator[pa.Table]:
 
 
 def _tallied(tables: Iterable[pa.Table], skip: int, added: Counter[str]) -> Iterator[pa.Table]:
-    """The same tables; the rows after the first ``skip`` are counted by domain as they pass."""
+    """Pass the tables on, counting the rows after the first ``skip`` by domain."""
     for table in tables:
         for count in pc.value_counts(table["domain"].slice(skip)).to_pylist():
             added[count["values"]] += count["counts"]
@@ -168,10 +171,10 @@ def _tallied(tables: Iterable[pa.Table], skip: int, added: Counter[str]) -> Iter
 
 
 def _checked(root: Path, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same tables, each checked before it is given.
+    """Pass the tables on, after checking each of them.
 
     Raises:
-        DataError: a wrong row, or a person on two sides of the split.
+        DataError: a row is wrong, or a person is on two sides of the split.
     """
     sides: dict[str, str] = {}
     first = 0

@@ -1,4 +1,4 @@
-"""What an alignment has done so far, one JSON line a photo, safe against being killed."""
+"""The journal of an alignment: one JSON line for each finished photo, safe if it is killed."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ COLUMNS: Final = (
 class Journal:
     """An append-only file beside the manifest, one line per finished photo.
 
-    Rewriting the manifest after every photo would be slow; losing an hour's work to a kill would
-    be worse. `merge` brings the lines into the manifest and removes the file.
+    Rewriting the manifest after every photo would be slow, and losing an hour's work if the process
+    is killed would be worse. `merge` transfers the lines to the manifest and removes the file.
     """
 
     def __init__(self, root: Path) -> None:
@@ -44,7 +44,7 @@ class Journal:
             raise atomic.write_error(self.path, error) from error
 
     def record(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append rows (``path`` and `COLUMNS`) and hand them to the disk.
+        """Append rows (``path`` and `COLUMNS`) and flush them to the disk.
 
         Raises:
             WriteError: the disk is full.
@@ -68,19 +68,20 @@ class Journal:
     ) -> None:
         try:
             self._file.close()
-        except OSError as failure:  # what a full disk left in the buffer
+        except OSError as failure:  # a full disk left lines in the buffer
             raise atomic.write_error(self.path, failure) from failure
 
 
 def merge(root: Path) -> None:
-    """Bring the journal of the dataset ``root``, where there is one, into its manifest.
+    """Transfer the journal of the dataset ``root``, if there is one, to its manifest.
 
-    The manifest is read afresh, so that photos imported meanwhile stay in. Killed at any moment,
-    it can be done again. A line that a kill tore is ignored: its photo will be done again.
+    The manifest is read again first, so that photos imported since then are kept. If the process is
+    killed, the transfer can be repeated. An incomplete line is ignored, and its photo will be
+    aligned again.
 
     Raises:
         DataError: the manifest is damaged.
-        WriteError: it cannot be written; the journal is kept.
+        WriteError: the manifest cannot be written; the journal is kept.
     """
     path = root / FILE_NAME
     if not path.exists():

@@ -1,4 +1,4 @@
-"""One writer at a time, for what several commands may change in the same dataset."""
+"""Locks that admit one writer at a time to the parts of a dataset that several commands change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mfr.errors import DataError
 
 @contextlib.contextmanager
 def changing_manifest(root: Path) -> Iterator[None]:
-    """Hold the dataset's manifest for one read, change and write; waits for others.
+    """Lock the dataset's manifest while it is read, changed and written; wait for other writers.
 
     Raises:
         WriteError: the dataset's directory cannot be made or written.
@@ -23,7 +23,7 @@ def changing_manifest(root: Path) -> Iterator[None]:
 
 
 def aligning_alone(root: Path) -> AbstractContextManager[None]:
-    """Be the only alignment of the dataset.
+    """Lock the dataset against another alignment.
 
     Raises:
         DataError: another one is under way.
@@ -33,7 +33,7 @@ def aligning_alone(root: Path) -> AbstractContextManager[None]:
 
 
 def synthesising_alone(root: Path) -> AbstractContextManager[None]:
-    """Be the only command that draws synthetic faces into the dataset.
+    """Lock the dataset against another command that draws synthetic faces.
 
     Raises:
         DataError: another one is under way.
@@ -43,7 +43,7 @@ def synthesising_alone(root: Path) -> AbstractContextManager[None]:
 
 
 def simulating_alone(root: Path) -> AbstractContextManager[None]:
-    """Be the only simulation of a domain in the dataset.
+    """Lock the dataset against another simulation of a domain.
 
     Raises:
         DataError: another one is under way.
@@ -53,7 +53,7 @@ def simulating_alone(root: Path) -> AbstractContextManager[None]:
 
 
 def unpacking_alone(folder: Path) -> AbstractContextManager[None]:
-    """Be the only import that unpacks a pack into ``folder``.
+    """Lock ``folder`` against another import that unpacks a pack into it.
 
     Raises:
         DataError: another one is under way.

@@ -1,8 +1,8 @@
-"""Which paths of a long stream came before, in memory that does not grow with the stream.
+"""The repeated paths in a long stream, found in far less memory than the paths take.
 
-A Grace hash join: of each path a hash of 16 bytes goes into one of many files by its first bits,
-and the files, each small, are looked through one by one. That two of a hundred million paths share
-a hash has a chance below 1e-22.
+The method is a Grace hash join: a 16-byte hash of each path goes into one of many files, chosen by
+some of its bits, and the files, each of them small, are searched one by one. The probability that
+two of a hundred million paths have the same hash is below 1e-22.
 Source: Kitsuregawa, Tanaka and Moto-oka, "Application of Hash to Data Base Machine and Its
 Architecture", New Generation Computing 1 (1983).
 """
@@ -30,13 +30,13 @@ _ENTRY: Final = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<i8"), ("tag
 
 @dataclass(frozen=True)
 class Repeats:
-    """Rows whose path an earlier row has, (n,) each.
+    """The n rows whose path an earlier row has; all arrays are (n,).
 
     Attributes:
-        row: their numbers, from 0 in the order they came.
-        tag: what was said of them.
-        first: the first row with that path.
-        first_tag: what was said of it.
+        row: the numbers of the rows, from 0 in the order in which they were added.
+        tag: the tags of the rows.
+        first: the number of the first row with the same path.
+        first_tag: the tag of that first row.
     """
 
     row: NDArray[np.int64]
@@ -46,12 +46,13 @@ class Repeats:
 
 
 class PathJoin:
-    """Takes paths, then tells which of them repeat an earlier one.
+    """Collects paths, then finds those that repeat an earlier path.
 
-    Used with ``with``; its files have no names and are gone when it ends, however it does.
+    It is a context manager. Its files have no names and disappear when the block ends for any
+    reason.
 
     Args:
-        folder: on whose disk the files lie, about 28 bytes a path.
+        folder: a folder on the disk that is to hold the files, about 28 bytes per path.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -76,12 +77,12 @@ class PathJoin:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # What a full disk left in a buffer cannot be flushed and is not needed.
+        # Entries that a full disk left in a buffer cannot be flushed and are not needed.
         with contextlib.suppress(OSError):
             self._stack.close()
 
     def add(self, paths: pa.ChunkedArray, tags: NDArray[np.int32]) -> None:
-        """The next paths (n,), and a number kept with each.
+        """Add the next paths (n,), each with a number as its tag.
 
         Raises:
             WriteError: the disk is full.
@@ -104,7 +105,7 @@ class PathJoin:
             raise atomic.write_error(self._folder, error) from error
 
     def repeats(self) -> Iterator[Repeats]:
-        """The repetitions, file by file, thus in no order.
+        """The repetitions, file by file and therefore in no particular order.
 
         Raises:
             WriteError: the disk is full.

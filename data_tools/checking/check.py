@@ -1,4 +1,4 @@
-"""A whole dataset is checked: files, duplicates, names, people, quality, shortcuts."""
+"""The check of a whole dataset: files, duplicates, names, people, quality and shortcuts."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from mfr.encoder import Encoder
 from mfr.errors import DataError
 
 FOLDER: Final = "check"
-"""Beside the manifest: the report, and the embeddings that a second check uses again."""
+"""The folder beside the manifest for the report and for the embeddings, which are used again."""
 
 VERSION: Final = 1
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check found and where it is written.
+    """What a check found, and where its report is.
 
     Attributes:
-        images: rows checked.
-        embedded: images the model saw; 0 without one.
-        findings: everything that was looked for.
-        fix: what was changed; None where that was not asked for.
-        report_json, report_html: the report's files.
+        images: the number of rows checked.
+        embedded: the number of images that the model embedded; 0 without a model.
+        findings: one finding for everything that was looked for, with or without cases.
+        fix: the changes made; None if no fix was requested.
+        report_json, report_html: the files of the report.
     """
 
     images: int
@@ -63,19 +63,20 @@ def check_dataset(
 ) -> CheckResult:
     """Check the dataset ``root`` and write ``check/report.json`` and ``check/report.html`` in it.
 
-    Memory grows with the number of images by some 6 kB each, time a little faster than that
-    (nearest neighbours are exact). Stopped at any moment, the embeddings made so far are kept,
-    unless the process was killed.
+    Memory use grows by some 6 kB for each image, and time grows a little faster than the number of
+    images (the search for nearest neighbours is exact). If the check is stopped, the embeddings
+    made so far are kept, unless the process is killed.
 
     Args:
         root: the dataset's directory.
-        encoder: sees who looks like whom; without it only files, duplicates, sizes, quality and
-            shortcuts are checked.
-        fix: write a new manifest without what is certainly wrong: see `plan_fix`.
-        on_progress: called with the images read and to read.
+        encoder: embeds the crops, to find out which people look alike; without it, only files,
+            duplicates, sizes, quality and shortcuts are checked.
+        fix: whether to write a new manifest without the rows that are certainly wrong (see
+            `plan_fix`).
+        on_progress: called with the number of images read and the total.
 
     Raises:
-        DataError: no dataset, or no images in it, or what `plan_fix` and `apply_fix` refuse.
+        DataError: there is no dataset, it has no images, or `plan_fix` or `apply_fix` refuses.
         ModelError: an embedding is not finite.
         WriteError: the disk is full or not writable.
     """
@@ -138,7 +139,7 @@ def check_dataset(
 
 
 def _record(manifest: Manifest, finding: Finding) -> dict[str, Any]:
-    """A finding with paths for rows, which a fix renumbers."""
+    """A finding with paths instead of row numbers, because a fix changes the row numbers."""
     paths = manifest.column("path")
     record = {**asdict(finding), "count": finding.count}
     record["cases"] = [

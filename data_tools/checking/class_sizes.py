@@ -1,4 +1,4 @@
-"""How many images the identities have."""
+"""The number of images of each identity."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from data_tools.checking.finding import Case, Finding, Strip
 from mfr.data.manifest import Manifest
 
 GIANT: Final = 10
-"""Times the median of its domain, and at least 50 images: a giant."""
+"""An identity is a giant if it has at least 50 images and this many times its domain's median."""
 
 _FEWEST_OF_A_GIANT: Final = 50
 
 
 def find_class_sizes(manifest: Manifest) -> Finding:
-    """Giants as cases; ``data`` holds each domain's histogram and singletons.
+    """Find giants, which are the cases; ``data`` holds each domain's histogram and singletons.
 
-    The histogram counts identities of 1, 2-3, 4-7, 8-15, ... images.
+    The histogram counts the identities with 1, 2-3, 4-7, 8-15, ... images.
     """
     members: dict[str, dict[str, list[int]]] = {}
     names = zip(manifest.column("domain"), manifest.column("identity"), strict=True)
@@ -53,10 +53,10 @@ def find_class_sizes(manifest: Manifest) -> Finding:
         "class-sizes",
         "Identities far larger than others",
         "note",
-        f"An identity of at least {GIANT} times the median of its domain and "
-        f"{_FEWEST_OF_A_GIANT} images (score: times the median).",
-        "Take fewer images of giants, or sample by identity (as 'mfr train' does). Identities of "
-        "one image give no pair to verify.",
+        f"An identity with at least {_FEWEST_OF_A_GIANT} images and at least {GIANT} times the "
+        "median of its domain (score: its size as a multiple of the median).",
+        "Use fewer images of these identities, or sample by identity (as 'mfr train' does). "
+        "Identities with one image give no mated pair for verification.",
         sorted(cases, key=lambda case: -(case.score or 0)),
         {"domains": domains},
     )

@@ -1,4 +1,4 @@
-"""The same picture more than once: bit for bit, or scaled, recompressed, brightened, mirrored."""
+"""Pictures that occur more than once: as exact copies, or scaled, recompressed or mirrored."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from data_tools.checking.neighbours import linked, nearest
 from mfr.data.manifest import Manifest
 
 CORRELATION: Final = 0.985
-"""Thumbnails that correlate at least so well show one picture, if a model agrees."""
+"""The least correlation of two thumbnails of one picture, if a model confirms it."""
 
 CORRELATION_ALONE: Final = 0.995
-"""The same without a model."""
+"""The least correlation of two thumbnails of one picture without a model."""
 
 COSINE: Final = 0.9
-"""Embeddings of one picture, recompressed or shifted by a pixel, are at least so close."""
+"""The least cosine of two embeddings of one picture, recompressed or shifted by a pixel."""
 
 _NEIGHBOURS: Final = 8
 _BLANK: Final = bytes(16)
 
 
 def find_duplicates(manifest: Manifest, measured: Measured) -> list[Finding]:
-    """Exact and near duplicates, each within an identity and across people."""
+    """Find exact and near duplicates, both within one person and between different people."""
     exact = exact_groups(measured)
     pairs = near_pairs(measured)
-    # What is exactly equal is said once, among the exact ones.
+    # Exact copies are reported once, as exact duplicates.
     same = {row: number for number, group in enumerate(exact) for row in group}
     near = [pair for pair in pairs if same.get(pair[0], -1) != same.get(pair[1], -2)]
     within, across = _by_people(manifest, exact)
     near_within, near_across = _by_people(manifest, linked(near, len(manifest)))
     how = (
-        f"Crops (photos where there is no crop) in {THUMBNAIL} x {THUMBNAIL} greys of mean 0 and "
-        "length 1, mirrored too, correlate by at least "
+        f"The crops (or the photos without a crop), as {THUMBNAIL} x {THUMBNAIL} grey thumbnails "
+        "of mean 0 and length 1, mirrored or not, have a correlation of at least "
         + (
-            f"{CORRELATION}, and their embeddings' cosine is at least {COSINE}."
+            f"{CORRELATION}, and their embeddings have a cosine of at least {COSINE}."
             if len(measured.embedded)
-            else f"{CORRELATION_ALONE} (no model was given; with one, fewer are missed)."
+            else f"{CORRELATION_ALONE} (no model was given; with one, fewer duplicates are missed)."
         )
     )
     return [
@@ -58,8 +58,8 @@ def find_duplicates(manifest: Manifest, measured: Measured) -> list[Finding]:
             "Same picture, different people",
             "error",
             "The decoded photos are equal in every pixel, but the manifest names different people.",
-            "At least one name is wrong, or one human has two: correct the folders or the people "
-            "file. --fix drops all of them, as nothing here says which name is right.",
+            "At least one name is wrong, or one person has two names: correct the folders or the "
+            "people file. --fix drops all copies, because nothing shows which name is right.",
             [_case(manifest, group) for group in across],
         ),
         Finding(
@@ -67,8 +67,8 @@ def find_duplicates(manifest: Manifest, measured: Measured) -> list[Finding]:
             "Nearly the same picture, one person",
             "warning",
             how,
-            "Keep the best of each: copies make a person look easier than they are. Shots of one "
-            "sitting, a moment apart, are found too. Never fixed automatically.",
+            "Keep the best copy of each: copies make a person look easier to recognise than they "
+            "are. Shots taken a moment apart are found too. Never fixed automatically.",
             [_case(manifest, group) for group in near_within],
         ),
         Finding(
@@ -76,14 +76,15 @@ def find_duplicates(manifest: Manifest, measured: Measured) -> list[Finding]:
             "Nearly the same picture, different people",
             "error",
             how,
-            "Look: at least one name is wrong, or one human has two. Never fixed automatically.",
+            "Look at the images: at least one name is wrong, or one person has two names. Never "
+            "fixed automatically.",
             [_case(manifest, group) for group in near_across],
         ),
     ]
 
 
 def exact_groups(measured: Measured) -> list[list[int]]:
-    """Rows whose photos have the same pixels, in groups of two and more, ascending."""
+    """The groups of two or more rows whose photos have the same pixels, rows ascending."""
     groups: dict[bytes, list[int]] = {}
     for row, digest in enumerate(measured.digests):
         if (key := digest.tobytes()) != _BLANK:
@@ -92,10 +93,10 @@ def exact_groups(measured: Measured) -> list[list[int]]:
 
 
 def near_pairs(measured: Measured) -> list[tuple[int, int]]:
-    """Pairs of rows that show one picture, each once, the smaller row first.
+    """The pairs of rows that show one picture, each pair once and the smaller row first.
 
-    Each row is compared with its 8 nearest, and with the 8 nearest of its mirror image: larger
-    groups hang together over several rows.
+    Each row is compared with its 8 nearest rows, and with the 8 nearest rows of its mirror image.
+    Larger groups are connected through several pairs.
     """
     rows = np.flatnonzero(measured.thumbnails.any(axis=1))
     thumbnails = measured.thumbnails[rows]
@@ -116,7 +117,7 @@ def near_pairs(measured: Measured) -> list[tuple[int, int]]:
 
 
 def _same_face(measured: Measured, a: int, b: int) -> bool:
-    """What the model says, where it saw both."""
+    """Whether the model takes both for one picture; True if it has not embedded both."""
     first, second = _embedding(measured, a), _embedding(measured, b)
     return first is None or second is None or float(first @ second) >= COSINE
 
@@ -130,7 +131,7 @@ def _embedding(measured: Measured, row: int) -> NDArray[np.float32] | None:
 def _by_people(
     manifest: Manifest, groups: list[list[int]]
 ) -> tuple[list[list[int]], list[list[int]]]:
-    """Groups of one person, and groups of several."""
+    """Divide groups into those of one person and those of several people."""
     person = manifest.column("person")
     within: list[list[int]] = []
     across: list[list[int]] = []

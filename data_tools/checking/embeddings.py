@@ -1,4 +1,4 @@
-"""Embeddings of crops, kept beside the dataset: a second check embeds only what is new."""
+"""A cache of embeddings beside the dataset, so that a second check embeds only new crops."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mfr.encoder import Encoder
 
 
 class EmbeddingCache:
-    """Embeddings by a digest of the crop's pixels, of one model.
+    """The embeddings by one model, each under a digest of the crop's pixels.
 
-    A crop that was made again differently has another digest, so nothing in the file can be out of
-    date. Deleting the file costs time only.
+    A crop that changes has another digest, so nothing in the file can be out of date. Deleting the
+    file costs only time.
     """
 
     def __init__(self, folder: Path, encoder: Encoder) -> None:
@@ -31,10 +31,10 @@ class EmbeddingCache:
                 keys = (digest.tobytes() for digest in digests)
                 self._known = dict(zip(keys, embeddings, strict=True))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            pass  # none yet, or damaged: it is made anew
+            pass  # there is no cache yet, or it is damaged: it will be made again
 
     def embed(self, digests: NDArray[np.uint8], crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Embeddings (n, D) of ``crops`` (n, 112, 112, 3), whose ``digests`` are (n, 16).
+        """The embeddings (n, D) of ``crops`` (n, 112, 112, 3), whose ``digests`` are (n, 16).
 
         Raises:
             ModelError: an embedding is not finite or is zero.
@@ -49,10 +49,10 @@ class EmbeddingCache:
         return np.stack([self._known[key] for key in keys])
 
     def save(self) -> None:
-        """Write what is new, atomically.
+        """Write the cache atomically, if there are new embeddings.
 
         Raises:
-            WriteError: the disk is full or the place not writable.
+            WriteError: the disk is full or not writable.
         """
         if not self._fresh:
             return

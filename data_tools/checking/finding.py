@@ -1,4 +1,4 @@
-"""What a check found: cases, each with the images that show it."""
+"""The findings of a check: cases, each with the images that show it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
-"""Spoils training or its figures, if it is so; worth a look; good to know."""
+"""error: the case, if true, spoils training or its figures; warning: it is worth a look; note: it
+is good to know."""
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Images that belong side by side.
+    """Images that are shown side by side.
 
     Attributes:
-        label: what they are.
-        rows: their rows in the manifest, from 0.
+        label: a description of the images.
+        rows: the row numbers of the images in the manifest, from 0.
     """
 
     label: str
@@ -27,9 +28,9 @@ class Case:
     """One instance of a finding.
 
     Attributes:
-        text: one line about it.
-        strips: the images that show it.
-        score: how strongly it speaks; the finding's ``method`` says of what.
+        text: one line that describes the case.
+        strips: the images that show the case.
+        score: the strength of the evidence; the finding's ``method`` defines it.
     """
 
     text: str
@@ -39,16 +40,16 @@ class Case:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked for, and all that was found, the worst first.
+    """One thing that was looked for, and all cases that were found, the worst first.
 
     Attributes:
-        kind: its name in the report, such as 'near-duplicates'.
-        title: the same for a reader.
-        severity: of one case.
-        method: how it was looked for, and what the score means.
-        advice: what to do about it.
-        cases: what was found.
-        data: figures behind it, JSON-able.
+        kind: the name in the report, such as 'near-duplicates'.
+        title: the name for readers.
+        severity: the severity of one case.
+        method: how the cases were looked for, and what their score means.
+        advice: what to do about the cases.
+        cases: the cases that were found.
+        data: the figures behind the finding, in a form that can be written as JSON.
     """
 
     kind: str
@@ -61,5 +62,5 @@ class Finding:
 
     @property
     def count(self) -> int:
-        """How many cases there are."""
+        """The number of cases."""
         return len(self.cases)

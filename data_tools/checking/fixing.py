@@ -1,4 +1,4 @@
-"""A new manifest without what is certainly wrong; the old one is kept, and every image file."""
+"""A new manifest without the rows that are certainly wrong; old manifest and images are kept."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _MOST_UNREADABLE: Final = 0.5
 
 @dataclass(frozen=True)
 class Fix:
-    """What a fix does, by paths of photos.
+    """The changes of a fix; rows are given by the paths of their photos.
 
     Attributes:
-        unreadable: rows dropped as their photo cannot be read.
-        duplicates: rows dropped as copies of an earlier row of their identity.
-        cross_person: rows dropped as one picture bears the names of different people.
-        realign: rows that stay without their crop, which 'mfr data align' makes again.
-        backup: the manifest as it was, where it was changed.
+        unreadable: rows dropped because their photo cannot be read.
+        duplicates: rows dropped because they are copies of another row of the same identity.
+        cross_person: rows dropped because one picture has the names of different people.
+        realign: rows that are kept without their crop, which 'mfr data align' makes again.
+        backup: the copy of the old manifest; None if the manifest was not changed.
     """
 
     unreadable: list[str]
@@ -44,14 +44,15 @@ class Fix:
 
 
 def plan_fix(manifest: Manifest, measured: Measured) -> Fix:
-    """What is certainly wrong in ``manifest``, of which ``measured`` tells.
+    """Find the rows of ``manifest`` that are certainly wrong, according to ``measured``.
 
-    Of copies within an identity the first stays, one with a crop before one without. Of a picture
-    that names different people none stays: at least one name is wrong, and which, the picture does
-    not say. Suspicions are left to human eyes.
+    Of several copies within an identity, the first is kept, where copies with a crop come before
+    copies without. Of a picture with the names of different people, no copy is kept: at least one
+    name is wrong, but the picture does not show which. Mere suspicions are left to human eyes.
 
     Raises:
-        DataError: more than half of a domain is unreadable: rather a disk that is not mounted.
+        DataError: more than half of a domain is unreadable, probably because a disk is not
+            mounted.
     """
     _refuse_missing_disk(manifest, measured)
     columns = {name: manifest.column(name) for name in ("domain", "identity", "person", "crop")}
@@ -60,12 +61,12 @@ def plan_fix(manifest: Manifest, measured: Measured) -> Fix:
     realign: set[int] = set()
     for row, why in enumerate(measured.crop_problem):
         if why is not None and row not in unreadable:
-            # A crop that came as a crop cannot be made again.
+            # A crop that was imported as a crop cannot be made again.
             (unreadable if alignment[row] == "given" else realign).add(row)
     duplicates: set[int] = set()
     cross_person: set[int] = set()
     for group in exact_groups(measured):
-        # A row that goes for another reason must not be the one that stays.
+        # A row that is dropped for another reason must not be the copy that is kept.
         group = [row for row in group if row not in unreadable]
         if len({columns["person"][row] for row in group}) > 1:
             cross_person.update(group)
@@ -86,13 +87,13 @@ def plan_fix(manifest: Manifest, measured: Measured) -> Fix:
 
 
 def apply_fix(root: Path, fix: Fix) -> Fix:
-    """Write the new manifest, the old one beside it as ``manifest.before-check-N.parquet``.
+    """Write the new manifest and keep the old one as ``manifest.before-check-N.parquet``.
 
-    The manifest is read afresh, so that what other commands changed meanwhile stays.
+    The manifest is read again first, so that changes by other commands since then are kept.
 
     Raises:
         DataError: the manifest is damaged, or no row would be left.
-        WriteError: the disk is full or the place not writable; the old manifest is untouched.
+        WriteError: the disk is full or not writable; the old manifest is unchanged.
     """
     dropped = {*fix.unreadable, *fix.duplicates, *fix.cross_person}
     if not dropped and not fix.realign:
@@ -101,7 +102,7 @@ def apply_fix(root: Path, fix: Fix) -> Fix:
         manifest = Manifest.read(root)
         keep = [path not in dropped for path in manifest.column("path")]
         if not any(keep):
-            raise DataError(f"Nothing would be left of {root}: put its photos right by hand.")
+            raise DataError(f"Nothing would be left of {root}: correct its photos yourself.")
         fixed = Manifest(root, manifest.table.filter(pa.array(keep)), manifest.notes)
         fixed = _without_crops(fixed, set(fix.realign))
         backup = _back_up(root)

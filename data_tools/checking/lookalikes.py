@@ -1,4 +1,4 @@
-"""One human under two names: in one domain, in two, or on two sides of the split."""
+"""One person under two names: in one domain, in two, or on two sides of the split."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from data_tools.checking.people import FEWEST, People, usual_low
 
 _NEIGHBOURS: Final = 8
 _ADVICE: Final = (
-    "Look at both. If it is one human, give both identities one person in the people file "
-    "(columns domain, identity, person), import and split again. Never fixed automatically."
+    "Look at both identities. If they are one human, give both the same person in the people file "
+    "(columns domain, identity, person), then import and split again. Never fixed automatically."
 )
 _METHOD: Final = (
-    "Centres of two identities are closer than any two different people of their domains should "
-    "be (score: their cosine; the limit is median plus as many robust spreads as the number of "
-    "pairs calls for), and a photo of one with one of the other is on average as alike as two "
-    "photos of one person (at most two robust spreads below the median identity)."
+    "The centres of two identities are closer than those of any two different people of their "
+    "domains should be (score: their cosine; the limit is the median plus as many robust spreads "
+    "as the number of pairs requires), and a photo of one and a photo of the other are on average "
+    "as alike as two photos of one person (at most two robust spreads below the median identity)."
 )
 
 
 @dataclass(frozen=True)
 class Match:
-    """Two identities of different persons that look like one: a < b, and their centres' cosine."""
+    """Two identities a < b of different persons that look like one person.
+
+    ``cosine`` is the cosine of their centres.
+    """
 
     a: int
     b: int
@@ -35,7 +38,7 @@ class Match:
 
 
 def find_lookalikes(people: People, matches: Iterable[Match]) -> list[Finding]:
-    """The matches by where the two identities stand, as findings."""
+    """Sort the matches into findings, by the domains and split sides of the two identities."""
     same_domain, two_domains, two_sides = [], [], []
     for match in sorted(matches, key=lambda match: -match.cosine):
         sides = {people.split[match.a], people.split[match.b]} - {None}
@@ -57,8 +60,9 @@ def find_lookalikes(people: People, matches: Iterable[Match]) -> list[Finding]:
 
 
 def match_identities(people: People) -> list[Match]:
-    """Identities of different persons that look like one, each pair once."""
-    # Neighbours are sought by pair of domains: another domain's people must not crowd out.
+    """The pairs of identities of different persons that look like one person, each pair once."""
+    # Each pair of domains is searched separately, because the people of a third domain could
+    # otherwise occupy all the places among the nearest neighbours.
     matches: dict[tuple[int, int], Match] = {}
     by_domain = [np.flatnonzero(people.domain == d) for d in range(len(people.domains))]
     for first, left in enumerate(by_domain):
@@ -77,11 +81,11 @@ def match_identities(people: People) -> list[Match]:
 
 
 def _mated_linkage(people: People, first: int, second: int) -> float:
-    """What one person's photos reach with their photos in the other domain, at the low end.
+    """The low end of the mean cosine between one person's photos in the two domains.
 
-    Measured on persons known to stand in both domains, where there are enough; otherwise the
-    geometric mean of how alike a person's photos are within each domain, as noise of one side and
-    of the other attenuate a cosine (Spearman 1904).
+    It is measured on the persons known to be in both domains if there are enough of them.
+    Otherwise it is the geometric mean of the low ends within each domain, because the noise of
+    each side attenuates a cosine (Spearman 1904).
     """
     if first != second:
         a = {int(people.person[i]): int(i) for i in np.flatnonzero(people.domain == first)}

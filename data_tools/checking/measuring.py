@@ -1,4 +1,4 @@
-"""One look at every file of a dataset: can it be read, what is in it, in a few numbers an image."""
+"""Measurements of every image of a dataset: whether it can be read, and a few numbers about it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from mfr.geometry import CROP_SIZE
 from mfr.images import read_image
 
 CHUNK: Final = 512
-"""Pictures held in memory at a time (37.6 kB each)."""
+"""The number of pictures in memory at a time (37.6 kB each)."""
 
 THUMBNAIL: Final = 16
-"""Side of the thumbnails that near-duplicates are compared by."""
+"""The side, in pixels, of the thumbnails by which near duplicates are found."""
 
 _THREADS: Final = 4
 
 MEASURES: Final = (
     "photo size",  # log2 of its pixels
-    "aspect",  # log2 of width by height
-    "compression",  # log2 of the file's bits a pixel
+    "aspect",  # log2 of width divided by height
+    "compression",  # log2 of the file's bits per pixel
     "blockiness",  # see `blockiness`
     "red",  # mean, 0-255, as are the next two
     "green",
@@ -43,25 +43,26 @@ MEASURES: Final = (
     "sharpness",  # log2 of the variance of the Laplacian
     "brightness",  # mean grey
 )
-"""What is measured of a row, the first four of its photo, the others of its picture."""
+"""The measures of a row: the first four of its photo, the others of its picture."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was seen, a row of the manifest each; 1.6 kB with embeddings of 128 numbers.
+    """The measurements of the manifest's N rows; 1.6 kB a row with embeddings of 128 numbers.
 
-    A row's *picture* is its crop, or where it has none the photo resized whole.
+    A row's *picture* is its crop or, if it has none, the whole photo resized.
 
     Attributes:
-        photo_problem: why the photo cannot be read; None where it can.
-        crop_problem: why the crop cannot be read; None where it can, or there is none.
-        digests: (N, 16) of the photo's pixels; zero where it cannot be read.
-        thumbnails: (N, 256) of the picture, grey, mean 0, length 1; zero where it is uniform or
-            cannot be read. Inner products are correlations.
-        measures: (N, len(MEASURES)); NaN where the picture or photo cannot be read.
-        embedded: (n,) the rows that have an embedding, ascending: those with a crop, if there is a
-            model.
-        embeddings: (n, D) float32, unit length.
+        photo_problem: for each row, why the photo cannot be read; None if it can.
+        crop_problem: for each row, why the crop cannot be read; None if it can, or if the row has
+            no crop.
+        digests: (N, 16), digests of the photos' pixels; zero if the photo cannot be read.
+        thumbnails: (N, 256), grey thumbnails of the pictures with mean 0 and length 1, whose inner
+            products are correlations; zero if the picture is uniform or cannot be read.
+        measures: (N, len(MEASURES)); NaN if the photo or picture cannot be read.
+        embedded: (n,), the rows that have an embedding, ascending: with a model, those that have a
+            crop.
+        embeddings: (n, D), the embeddings of these rows, float32 and of unit length.
     """
 
     photo_problem: list[str | None]
@@ -75,7 +76,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Row:
-    """One row's part of `Measured`, with its picture and the digest of that."""
+    """The part of `Measured` that belongs to one row, with the row's crop."""
 
     photo_problem: str | None
     crop_problem: str | None
@@ -95,7 +96,7 @@ def measure(
     Args:
         manifest: the dataset.
         cache: embeds the crops; without it there are no embeddings.
-        on_progress: called with the rows done and to do.
+        on_progress: called with the number of rows done and the total.
 
     Raises:
         ModelError: an embedding is not finite.
@@ -139,7 +140,7 @@ def measure(
 
 
 def _read(manifest: Manifest) -> Iterator[list[_Row]]:
-    """The rows in chunks, by threads: decoding lets go of Python's lock."""
+    """The rows in chunks, read by threads, because decoding releases Python's global lock."""
     crops = [None if crop is None else manifest.root / crop for crop in manifest.column("crop")]
     photos = manifest.photo_paths()
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="check")
@@ -182,13 +183,16 @@ def _digest(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def make_thumbnail(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The grey of a picture (112, 112, 3) in 16 x 16 means: mean 0, length 1, or 0 if uniform."""
+    """The grey thumbnail (256,) of a picture (112, 112, 3), made of means over 7 x 7 pixels.
+
+    It has mean 0 and length 1, or is 0 if the picture is uniform.
+    """
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     step = CROP_SIZE // THUMBNAIL
     small = grey.reshape(THUMBNAIL, step, THUMBNAIL, step).mean(axis=(1, 3)).ravel()
     small -= small.mean()
     length = float(np.linalg.norm(small))
-    # Below one grey level of spread there is nothing to compare but noise.
+    # If the standard deviation is below one grey level, there is only noise to compare.
     return small / length if length > THUMBNAIL else np.zeros_like(small)
 
 
@@ -212,13 +216,13 @@ def _measure_picture(picture: NDArray[np.uint8]) -> list[float]:
 
 
 def blockiness(photo: NDArray[np.uint8]) -> float:
-    """How much larger grey steps are across the 8-pixel grid of JPEG than elsewhere, as a log2.
+    """The log2 ratio of the grey steps across JPEG's 8-pixel grid to those elsewhere.
 
-    0 for a photo that was never a JPEG or was scaled since (after Wang, Sheikh and Bovik,
-    No-reference perceptual quality assessment of JPEG compressed images, ICIP 2002).
+    It is 0 for a photo that was never a JPEG or has been scaled since (after Wang, Sheikh and
+    Bovik, No-reference perceptual quality assessment of JPEG compressed images, ICIP 2002).
 
     Args:
-        photo: (H, W, 3) uint8; 0 is returned where it is no wider than 16 pixels.
+        photo: (H, W, 3) uint8. For a photo no wider than 16 pixels, 0 is returned.
     """
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(np.int16)
     steps = np.abs(np.diff(grey, axis=1)).mean(axis=0)

@@ -1,4 +1,4 @@
-"""Two people in one identity."""
+"""Identities that hold the images of two people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SPREADS: Final = 3
 
 
 def find_merged(people: People) -> Finding:
-    """Identities whose images fall into two parts, each like one person, unlike each other."""
+    """Find identities of two parts that are each like one person, but unlike each other."""
     cases = []
     inner = people.inner()
     for domain in range(len(people.domains)):
@@ -24,7 +24,7 @@ def find_merged(people: People) -> Finding:
         here = np.flatnonzero((people.domain == domain) & (people.sizes >= 4))
         cuts = [(identity, *_cut(people, identity)) for identity in here.tolist()]
         cuts = [cut for cut in cuts if np.isfinite(cut[2])]
-        # One spread for both sides: merged identities themselves would widen that of the low one.
+        # The spread is that of both sides: merged identities would widen that of the low side.
         deep = usual_low(np.array([linkage for _, _, linkage, _ in cuts]), _SPREADS)
         apart = people.different_people(domain, domain)[1].usual_high
         alike = usual_low(inner[people.domain == domain], 2)
@@ -35,10 +35,11 @@ def find_merged(people: People) -> Finding:
         "merged-identities",
         "Two people in one identity?",
         "warning",
-        "Each identity's embeddings were cut in two (2-means). Between the parts, images are on "
-        "average no more alike than those of different people (score: their mean cosine), inside "
-        "each they are as alike as one person's, and the cut is deeper than in the domain's other "
-        "identities (three robust spreads below their median).",
+        "Each identity's embeddings were divided into two parts (2-means). On average, images in "
+        "different parts are no more alike than images of different people (score: their mean "
+        "cosine), images in the same part are as alike as those of one person, and the parts are "
+        "further apart than in the domain's other identities (the mean cosine is three robust "
+        "spreads below the median).",
         "Look at both parts; if they are two people, give each a folder of its own and import "
         "again. Never fixed automatically.",
         sorted(cases, key=lambda case: case.score or 0),
@@ -46,9 +47,12 @@ def find_merged(people: People) -> Finding:
 
 
 def _cut(people: People, identity: int) -> tuple[NDArray[np.bool_], float, float]:
-    """The identity cut in two: who is in the first part, the linkage, the lower inner cosine.
+    """Divide the images of an identity into two parts.
 
-    The linkage is NaN where a part has fewer than two images.
+    Returns:
+        Which images are in the first part; the mean cosine between the parts (linkage); and the
+        mean cosine within a part, for the part where it is lower. Both cosines are NaN if a part
+        has fewer than two images.
     """
     vectors = people.embeddings[people.members[identity]]
     part = two_means(vectors)
@@ -61,10 +65,10 @@ def _cut(people: People, identity: int) -> tuple[NDArray[np.bool_], float, float
 
 
 def two_means(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Spherical 2-means of unit vectors (n, D) from the main axis: (n,), True in the first part.
+    """Divide unit vectors (n, D) by spherical 2-means: (n,), True for vectors in the first part.
 
-    Without randomness: the first cut is by the sign along the axis of largest variance, which a
-    few power iterations find.
+    The result involves no randomness. The initial parts are given by the sign along the axis of
+    largest variance, which a few power iterations find.
     """
     centred = vectors - vectors.mean(axis=0)
     axis = centred[np.argmax(np.einsum("nd,nd->n", centred, centred))]

@@ -16,9 +16,9 @@ _NEIGHBOURS: Final = 4
 
 
 def find_mislabelled(people: People, matches: Iterable[Match]) -> list[Finding]:
-    """Images that look like another identity of their domain, and images that look like none.
+    """Find images that look like another identity of their domain, or unlike their own identity.
 
-    Identities that match as a whole are told apart by nobody: their images are not compared.
+    Two identities that match as a whole cannot be distinguished, so their images are not compared.
     """
     one = {(match.a, match.b) for match in matches}
     own = people.own()
@@ -46,19 +46,22 @@ def find_mislabelled(people: People, matches: Iterable[Match]) -> list[Finding]:
                 swapped.append(_case(people, image, score - float(own[image]), other))
             elif own[image] < far:
                 first = int(people.members[identity][0])
-                # Of two images that differ, neither is the stranger: said once.
+                # Of two images that differ, neither can be called the stranger: report one case.
                 if people.sizes[identity] > 2 or image == first:
                     strangers.append(_case(people, image, float(own[image]), None))
-    suspicion = "Look; move the image to whom it shows, or leave it out. Never fixed automatically."
+    suspicion = (
+        "Look at the image, and move it to the identity that it shows, or leave it out. Never "
+        "fixed automatically."
+    )
     return [
         Finding(
             "mislabelled",
             "Image of somebody else?",
             "warning",
-            "The image is closer to another person of its domain than to its own identity's other "
-            "images, closer than chance brings an image to a stranger in one data set of 20, and "
-            "as close as one's own images are, down to three robust spreads below the median "
-            "(score: by how much closer, in cosine).",
+            "The image is closer to another person of its domain than to the other images of its "
+            "own identity. It is also closer than chance brings any image to a different person in "
+            "one dataset of 20, and as close as images are to their own identity (at most three "
+            "robust spreads below the median). Score: the difference of the two cosines.",
             suspicion,
             sorted(swapped, key=lambda case: -(case.score or 0)),
         ),
@@ -66,9 +69,10 @@ def find_mislabelled(people: People, matches: Iterable[Match]) -> list[Finding]:
             "strangers",
             "Image unlike its identity",
             "warning",
-            "The image is no closer to its identity's other images than a different person would "
-            "be, and five robust spreads below the median image (score: its cosine with their "
-            "centre): somebody else, a wrong face of a group, no face, a hard pose.",
+            "The image is no closer to the other images of its identity than a different person "
+            "would be, and five robust spreads below the median image (score: its cosine with the "
+            "centre of the others). It may show somebody else, the wrong face of a group, no face, "
+            "or a difficult pose.",
             suspicion,
             sorted(strangers, key=lambda case: case.score or 0),
         ),

@@ -1,4 +1,4 @@
-"""Nearest vectors, exactly, with memory that grows with their number and not with its square."""
+"""Exact search for nearest vectors, in memory that grows linearly with their number."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 _BLOCK: Final = 1024
-"""Queries a search, so that Ctrl-C is answered between them."""
+"""The number of queries in one search; Ctrl-C takes effect between searches."""
 
 
 def nearest(
     queries: NDArray[np.float32], vectors: NDArray[np.float32], k: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The ``k`` vectors of largest inner product with each query, the largest first.
+    """The ``k`` vectors with the largest inner products with each query, the largest first.
 
     Args:
-        queries: (n, D).
-        vectors: (m, D).
-        k: at most m of them are given.
+        queries: the queries, (n, D).
+        vectors: the vectors to search, (m, D).
+        k: the number of vectors for each query; at most m are returned.
 
     Returns:
-        Inner products and positions in ``vectors``, both (n, min(k, m)).
+        The inner products and the positions in ``vectors``, both (n, min(k, m)).
     """
     k = min(k, len(vectors))
     index = faiss.IndexFlatIP(vectors.shape[1])
@@ -40,7 +40,7 @@ def nearest(
 
 
 def linked(pairs: Iterable[tuple[int, int]], count: int) -> list[list[int]]:
-    """Groups of two and more of ``range(count)`` that pairs link, directly or over others."""
+    """The groups of two or more numbers below ``count`` that pairs link, directly or indirectly."""
     ends = np.array(list(pairs), np.int64).reshape(-1, 2)
     graph = coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (count, count))
     labels = connected_components(graph, directed=False)[1]

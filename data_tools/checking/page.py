@@ -1,4 +1,4 @@
-"""The report of a check as one self-contained web page: no scripts, no links, nothing fetched."""
+"""The report of a check as one self-contained web page without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mfr.faces.align import resize_whole
 from mfr.images import read_image
 
 SHOWN_CASES: Final = 12
-"""Cases of a finding with pictures; report.json holds all."""
+"""The most cases of a finding that are shown; report.json holds all cases."""
 
 SHOWN_PICTURES: Final = 5
-"""Pictures of a strip; spread evenly over it."""
+"""The most pictures of a strip that are shown, spread evenly over it."""
 
 
 def render(manifest: Manifest, measured: Measured, findings: list[Finding], created: str) -> str:
-    """The page; everything that comes from data is escaped."""
+    """Render the page; everything that comes from the dataset is escaped."""
     source = resources.files("data_tools.checking").joinpath("page.html.j2")
     pictures: dict[int, str | None] = {}
 
@@ -52,7 +52,7 @@ def render(manifest: Manifest, measured: Measured, findings: list[Finding], crea
 
 
 def _some(case: Case) -> list[tuple[str, int, list[int]]]:
-    """Each strip's label, size and a few of its rows, from the first to the last."""
+    """The label, size and a few rows of each strip, the first and last row among them."""
     strips = []
     for strip in case.strips:
         count = min(len(strip.rows), SHOWN_PICTURES)
@@ -62,7 +62,7 @@ def _some(case: Case) -> list[tuple[str, int, list[int]]]:
 
 
 def _picture(manifest: Manifest, row: int) -> str | None:
-    """The crop, or else the photo, as a JPEG in base64; None where neither can be read."""
+    """The crop, or the photo if there is no crop, as a JPEG in base64; None if unreadable."""
     crop = manifest.table["crop"][row].as_py()
     photo = manifest.root / manifest.table["path"][row].as_py()
     try:

@@ -1,4 +1,4 @@
-"""Identities as their embeddings show them: centres, and how alike different people are."""
+"""The embeddings of each identity: their centres, and how alike different people are."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from mfr.random_bits import RandomBits
 _SAMPLED_PAIRS: Final = 100_000
 _FALSE_ALARMS: Final = 0.05
 FEWEST: Final = 8
-"""Identities of several images that a domain must have before anything in it is called unusual."""
+"""The number of identities with several images that a domain needs before it can be judged."""
 
 
 @dataclass(frozen=True)
 class People:
-    """The embedded images of a dataset by identity; an identity is a name within a domain.
+    """The n embedded images of a dataset and their C identities; an identity belongs to a domain.
 
     Attributes:
-        rows: (n,) rows in the manifest.
-        embeddings: (n, D) float32, unit length.
-        identity: (n,) each image's identity, a number below C.
-        names: (C,) of the identities.
-        domain: (C,) their domains, numbers in the order of ``domains``.
-        person: (C,) the humans behind them, numbers.
-        split: (C,) their sides, None before the split.
-        domains: names.
+        rows: (n,), the images' rows in the manifest.
+        embeddings: (n, D), the images' embeddings, float32 and of unit length.
+        identity: (n,), the number of each image's identity, from 0 to C - 1.
+        names: (C,), the names of the identities.
+        domain: (C,), the domains of the identities, as positions in ``domains``.
+        person: (C,), the numbers of the persons behind the identities.
+        split: (C,), the identities' sides of the split, None before there is a split.
+        domains: the names of the domains.
     """
 
     rows: NDArray[np.int64]
@@ -67,49 +67,55 @@ class People:
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
-        """(C,) images of each identity."""
+        """The number of images of each identity, (C,)."""
         return np.bincount(self.identity, minlength=len(self.names))
 
     @cached_property
     def sums(self) -> NDArray[np.float32]:
-        """(C, D) sums of the identities' embeddings."""
+        """The sum of each identity's embeddings, (C, D)."""
         sums = np.zeros((len(self.names), self.embeddings.shape[1]), np.float32)
         np.add.at(sums, self.identity, self.embeddings)
         return sums
 
     @cached_property
     def centres(self) -> NDArray[np.float32]:
-        """(C, D) the directions of ``sums``."""
+        """The centre of each identity, (C, D): ``sums`` scaled to unit length."""
         return unit(self.sums)
 
     @cached_property
     def members(self) -> list[NDArray[np.int64]]:
-        """Each identity's images, positions in ``rows``."""
+        """The images of each identity, as positions in ``rows``."""
         order = np.argsort(self.identity, kind="stable")
         return np.split(order, np.cumsum(self.sizes)[:-1])
 
     def inner(self) -> NDArray[np.float32]:
-        """(C,) mean cosine of two images of an identity; NaN where it has one."""
+        """The mean cosine of two images of each identity, (C,); NaN if it has only one image."""
         return mean_cosine_within(self.sums, self.sizes)
 
     def own(self) -> NDArray[np.float32]:
-        """(n,) cosine of each image with the centre of its identity's others; NaN without any."""
+        """The cosine of each image with the centre of its identity's other images, (n,).
+
+        It is NaN if there are no other images.
+        """
         others = unit(self.sums[self.identity] - self.embeddings)
         own = np.einsum("nd,nd->n", others, self.embeddings)
         return np.where(self.sizes[self.identity] > 1, own, np.nan).astype(np.float32)
 
     def linkage(self, a: int, b: int) -> float:
-        """Mean cosine of an image of identity ``a`` with one of ``b`` (average linkage).
+        """The mean cosine of an image of identity ``a`` with an image of ``b`` (average linkage).
 
-        Unlike the cosine of centres, it does not grow with the number of images, so it may be
-        compared with `inner` of any identity.
+        Unlike the cosine of the centres, it does not grow with the number of images, so it can be
+        compared with the value of `inner` for any identity.
         """
         return float(self.sums[a] @ self.sums[b] / (self.sizes[a] * self.sizes[b]))
 
     def different_people(
         self, first: int, second: int, seed: int = 0
     ) -> tuple[Distribution, Distribution]:
-        """Cosines of centres, and linkages, of different people of two domains (or one, twice)."""
+        """The cosines of centres, and the linkages, of different people.
+
+        ``first`` and ``second`` are the people's domains and may be the same domain.
+        """
         a, b = np.flatnonzero(self.domain == first), np.flatnonzero(self.domain == second)
         left, right = _pairs(a, b, RandomBits(seed, first, second))
         different = self.person[left] != self.person[right]
@@ -121,7 +127,7 @@ class People:
         return Distribution(cosines, count), Distribution(linkages, count)
 
     def foreign_images(self, domain: int, seed: int = 0) -> Distribution:
-        """Cosines of images of a domain with the centres of its other people."""
+        """The cosines of a domain's images with the centres of other people in the domain."""
         images = np.flatnonzero(self.domain[self.identity] == domain)
         centres = np.flatnonzero(self.domain == domain)
         left, right = _pairs(images, centres, RandomBits(seed, domain))
@@ -131,38 +137,38 @@ class People:
         return Distribution(cosines, len(images) * len(centres))
 
     def judged(self, domain: int) -> bool:
-        """Whether ``domain`` has enough identities of several images to know what is usual."""
+        """Whether ``domain`` has enough identities with several images to show what is usual."""
         return int(np.sum((self.domain == domain) & (self.sizes > 1))) >= FEWEST
 
 
 class Distribution:
-    """Likenesses of different people, from a sample, as a median and a robust spread.
+    """The median and robust spread of the similarities of different people, from a sample.
 
     Args:
         values: the sample, (n,).
-        pairs: how many pairs it stands for.
+        pairs: the number of all pairs that the sample represents.
     """
 
     def __init__(self, values: NDArray[np.floating], pairs: int) -> None:
-        # Without a sample nothing is beyond it.
+        # With an empty sample, no value exceeds the limits.
         self.median, self.spread = location_and_spread(values) if len(values) else (np.inf, 0.0)
         self._pairs = max(pairs, 1)
 
     @property
     def limit(self) -> float:
-        """What the largest of all pairs would pass by chance in one data set of 20."""
+        """The value that the largest of all pairs exceeds by chance in one dataset of 20."""
         return self.median + self.spread * float(norm.isf(_FALSE_ALARMS / self._pairs))
 
     @property
     def usual_high(self) -> float:
-        """The median and three spreads."""
+        """The median plus three spreads."""
         return self.median + 3 * self.spread
 
 
 def _pairs(
     left: NDArray[np.int64], right: NDArray[np.int64], bits: RandomBits
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of one of each: all, or a sample with repetition where they are many."""
+    """Pairs of a left and a right number: all pairs or, if many, a sample with repetition."""
     count = len(left) * len(right)
     if count <= _SAMPLED_PAIRS:
         chosen = np.arange(count)
@@ -172,7 +178,7 @@ def _pairs(
 
 
 def usual_low(values: NDArray[np.floating], spreads: float) -> float:
-    """The median of the finite values less so many spreads; -inf where there is none."""
+    """The median of the finite values minus ``spreads`` spreads; -inf if none is finite."""
     finite = values[np.isfinite(values)]
     if not len(finite):
         return -np.inf
@@ -181,9 +187,11 @@ def usual_low(values: NDArray[np.floating], spreads: float) -> float:
 
 
 def mean_cosine_within(sums: NDArray[np.float32], sizes: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Mean cosine of two different ones of ``sizes`` unit vectors that add up to ``sums`` (C, D).
+    """The mean cosine (C,) of two different vectors in each of C groups of unit vectors.
 
-    |sum|^2 holds every ordered pair once and n products of a vector with itself, which are 1.
+    The groups have the given ``sizes`` (C,) and ``sums`` (C, D). For a group of n vectors, |sum|^2
+    is the sum over all ordered pairs plus the n products of a vector with itself, which are 1. The
+    result is NaN for a group of one vector.
     """
     squares = np.einsum("cd,cd->c", sums, sums)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -192,6 +200,6 @@ def mean_cosine_within(sums: NDArray[np.float32], sizes: NDArray[np.int64]) -> N
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vectors (n, D) scaled to length 1; zero stays zero."""
+    """The vectors (n, D) scaled to length 1; zero vectors stay zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.maximum(lengths, np.finfo(np.float32).tiny)

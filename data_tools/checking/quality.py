@@ -1,4 +1,4 @@
-"""Images whose quality stands out from their domain's."""
+"""Images whose quality is far from that of the other images in their domain."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from data_tools.checking.robust import robust_z
 from mfr.data.manifest import Manifest
 
 LIMIT: Final = 5.0
-"""Robust z from which a value stands out; of normal values one in three million would."""
+"""The robust z above which a value is an outlier, as one in three million normal values is."""
 
 _FEWEST: Final = 20
 
 
 def find_quality_outliers(manifest: Manifest, measured: Measured) -> Finding:
-    """Images far more blurred, dark, bright, small or doubtful than their domain's others."""
+    """Find images far more blurred, flat, dark, bright, small or doubtful than their domain's."""
     domain = np.array(manifest.column("domain"), dtype=object)
     looks = [
         ("blurred", _measure(measured, "sharpness"), -1, 0.3),
         ("flat", _measure(measured, "contrast"), -1, 3.0),
         ("dark", _measure(measured, "brightness"), -1, 6.0),
         ("bright", _measure(measured, "brightness"), 1, 6.0),
-        ("of few pixels", _log(_column(manifest, "inter_ocular")), -1, 0.2),
+        ("few pixels", _log(_column(manifest, "inter_ocular")), -1, 0.2),
         ("doubtful as a face", _logit(_column(manifest, "probability")), -1, 1.0),
-    ]  # the last number: a spread too small to see, below which none is taken
+    ]  # the last number is the least spread to use; a smaller one cannot be seen
     worst: dict[int, list[tuple[float, str]]] = {}
     for word, values, sign, least in looks:
         for name in manifest.domains:
@@ -49,10 +49,12 @@ def find_quality_outliers(manifest: Manifest, measured: Measured) -> Finding:
         "quality-outliers",
         "Quality far below the domain's",
         "note",
-        "Sharpness (variance of the Laplacian), contrast and brightness of the crop, distance of "
-        "the eyes in the photo, probability of the detection, each against the median of its "
-        f"domain: at least {LIMIT:g} robust spreads off (score: the largest, at most 99).",
-        "Look at the worst; what shows no face should go. Hard images of a face may stay.",
+        "The sharpness (variance of the Laplacian), contrast or brightness of the crop, the "
+        "distance between the eyes in the photo, or the probability of the detection is more than "
+        f"{LIMIT:g} robust spreads from the median of the domain (score: the largest number of "
+        "spreads, at most 99).",
+        "Look at the worst images. Remove those that show no face; difficult images of a face may "
+        "stay.",
         sorted(cases, key=lambda case: -(case.score or 0)),
     )
 
@@ -70,6 +72,6 @@ def _log(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _logit(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Most detections are within float32's grain of 1.
+    # Most probabilities are within the resolution of float32 of 1.
     values = np.clip(values, 1e-4, 1 - 1e-4)
     return np.log(values / (1 - values))

@@ -1,4 +1,4 @@
-"""Location and spread that a few wrong values cannot move."""
+"""Robust measures of location and spread, which a few wrong values do not affect."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NORMAL: Final = 1.4826
-"""Median absolute deviation of a normal distribution -> its standard deviation."""
+"""The ratio of a normal distribution's standard deviation to its median absolute deviation."""
 
 
 def robust_z(values: NDArray[np.floating], least: float = 0.0) -> NDArray[np.float64]:
-    """How many spreads each value lies from the median, below and above measured apart.
+    """The number of spreads between each value and the median, with a spread for each side.
 
-    Each side's spread is the median distance of its values from the median, scaled to a standard
-    deviation (the 'double MAD'): a skewed measure, as a photo's sharpness is, then has no outliers
-    on its long side only because its short side is narrow. A side without spread gives 0 to its
-    median and infinity to others.
+    The spread of each side is the median distance of its values from the median, scaled to a
+    standard deviation (the 'double MAD'). A skewed measure, such as the sharpness of photos, thus
+    does not get outliers on its long side merely because its short side is narrow. On a side
+    without spread, the median itself gets 0 and all other values get infinity.
 
     Args:
-        values: (n,) finite.
-        least: the spread is never taken for less, where values crowd at a bound.
+        values: finite values, (n,).
+        least: the least spread to use, for values that crowd at a bound.
 
     Returns:
-        (n,) float64.
+        The signed numbers of spreads, (n,) float64.
     """
     away = np.array(values, np.float64)
     if not len(away):
@@ -39,6 +39,6 @@ def robust_z(values: NDArray[np.floating], least: float = 0.0) -> NDArray[np.flo
 
 
 def location_and_spread(values: NDArray[np.floating]) -> tuple[float, float]:
-    """Median, and median absolute deviation scaled to a standard deviation."""
+    """The median, and the median absolute deviation scaled to a standard deviation."""
     middle = float(np.median(values))
     return middle, _NORMAL * float(np.median(np.abs(values - middle)))

@@ -1,4 +1,4 @@
-"""What tells domains apart without looking at a face, which a network would learn first."""
+"""Shortcuts: features other than faces that distinguish domains, which a network learns first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mfr.data.manifest import Manifest
 from mfr.random_bits import RandomBits
 
 LIMIT: Final = 0.65
-"""Balanced accuracy worth a warning; chance is 0.5."""
+"""The balanced accuracy from which a pair of domains is reported; chance is 0.5."""
 
 _SAMPLE: Final = 1000
 _FOLDS: Final = 5
@@ -28,9 +28,10 @@ _FEWEST_PEOPLE: Final = 10
 
 
 def find_shortcuts(manifest: Manifest, measured: Measured, seed: int = 0) -> Finding:
-    """Pairs of domains that a linear classifier of `MEASURES` tells apart, by which of them.
+    """Find pairs of domains that a linear classifier distinguishes by `MEASURES`.
 
-    ``data['pairs']`` holds the balanced accuracies of all pairs, together and by measure.
+    ``data['pairs']`` holds the balanced accuracies of all pairs, with all measures together and
+    with each measure alone.
     """
     samples = _sample(manifest, measured, seed)
     person = numbered(manifest.column("person"))
@@ -53,15 +54,15 @@ def find_shortcuts(manifest: Manifest, measured: Measured, seed: int = 0) -> Fin
             cases.append(Case(text, shown, together))
     return Finding(
         "shortcuts",
-        "Domains told apart without faces",
+        "Domains distinguishable without faces",
         "warning",
-        "Logistic regression on size, aspect, compression, blockiness of the photo and colour, "
-        "saturation, contrast, sharpness, brightness of the crop; balanced accuracy on people held "
-        f"out in {_FOLDS} folds, at most {_SAMPLE} images a domain (score: that accuracy; chance "
-        "is 50%).",
+        "A logistic regression uses the size, aspect ratio, compression and blockiness of the "
+        "photo and the colour, saturation, contrast, sharpness and brightness of the crop (score: "
+        f"its balanced accuracy on held-out people in {_FOLDS} folds, with at most {_SAMPLE} "
+        "images from each domain; chance is 50%).",
         "Domains that are imaging conditions (infrared, sketch, hard light) differ by nature. "
-        "Where they should not, a model can learn the file instead of the face: make sizes, "
-        "compression and colour alike, and let no person stand in one domain only.",
+        "If they should not differ, a model can learn the file instead of the face: make sizes, "
+        "compression and colour alike, and include no person in only one domain.",
         sorted(cases, key=lambda case: -(case.score or 0)),
         {"pairs": pairs},
     )
@@ -70,12 +71,12 @@ def find_shortcuts(manifest: Manifest, measured: Measured, seed: int = 0) -> Fin
 def held_out_accuracy(
     values: NDArray[np.float32], labels: NDArray[np.int64], groups: NDArray[np.int32]
 ) -> float:
-    """Balanced accuracy of a logistic regression on groups that it was not trained on.
+    """The balanced accuracy of a logistic regression on groups that it was not trained on.
 
     Args:
-        values: (n, features), finite.
-        labels: (n,) 0 or 1.
-        groups: (n,) who is never on both sides of a fold.
+        values: finite features, (n, features).
+        labels: 0 or 1 for each sample, (n,).
+        groups: the group of each sample, (n,); a group is never on both sides of a fold.
     """
     model = make_pipeline(
         StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000)
@@ -86,7 +87,7 @@ def held_out_accuracy(
 
 
 def _sample(manifest: Manifest, measured: Measured, seed: int) -> dict[str, NDArray[np.int64]]:
-    """Rows of each domain that has enough people, at random, all of them measured."""
+    """A random sample of completely measured rows, for each domain with enough people in it."""
     domain = np.array(manifest.column("domain"), dtype=object)
     person = np.array(manifest.column("person"), dtype=object)
     whole = np.isfinite(measured.measures).all(axis=1)

@@ -1,4 +1,4 @@
-"""Files that are missing, damaged or no images."""
+"""Files that are missing, damaged or not images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mfr.data.manifest import Manifest
 
 
 def find_unreadable(manifest: Manifest, measured: Measured) -> Finding:
-    """Rows whose photo or crop cannot be read; ``data['rows']`` lists them by which it is."""
+    """Find rows whose photo or crop cannot be read; ``data`` holds the number of each."""
     paths = manifest.column("path")
     photos = [row for row, why in enumerate(measured.photo_problem) if why is not None]
     crops = [

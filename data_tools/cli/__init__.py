@@ -1,7 +1,8 @@
-"""``mfr data``: raw photos to a dataset. Thin commands: parse, call, print.
+"""``mfr data``: the commands that turn raw photos into a dataset.
 
-`mfr.cli` finds this group, and ``mfr quickstart``, by the entry points of this package. Everything
-heavy is imported inside the command that needs it.
+The commands are thin: they parse options, call a function and print the result. `mfr.cli` finds
+this group, and ``mfr quickstart``, through the entry points of this package. Modules that take
+long to import are imported inside the commands that need them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``mfr data align``."""
+"""The command ``mfr data align``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN_PROBLEMS = 5
 
 
 class OnMiss(str, enum.Enum):
-    """What becomes of a photo without a face."""
+    """What to do with a photo without a face."""
 
     skip = "skip"
     resize = "resize"
@@ -31,7 +31,7 @@ class OnMiss(str, enum.Enum):
 
 
 class FaceOption(str, enum.Enum):
-    """Which face counts."""
+    """Which face to use if a photo has several."""
 
     largest = "largest"
     central = "central"
@@ -45,12 +45,12 @@ def align(
     on_miss: Annotated[
         OnMiss,
         typer.Option(
-            help="A photo without a face: 'skip' leaves it without a crop, 'resize' takes the "
-            "whole photo (for sets that are cropped already), 'fail' stops."
+            help="What to do with a photo without a face: 'skip' leaves it without a crop, "
+            "'resize' uses the whole photo (for datasets that are already cropped), 'fail' stops."
         ),
     ] = OnMiss.skip,
     face: Annotated[
-        FaceOption, typer.Option(help="Which face counts where a photo has several.")
+        FaceOption, typer.Option(help="Which face to use if a photo has several.")
     ] = FaceOption.largest,
     retry_missed: Annotated[
         bool, typer.Option("--retry-missed", help="Look again at photos without a crop.")
@@ -58,23 +58,23 @@ def align(
     min_face: Annotated[
         float | None,
         typer.Option(
-            help="Smallest face searched for, as a share of the photo's short side; 0.1 if not "
-            "given."
+            help="Smallest face to search for, as a fraction of the photo's shorter side. "
+            "Default: 0.1."
         ),
     ] = None,
     detector: Annotated[
-        str, typer.Option(help="What finds faces: mtcnn, or package.module:name.")
+        str, typer.Option(help="The face detector: mtcnn, or package.module:name.")
     ] = "mtcnn",
     device: Annotated[
         str, typer.Option(help="Where the detector runs: cpu, cuda, cuda:1.")
     ] = "cpu",
-    batch: Annotated[int, typer.Option(help="Photos given to the detector at once.")] = 64,
+    batch: Annotated[int, typer.Option(help="Photos passed to the detector at once.")] = 64,
     as_json: AsJson = False,
 ) -> None:
-    """Detect and align faces: 112x112 crops in DATASET/crops.
+    """Detect and align faces, and write 112x112 crops to DATASET/crops.
 
-    It can be stopped and started again at any time; photos that were looked at are not looked at
-    again. Every photo without a crop is in the manifest with its reason.
+    The command can be stopped and started again at any time; photos that were already examined are
+    not examined again. For every photo without a crop, the manifest records the reason.
     """
     from data_tools.aligning import MIN_FACE_FRACTION, align_dataset
 

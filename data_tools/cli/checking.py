@@ -1,4 +1,4 @@
-"""``mfr data check`` and ``mfr data inspect``."""
+"""The commands ``mfr data check`` and ``mfr data inspect``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Model file or checkpoint that sees who looks like whom; without it people are "
+            help="Model file or checkpoint with which to compare people; without it, people are "
             "not checked.",
         ),
     ] = None,
@@ -38,17 +38,18 @@ def check(
         typer.Option(
             "--fix",
             help="Write a manifest without unreadable rows, copies within an identity, and "
-            "pictures that bear several people's names; the old one is kept beside it. No image "
-            "file is touched, no suspicion acted on. Importing again brings dropped rows back.",
+            "pictures under several people's names; keep the old manifest beside it. No image "
+            "file is changed, and mere suspicions have no effect. A new import restores the "
+            "dropped rows.",
         ),
     ] = False,
     device: Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, cuda:1.")] = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Look for what is wrong: broken files, duplicates, wrong names, shared people, shortcuts.
+    """Look for errors: broken files, duplicates, wrong names, shared people, shortcuts.
 
-    The report with pictures is DATASET/check/report.html, everything found is in report.json
-    beside it.
+    The report with pictures is DATASET/check/report.html; all findings are in report.json beside
+    it.
 
     Example: mfr data check DATASET --model MODEL
     """
@@ -85,10 +86,12 @@ def inspect(
         Path | None,
         typer.Option(
             metavar="PICTURE",
-            help="Where the contact sheet goes (.png or .jpg). Default: DATASET/contact.png.",
+            help="File for the contact sheet (.png or .jpg). Default: DATASET/contact.png.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Which crops the contact sheet shows.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the choice of crops for the contact sheet.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Show a table of domains and splits, and draw a contact sheet of the crops."""
@@ -102,7 +105,7 @@ def inspect(
     if as_json:
         print_json({"parts": parts, "picture": picture})
         return
-    # What nobody has is left out: the table has to fit on a terminal of 80 columns.
+    # Counts that are zero everywhere are left out, so that the table fits 80 columns.
     counts = [
         name
         for name in ("detected", "resized", "given", "missed")
@@ -122,10 +125,10 @@ def inspect(
 
 def _fix_sentence(fix: Fix) -> str:
     if fix.backup is None:
-        return "Nothing was certainly wrong: the manifest stays as it is."
+        return "Nothing was certainly wrong: the manifest is unchanged."
     return (
         f"Dropped {len(fix.unreadable)} unreadable rows, {len(fix.duplicates)} copies and "
         f"{len(fix.cross_person)} rows of pictures with several people's names; "
         f"{len(fix.realign)} rows lost their crop (run 'mfr data align'). "
-        f"The manifest before is {fix.backup}."
+        f"The old manifest is {fix.backup}."
     )

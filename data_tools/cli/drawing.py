@@ -1,4 +1,4 @@
-"""``mfr data synth``, ``mask`` and ``simulate``: faces that are drawn, and faces drawn upon."""
+"""The commands ``mfr data synth``, ``mask`` and ``simulate``, which draw faces or draw on them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ if TYPE_CHECKING:
     from data_tools.simulation.dataset import SimulationResult
     from data_tools.synth.dataset import SynthResult
 
-# Written out here, since the modules that define them take seconds to import; a test compares them.
+# The names are repeated here, because the modules that define them take seconds to import. A test
+# compares them.
 CONDITIONS: Final = ("glasses", "sunglasses", "low-resolution", "nir", "sketch", "jpeg", "webcam")
-"""The conditions of `data_tools.simulation.conditions`."""
+"""The names of the conditions in `data_tools.simulation.conditions`."""
 DOMAINS: Final = (
     *("daylight", "webcam", "nir", "surveillance", "sketch", "thermal", "id_card", "glasses"),
     *("sunglasses", "scarf", "mask_surgical", "mask_kn95", "mask_cloth", "mask_patterned"),
     *("side_light", "ageing"),
 )
-"""The domains of `data_tools.synth.domains`."""
+"""The names of the domains in `data_tools.synth.domains`."""
 
 Condition = Enum("Condition", {name: name for name in CONDITIONS}, type=str)  # type: ignore[misc]
 
 Source = Annotated[str, typer.Option("--from", metavar="DOMAIN", help="Domain whose crops to use.")]
 Name = Annotated[str, typer.Option("--as", metavar="DOMAIN", help="Name of the new domain.")]
-Seed = Annotated[int, typer.Option(help="Another seed, other drawings.")]
+Seed = Annotated[int, typer.Option(help="Seed of the drawings.")]
 Processes = Annotated[
-    int | None, typer.Option(help="Processes that draw. Default: one a processor.")
+    int | None, typer.Option(help="Number of drawing processes. Default: one per processor.")
 ]
 
 
@@ -44,11 +45,12 @@ def mask(
     processes: Processes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw masks on the faces of a domain: a new domain of the same people.
+    """Draw masks on the faces of a domain, as a new domain of the same people.
 
-    Surgical masks, respirators, cloth, patterned and black ones, placed on a head posed by each
-    face's landmarks and lit as the face is. Faces without landmarks or turned too far are left
-    out. What was drawn is in DATASET/simulated/NAME.parquet. Can be stopped and started again.
+    The masks are surgical masks, respirators, and cloth, patterned and black masks. Each is fitted
+    to a head in the pose that the face's landmarks give, and lit like the face. Faces without
+    landmarks and faces turned too far are left out. What was drawn is recorded in
+    DATASET/simulated/NAME.parquet. The command can be stopped and started again at any time.
     """
     _simulate(dataset, source, name, "mask", seed, processes, as_json)
 
@@ -62,22 +64,22 @@ def simulate(
     processes: Processes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a new domain of the same people from a domain's crops, under another condition.
+    """Make a new domain of the same people by simulating a condition on a domain's crops.
 
-    These are approximations: nir and sketch are made from the colours of the photo, and glasses
-    do not refract. Can be stopped and started again.
+    The conditions are approximations: nir and sketch are made from the colours of the photo, and
+    glasses do not refract. The command can be stopped and started again at any time.
     """
     _simulate(dataset, source, name, condition.value, seed, processes, as_json)
 
 
 def synth(
     out: Out,
-    identities: Annotated[int, typer.Option(help="Synthetic people.")] = 100,
+    identities: Annotated[int, typer.Option(help="Number of synthetic people.")] = 100,
     images: Annotated[int, typer.Option(help="Images of each person in each domain.")] = 10,
     domains: Annotated[
         str, typer.Option(metavar="NAMES", help=f"Separated by commas: {', '.join(DOMAINS)}.")
     ] = "daylight,nir,surveillance,mask_surgical",
-    seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the people and the images.")] = 0,
     photo_size: Annotated[
         int | None,
         typer.Option(
@@ -86,14 +88,14 @@ def synth(
         ),
     ] = None,
     processes: Annotated[
-        int | None, typer.Option(help="Processes that draw. Default: one a processor.")
+        int | None, typer.Option(help="Number of drawing processes. Default: one per processor.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw synthetic faces: 3D heads of nobody, under many imaging conditions.
+    """Draw synthetic faces: 3D heads of people who do not exist, under many imaging conditions.
 
-    It can be stopped and started again at any time. The exact landmarks, pose, light and age of
-    every image are in DATASET/synth.parquet.
+    The command can be stopped and started again at any time. The exact landmarks, pose, light and
+    age of every image are in DATASET/synth.parquet.
     """
     from data_tools.synth.dataset import synthesise
 
@@ -117,7 +119,7 @@ def synth(
 def _print_synthesis(result: SynthResult) -> None:
     say(
         f"{result.images} images of {result.identities} synthetic people in "
-        f"{', '.join(result.domains)}; {result.drawn} drawn now."
+        f"{', '.join(result.domains)}; {result.drawn} of them drawn now."
     )
 
 
@@ -159,4 +161,7 @@ def _print_simulation(result: SimulationResult) -> None:
             say(f"{what}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
     if result.coverage is not None:
         mean, low, middle, high = (f"{100 * share:.0f}%" for share in result.coverage.values())
-        say(f"Of the face covered: {mean} on average, median {middle}, 5 to 95%: {low} to {high}.")
+        say(
+            f"Share of the face that is covered: {mean} on average, median {middle}, 5th to 95th "
+            f"percentile {low} to {high}."
+        )

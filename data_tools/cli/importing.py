@@ -1,4 +1,4 @@
-"""``mfr data import``: folders, lists and published datasets."""
+"""The commands of ``mfr data import`` for folders, tables and published datasets."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ app = typer.Typer(help="Add photos to a dataset.", no_args_is_help=True)
 @app.command("folder")
 def folder(
     photos: Photos,
-    domain: Annotated[str, typer.Option(help="Name of the domain these photos make up.")],
+    domain: Annotated[str, typer.Option(help="Name of the domain that the photos form.")],
     out: Out,
     people: People = None,
     licence: Licence = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add PHOTOS/<identity>/<image> as one domain; again adds only what is new.
+    """Add PHOTOS/<identity>/<image> as one domain; a second import adds only new images.
 
-    Nothing is decoded, moved or copied: the photos must stay where they are.
+    The images are not decoded, moved or copied, so the photos must stay where they are.
     """
     from data_tools.importing.folder import import_folder
 
@@ -37,20 +37,21 @@ def folder(
 
 @app.command("table")
 def table(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="File .csv or .parquet.")],
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="A .csv or .parquet file.")],
     out: Out,
     photos: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="What the paths are relative to; by default TABLE's folder."
+            metavar="FOLDER", help="Folder that paths are relative to. Default: TABLE's folder."
         ),
     ] = None,
     licence: Licence = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add the images a table lists: columns path, identity, domain; person, split, landmarks too.
+    """Add the images that a table lists in the columns path, identity and domain.
 
-    Nothing is decoded, moved or copied: the photos must stay where they are.
+    The columns person, split and landmarks are optional. The images are not decoded, moved or
+    copied, so the photos must stay where they are.
     """
     from data_tools.importing.table import import_table
 
@@ -70,7 +71,7 @@ def lfw(
     licence: Licence = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add Labeled Faces in the Wild, checking that its files are named as its pairs need."""
+    """Add Labeled Faces in the Wild, after checking that its files are named as the pairs need."""
     from data_tools.importing.lfw import import_lfw
 
     result = import_lfw(photos, out, domain=domain, pairs=pairs, people=people, licence=licence)
@@ -80,12 +81,12 @@ def lfw(
 @app.command("mfr2")
 def mfr2(
     folder: Annotated[
-        Path, typer.Argument(metavar="MFR2", help="Folder of its identity folders and pairs.txt.")
+        Path, typer.Argument(metavar="MFR2", help="Folder with identity folders and pairs.txt.")
     ],
     out: Out,
     as_json: AsJson = False,
 ) -> None:
-    """Add MFR2, real masks: domains mfr2_masked and mfr2_plain, and its pairs."""
+    """Add MFR2, faces with real masks: domains mfr2_masked and mfr2_plain, and its pairs."""
     from data_tools.importing.mfr2 import import_mfr2
 
     print_import(import_mfr2(folder, out), as_json)
@@ -94,7 +95,7 @@ def mfr2(
 @app.command("rfw")
 def rfw(
     folder: Annotated[
-        Path, typer.Argument(metavar="TEST", help="RFW's folder 'test', with data and txts.")
+        Path, typer.Argument(metavar="TEST", help="RFW's folder 'test', which has data and txts.")
     ],
     out: Out,
     as_json: AsJson = False,
@@ -113,7 +114,7 @@ def nir_vis(
     out: Out,
     as_json: AsJson = False,
 ) -> None:
-    """Add CASIA NIR-VIS 2.0: domains nir and vis of the same people, and its folds of searches."""
+    """Add CASIA NIR-VIS 2.0: domains nir and vis of the same people, and its search protocols."""
     from data_tools.importing.nir_vis import import_nir_vis
 
     print_import(import_nir_vis(folder, out), as_json)
@@ -123,13 +124,16 @@ def nir_vis(
 def ivs(
     photos: Photos,
     gallery: Annotated[
-        Path, typer.Option(metavar="LIST", help="Photos from documents, a path a line.")
+        Path, typer.Option(metavar="LIST", help="List of photos from documents, one path per line.")
     ],
     probes: Annotated[
-        Path, typer.Option(metavar="LIST", help="Photos taken on the spot, a path a line.")
+        Path,
+        typer.Option(metavar="LIST", help="List of photos taken on the spot, one path per line."),
     ],
     out: Out,
-    domain: Annotated[str, typer.Option(help="What the names begin with.")] = "ivs",
+    domain: Annotated[
+        str, typer.Option(help="Beginning of the domains' names, and name of the protocol.")
+    ] = "ivs",
     licence: Licence = None,
     as_json: AsJson = False,
 ) -> None:
@@ -148,7 +152,9 @@ def meglass(
     out: Out,
     images: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="The images; by default MEGLASS/MeGlass_120x120."),
+        typer.Option(
+            metavar="FOLDER", help="Folder of the images. Default: MEGLASS/MeGlass_120x120."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -166,11 +172,14 @@ def print_import(result: ImportResult, as_json: bool) -> None:
     for part in result.domains:
         say(
             f"{part.domain}: {part.images} images of {part.identities} identities "
-            f"({part.people} people); {part.added} added, {part.images - part.added} there already."
+            f"({part.people} people); {part.added} added, {part.images - part.added} already there."
         )
     for name in result.protocols:
         say(f"Protocol {name}: run it with 'mfr benchmark MODEL --data DATASET --protocol {name}'.")
     if result.ignored:
         say(f"{result.ignored} other files were ignored.")
     if result.guessed:
-        say(f"{result.guessed} identities are not in the people file: their names were taken.")
+        say(
+            f"{result.guessed} identities are not in the people file: their persons were derived "
+            "from their names."
+        )

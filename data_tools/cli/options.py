@@ -13,22 +13,23 @@ Photos = Annotated[
 ]
 Out = Annotated[
     Path,
-    typer.Option(metavar="DATASET", help="The dataset's directory, made where there is none."),
+    typer.Option(metavar="DATASET", help="Directory of the dataset, created if it is missing."),
 ]
 People = Annotated[
     Path | None,
     typer.Option(
         metavar="CSV",
-        help="CSV with columns domain, identity, person, joining one human's identities. By "
-        "default the same name, without case, accents and signs, is the same human.",
+        help="CSV file with columns domain, identity and person, which joins the identities of "
+        "one person. By default, identities of the same name are the same person; case, accents "
+        "and punctuation do not count.",
     ),
 ]
 Licence = Annotated[
     str | None,
-    typer.Option(metavar="NOTE", help="The photos' licence or source, kept in the manifest."),
+    typer.Option(metavar="NOTE", help="Licence or source of the photos, kept in the manifest."),
 ]
 
 
 PackDomain = Annotated[
-    str, typer.Option(help="Name of the domain; a domain takes one pack and nothing else.")
+    str, typer.Option(help="Name of the domain, which can hold one pack and nothing else.")
 ]

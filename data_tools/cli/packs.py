@@ -1,4 +1,4 @@
-"""``mfr data import``: packs, files that hold many images."""
+"""The commands of ``mfr data import`` for packs, which are files that hold many images."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def verification_bin(
     licence: Licence = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a verification pack of the ArcFace world, with its pairs as a protocol of ten folds.
+    """Add a verification pack such as ArcFace uses, with its pairs as a protocol of ten folds.
 
-    The pickle is never run: all but plain lists of images and booleans is refused.
+    The pickle is never run, and anything but plain lists of images and booleans is refused.
     """
     from data_tools.importing.packs.verification_bin import VerificationBin
 
@@ -53,7 +53,7 @@ def rec(
 ) -> None:
     """Add a training pack of InsightFace (MXNet RecordIO); MXNet is not needed.
 
-    It can be stopped and started again at any time. Labels are kept as the identities.
+    The command can be stopped and started again at any time. The labels become the identities.
     """
     from data_tools.importing.packs.insightface_rec import InsightFaceRec
 
@@ -62,12 +62,12 @@ def rec(
 
 def webdataset(
     shards: Annotated[
-        Path, typer.Argument(metavar="SHARDS", help="A .tar file, or the folder with them.")
+        Path, typer.Argument(metavar="SHARDS", help="A .tar file, or a folder of .tar files.")
     ],
     domain: PackDomain,
     out: Out,
     label: Annotated[
-        str, typer.Option(help="Field of the .json files with the identity.")
+        str, typer.Option(help="Field of the .json files that names the identity.")
     ] = "identity",
     people: People = None,
     licence: Licence = None,
@@ -75,7 +75,8 @@ def webdataset(
 ) -> None:
     """Add WebDataset shards: KEY.jpg (or .png, ...) with the identity in KEY.cls or KEY.json.
 
-    It can be stopped and started again at any time. Nothing is extracted by its name in the tar.
+    The command can be stopped and started again at any time. No name in a tar file is used as a
+    file name on disk.
     """
     from data_tools.importing.packs.webdataset import WebDatasetShards
 
@@ -86,23 +87,25 @@ def webdataset(
 def huggingface(
     folder: Annotated[
         Path,
-        typer.Argument(metavar="FOLDER", help="Folder of save_to_disk or of Parquet files."),
+        typer.Argument(
+            metavar="FOLDER", help="Folder that save_to_disk wrote, or that has Parquet files."
+        ),
     ],
     domain: PackDomain,
     out: Out,
     label: Annotated[
         str | None,
         typer.Option(
-            help="Column with the identity. Default: identity, label, or the only ClassLabel."
+            help="Column that names the identity. Default: identity, label, or the only ClassLabel."
         ),
     ] = None,
     people: People = None,
     licence: Licence = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a Hugging Face dataset on the disk, all its splits; the datasets library is not needed.
+    """Add all splits of a Hugging Face dataset on disk; the datasets library is not needed.
 
-    It can be stopped and started again at any time.
+    The command can be stopped and started again at any time.
     """
     from data_tools.importing.packs.huggingface import HuggingFaceDataset
 
@@ -130,8 +133,8 @@ def _import_pack(
 
 
 def _print_pack(result: PackResult) -> None:
-    say(f"{result.crops} are aligned crops already.")
+    say(f"Aligned crops: {result.crops}.")
     if result.photos:
-        say(f"{result.photos} are photos: run 'mfr data align' next.")
+        say(f"Photos to be aligned: {result.photos}. Run 'mfr data align' next.")
     if result.damaged:
-        say(f"{result.damaged} are damaged; the manifest says which and why.")
+        say(f"Damaged images: {result.damaged}. The manifest records which and why.")

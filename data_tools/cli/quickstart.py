@@ -1,4 +1,4 @@
-"""``mfr quickstart``."""
+"""The command ``mfr quickstart``."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from mfr.cli.process import complain
 
 def quickstart(
     out: Annotated[
-        Path, typer.Option(metavar="DIRECTORY", help="Where everything goes, the report too.")
+        Path, typer.Option(metavar="DIRECTORY", help="Directory for all files and the report.")
     ] = Path("mfr-quickstart"),
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other people.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the people and the training.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """See everything work in minutes: draw faces, train, judge, enroll; a report with pictures.
+    """Try everything in minutes: draw faces, train, judge, enroll, and get a report with pictures.
 
-    Nothing is downloaded. A small network learns with MFR and with plain aggregation on as many
-    images, and both are judged on masked faces, which neither has seen. It can be stopped and
-    run again.
+    Nothing is downloaded. A small network is trained with MFR and with plain aggregation on the
+    same number of images, and both results are judged on masked faces, which neither has seen. The
+    command can be stopped and started again at any time.
 
     Example: mfr quickstart --out try/
     """
     report = None
     with suppress(KeyboardInterrupt):
-        tell("Loading; then six stages, together some minutes.")
+        tell("Loading. Six stages follow, which take some minutes in all.")
         from data_tools.quickstart.plan import Plan
         from data_tools.quickstart.stages import run as run_stages
         from data_tools.quickstart.summary import summary
@@ -41,7 +41,7 @@ def quickstart(
             report, page = run_stages(Plan(seed=seed), out, narrator)
     if report is None:
         again = shlex.join(["mfr", "quickstart", "--out", str(out), "--seed", str(seed)])
-        complain(f"Stopped by Ctrl-C: what was done is kept; go on with '{again}'.")
+        complain(f"Stopped by Ctrl-C. Finished work is kept: continue with '{again}'.")
         raise typer.Exit(130)
     if as_json:
         print_json({**report.model_dump(mode="json"), "html": page})
@@ -50,26 +50,26 @@ def quickstart(
 
 
 class Narrator:
-    """Tells of a quickstart's stages: a sentence when one begins, then its progress."""
+    """Reports the stages of a quickstart: a sentence when a stage begins, then its progress."""
 
     def __init__(self, stages: ExitStack) -> None:
         self._stages = stages
         self._report: Report | None = None
 
     def begin(self, number: int, of: int, sentence: str) -> None:
-        """Tell which stage begins."""
-        self._stages.close()  # ends the progress of the stage before
+        """Report which stage begins."""
+        self._stages.close()  # ends the progress display of the previous stage
         tell(f"[{number}/{of}] {sentence}")
         self._report = self._stages.enter_context(progress(f"{number}/{of}"))
 
     def progress(self, done: int, of: int, note: str = "") -> None:
-        """Show how far the stage is."""
+        """Show the progress of the stage."""
         if self._report is not None:
             self._report(done, of, note)
 
 
 @contextmanager
 def narrating() -> Iterator[Narrator]:
-    """A narrator for the length of the block."""
+    """A narrator for the duration of the block."""
     with ExitStack() as stages:
         yield Narrator(stages)

@@ -1,4 +1,4 @@
-"""``mfr data split``."""
+"""The command ``mfr data split``."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def split(
     dataset: Dataset,
     test: Annotated[float, typer.Option(help="Share of the people to test on.")] = 0.3,
     val: Annotated[float, typer.Option(help="Share of the people to validate on.")] = 0.1,
-    seed: Annotated[int, typer.Option(help="Another seed gives another split.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Split by person over all domains: nobody stands on two sides. Replaces an earlier split."""
+    """Split all domains by person, so that no person is on two sides; replaces an earlier split."""
     from data_tools.splitting import split_dataset
 
     result = split_dataset(dataset, test=test, val=val, seed=seed)

@@ -1,4 +1,4 @@
-"""A gallery on trial: a few people are enrolled by photograph, then probes are presented to it."""
+"""The trial of a gallery: a few people are enrolled by photos, then probes are presented to it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from mfr.png import write_png
 from mfr.recogniser import Recogniser
 
 NAMES: Final = ("Ada", "Bram", "Chidi", "Dalia", "Emre", "Fumi", "Greta", "Hugo")
-"""Names for the people who are enrolled: people of the synthetic world have only numbers."""
+"""Names for the enrolled people, because synthetic people have only numbers."""
 
 PHOTO_SIZE: Final = 250
 _FIRST_PHOTO: Final = 1000
-"""Photographs are numbered from here, so that none repeats an image of the dataset."""
+"""The number of the first photo, chosen so that no photo repeats an image of the dataset."""
 _TRIES: Final = 8
 _PHOTOS_EACH: Final = 2
 _CANDIDATES: Final = 3
 
 
 class Enrolled(BaseModel):
-    """Somebody in the gallery; photos are relative to the quickstart's directory."""
+    """A person in the gallery, with the paths of photos relative to the quickstart's directory."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,16 +50,20 @@ class Candidate(BaseModel):
 
 
 class Probe(BaseModel):
-    """A probe: who it shows, who it claims to be, and what the gallery answered.
+    """A probe: the person it shows, the identity that person claims, and the gallery's answers.
 
     Attributes:
-        is_enrolled: the name under which this person is enrolled, or None.
+        person: the person that the photo shows.
+        is_enrolled: the name under which the person is enrolled, or None for a stranger.
+        claims: the name that the person claims.
+        domain: the domain of the photo.
+        photo: the path of the photo, relative to the quickstart's directory.
         problem: why there was no answer (no face was found), or None.
-        accepted, score, threshold, fmr: the decision on the claim, 1:1 verification.
+        accepted, score, threshold, fmr: the decision on the claim (1:1 verification).
         candidates: the result of the 1:N search, nearest first.
-        verified_right, identified_right: whether the answers were right. A stranger is identified
-            rightly if no candidate reaches the threshold, an enrolled person if the first
-            candidate is them and reaches it.
+        verified_right, identified_right: whether the answers were right. The identification of a
+            stranger is right if no candidate reaches the threshold, and that of an enrolled person
+            if the first candidate is this person and reaches the threshold.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,7 +84,7 @@ class Probe(BaseModel):
 
 
 class GalleryTrial(BaseModel):
-    """Who was enrolled, and what became of every probe."""
+    """The enrolled people, and the results for every probe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -91,9 +95,10 @@ class GalleryTrial(BaseModel):
 def try_gallery(
     plan: Plan, root: Path, dataset: Path, model: Path, progress: Callable[[int, int], None]
 ) -> GalleryTrial:
-    """Enrol test people by two daylight photos each, then present masked probes, strangers too.
+    """Enrol test people by two daylight photos each, then present masked people and strangers.
 
-    Photos lie in ``root/photos``, the gallery is ``root/gallery``. A second call changes nothing.
+    The photos are in ``root/photos`` and the gallery is ``root/gallery``. A second call changes
+    nothing.
 
     Raises:
         MfrError: the model cannot be used, or the disk is full.
@@ -117,7 +122,7 @@ def try_gallery(
             progress(position + 1, total)
         for position, who in enumerate(presented):
             name = NAMES[position] if position < count else None
-            # Strangers claim to be somebody who is enrolled; the others claim to be themselves.
+            # A stranger claims to be an enrolled person; the others claim to be themselves.
             claims = name or NAMES[position % count]
             probes.append(_present(root, gallery, plan, who, name, claims))
             progress(count + position + 1, total)
@@ -152,7 +157,7 @@ def _present(
 
 
 def _photo(root: Path, recogniser: Recogniser, who: str, domain: str, first: int) -> str:
-    """The first photo from number ``first`` on in which a face is found, drawn."""
+    """Draw photos from number ``first`` on; the path of the first one in which a face is found."""
     problem: FaceError | None = None
     for photo in _photos(root, who, domain, first):
         try:
@@ -171,7 +176,7 @@ def _photos(root: Path, who: str, domain: str, first: int) -> Iterator[str]:
 
 
 def _draw(root: Path, who: str, domain: str, number: int) -> str:
-    """Draw a photo; its place under ``root``."""
+    """Draw a photo, unless it exists, and return its path relative to ``root``."""
     seed, identity = who.removeprefix("synth").split("-")
     place = f"photos/{who}/{domain}-{number}.png"
     if not (root / place).exists():

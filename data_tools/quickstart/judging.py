@@ -1,4 +1,4 @@
-"""All networks judged on the test people of every domain, and MFR against aggregation."""
+"""The judgement of all networks on the test people of every domain, and of MFR and aggregation."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from mfr.encoder import Encoder
 UNTRAINED: Final = "untrained"
 NETWORKS: Final = (UNTRAINED, START, AGG, MFR)
 VERDICT_METRIC: Final = "tar@fmr=0.01"
-"""What the verdict is about."""
-_WHERE: Final = "masked faces, a domain neither has seen"
+"""The metric that decides the verdict."""
+_WHERE: Final = "masked faces, a domain that neither has seen"
 
 
 class Judged(BaseModel):
-    """One network on one domain."""
+    """The results of one network on one domain."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,18 +38,19 @@ class Judged(BaseModel):
     counts: Counts
 
     def metric(self, key: str) -> Metric:
-        """The metric of that key."""
+        """The metric with the given key."""
         return next(one for one in self.metrics if one.key == key)
 
 
 class Judgement(BaseModel):
-    """Everything measured.
+    """All results.
 
     Attributes:
-        domains: the unseen one first; by domain, by network.
-        mfr_less_agg: by domain, the paired differences.
-        above_untrained: by domain, by trained network, TAR at FMR 1% less the untrained one's.
-        verdict: on the unseen domain.
+        domains: the results by domain, the unseen one first, and then by network.
+        mfr_less_agg: by domain, the paired differences between MFR and aggregation.
+        above_untrained: by domain and by trained network, its TAR at FMR 1% minus that of the
+            untrained network.
+        verdict: the verdict on the unseen domain.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,7 +62,7 @@ class Judgement(BaseModel):
 
     @property
     def learned(self) -> bool:
-        """Whether both trained networks surely beat chance and the untrained one everywhere."""
+        """Whether both trained networks clearly beat chance and the untrained one everywhere."""
         return all(
             rule(difference) == "better" and _beats_chance(self.domains[domain][name])
             for domain, differences in self.above_untrained.items()
@@ -70,17 +71,17 @@ class Judgement(BaseModel):
 
     @property
     def on_sources(self) -> str:
-        """How MFR did in the domains it was trained in, in a sentence."""
+        """A sentence that compares MFR with aggregation in the domains of training."""
         rulings = [rule(self.mfr_less_agg[domain][0]) for domain in SOURCES]
         return (
-            f"In the {len(SOURCES)} domains both were trained in, MFR is better in "
-            f"{rulings.count('better')}, worse in {rulings.count('worse')} and not told apart from "
-            f"aggregation in {rulings.count('undecided')}."
+            f"Of the {len(SOURCES)} domains in which both were trained, MFR is better than "
+            f"aggregation in {rulings.count('better')}, worse in {rulings.count('worse')} and not "
+            f"distinguishable from it in {rulings.count('undecided')}."
         )
 
 
 def untrained(seed: int) -> Encoder:
-    """The network as it is before it has learned anything."""
+    """The network before any training."""
     torch.manual_seed(seed)
     return Encoder.from_network(build_backbone(BACKBONE), BACKBONE)
 
@@ -92,7 +93,7 @@ def judge(
     reports: Path,
     progress: Callable[[int, int], None],
 ) -> Judgement:
-    """Judge the untrained network and ``models`` (of START, AGG and MFR) on every domain.
+    """Judge the untrained network and ``models`` (START, AGG and MFR) on every domain.
 
     The full benchmark reports of AGG and MFR on the unseen domain are written to ``reports``.
 
@@ -154,11 +155,11 @@ def _less(
         first, second, manifest, domain, seed=plan.seed, resamples=plan.resamples
     )
     differences = [Difference(**dataclasses.asdict(one)) for one in found]
-    # The verdict's metric comes first.
+    # Put the metric of the verdict first.
     return sorted(differences, key=lambda one: one.key != VERDICT_METRIC)
 
 
 def _beats_chance(judged: Judged) -> bool:
-    """The whole interval of the AUC is above one half."""
+    """Whether the whole interval of the AUC is above one half."""
     area = judged.metric("auc").interval
     return area is not None and area[0] > 0.5

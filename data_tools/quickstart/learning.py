@@ -1,4 +1,4 @@
-"""The three training runs: a short plain start; aggregation and MFR from it, equal in images."""
+"""The three training runs: a short start, then aggregation and MFR on equally many images each."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _NO_LOSS: Final = ("step", "kind", "gradient_norm", "beta", "images_per_second")
 
 
 class Curve(BaseModel):
-    """What a run's log says, by step.
+    """The values in a run's log, as (step, value).
 
     Attributes:
-        losses: by name, (step, value).
-        validation: TAR at FMR 1% of the validation people, mean over the source domains.
+        losses: the values of each loss, by its name.
+        validation: TAR at FMR 1% on the validation people, averaged over the source domains.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +43,7 @@ class Learned(BaseModel):
 
 
 def run_config(plan: Plan, name: str, dataset: Path, start: Path | None) -> RunConfig:
-    """How the run ``name`` is trained; ``start`` is the model both methods go on from."""
+    """The configuration of the run ``name``; both methods continue from the model ``start``."""
     steps = plan.start_steps if name == START else plan.steps
     common: dict[str, Any] = {
         "data": dataset,
@@ -73,11 +73,11 @@ def run_config(plan: Plan, name: str, dataset: Path, start: Path | None) -> RunC
 
 
 def train(config: RunConfig, out: Path, progress: Callable[[int, int, str], None]) -> Learned:
-    """Start the run in ``out``, go on with it, or find it done.
+    """Start the run in ``out`` or resume it, unless it is already finished.
 
     Raises:
-        KeyboardInterrupt: it was stopped by Ctrl-C, and saved.
-        TrainingError, DataError, WriteError: as the trainer.
+        KeyboardInterrupt: the run was stopped by Ctrl-C and saved.
+        TrainingError, DataError, WriteError: for the reasons that the trainer gives.
     """
 
     def watch(told: trainer.Progress) -> None:
@@ -103,7 +103,7 @@ def train(config: RunConfig, out: Path, progress: Callable[[int, int, str], None
 
 
 def read_curve(out: Path) -> Curve:
-    """The curves of the run in ``out``, by its log."""
+    """Read the curves of the run in ``out`` from its log."""
     losses: dict[str, list[tuple[int, float]]] = {}
     validation = []
     for record in read_log(out):

@@ -1,4 +1,4 @@
-"""Whoever watches a quickstart: told in plain words what is done, and how far it is."""
+"""The interface through which a quickstart reports, in plain words, what it does and how far."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Observer(Protocol):
-    """What the stages tell."""
+    """Receives the reports of the stages."""
 
     def begin(self, number: int, of: int, sentence: str) -> None:
-        """Stage ``number`` of ``of`` begins; the sentence says what it does."""
+        """Stage ``number`` of ``of`` begins; ``sentence`` describes what it does."""
 
     def progress(self, done: int, of: int, note: str = "") -> None:
-        """So much of the stage is done."""
+        """``done`` of ``of`` parts of the stage are done."""

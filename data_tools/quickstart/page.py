@@ -1,4 +1,4 @@
-"""The report of a quickstart as one self-contained web page: no scripts, no links, no fetching."""
+"""The report of a quickstart as one self-contained page without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _QUALITY: Final = 82
 
 
 def render(report: QuickstartReport, root: Path) -> str:
-    """The page; everything that comes from data is escaped.
+    """Render the page; everything that comes from data is escaped.
 
     Args:
-        report: what it tells.
-        root: the quickstart's directory, where the pictures are.
+        report: the report.
+        root: the quickstart's directory, which has the pictures.
 
     Raises:
         DataError: a picture is missing or damaged.
@@ -62,7 +62,7 @@ def render(report: QuickstartReport, root: Path) -> str:
         },
         photo=lambda place: _photo(root, place),
         commands=commands(report),
-        # Drawn by us from numbers alone: nothing in them needs escaping.
+        # We draw the plots from numbers and fixed texts, so nothing in them needs escaping.
         roc=Markup(
             compared_roc_plot(
                 {

@@ -1,4 +1,4 @@
-"""The commands that do by hand what a quickstart does, stage by stage."""
+"""The shell commands that repeat a quickstart stage by stage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mfr.training.trainer import MODEL_NAME
 
 
 def commands(report: QuickstartReport) -> list[tuple[str, str]]:
-    """What each stage is in words, and as a shell would take it in an empty directory."""
+    """A title for each stage, and the shell commands that repeat it in an empty directory."""
     plan = report.plan
     return [
         (
@@ -49,7 +49,7 @@ def _run_file(plan: Plan, name: str, init: Path | None) -> str:
     dataset = Path("dataset")
     config = run_config(plan, name, dataset, init)
     values = config.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-    # The configuration makes paths absolute; by hand they begin where the reader works.
+    # The configuration makes paths absolute; the reader needs them relative to their directory.
     values["data"] = str(dataset)
     if init is not None:
         values["init"] = str(init)

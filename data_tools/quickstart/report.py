@@ -1,4 +1,4 @@
-"""The report of a quickstart: everything that was drawn, learned, measured and decided."""
+"""The data of a quickstart's report: everything that was drawn, learned, measured and decided."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mfr.benchmark.report import Environment
 
 
 class Times(BaseModel):
-    """Everything that differs when the same quickstart is run again."""
+    """The values that differ when the same quickstart is run again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,7 +25,7 @@ class Times(BaseModel):
 
 
 class QuickstartReport(BaseModel):
-    """What was drawn, learned, measured and decided; equal for equal plans but for ``times``."""
+    """The complete report; reports on equal plans are equal except for ``times``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""A quickstart from the first face drawn to the report, stage by stage, each done once."""
+"""The stages of a quickstart, from the first drawn face to the report; each is done only once."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ STAGES: Final = ("draw", START, AGG, MFR, "judge", "gallery")
 
 
 def run(plan: Plan, root: str | Path, observer: Observer) -> tuple[QuickstartReport, Path]:
-    """Do what is not done yet of ``plan`` in the directory ``root``.
+    """Do the unfinished stages of ``plan`` in the directory ``root``.
 
-    Stopped or killed at any moment, the same call goes on where it was.
+    If the process is stopped or killed at any moment, the same call continues where it stopped.
 
     Returns:
-        The report and where its page lies.
+        The report and the path of its page.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C; what was done is kept.
+        KeyboardInterrupt: Ctrl-C was pressed; finished work is kept.
         DataError: ``root`` holds something else or another plan.
-        MfrError: a stage cannot be done; what was done is kept.
+        MfrError: a stage cannot be done; finished work is kept.
     """
     root = Path(root)
     with claimed(root, plan) as workspace:
@@ -57,17 +57,17 @@ def _do(plan: Plan, workspace: Workspace, observer: Observer) -> QuickstartRepor
     for name, sentence in (
         (
             START,
-            f"Teaching a small network from nothing on {', '.join(SOURCES)}, all domains in one "
-            "heap: the start that both methods share.",
+            f"Training a small network from random weights on {', '.join(SOURCES)}, with all "
+            "domains pooled: the start that both methods share.",
         ),
         (
             AGG,
-            "Plain aggregation: going on in the same way, all domains in one heap.",
+            "Plain aggregation: continuing in the same way, with all domains pooled.",
         ),
         (
             MFR,
-            "MFR, from the same start, on as many images: every domain in turn plays the unseen "
-            "one.",
+            "MFR: continuing from the same start on as many images, where each domain in turn "
+            "plays the unseen one.",
         ),
     ):
         begin(name, sentence)
@@ -78,8 +78,8 @@ def _do(plan: Plan, workspace: Workspace, observer: Observer) -> QuickstartRepor
         models[name] = out / MODEL_NAME
     begin(
         "judge",
-        f"Judging all networks on people nobody has trained on, in every domain and in {UNSEEN}, "
-        "which neither has seen.",
+        f"Judging all networks on people who were not in the training, in every domain and in "
+        f"{UNSEEN}, which neither method has seen.",
     )
     judgement = workspace.stage(
         "judge",
@@ -88,8 +88,8 @@ def _do(plan: Plan, workspace: Workspace, observer: Observer) -> QuickstartRepor
     )
     begin(
         "gallery",
-        f"Enrolling {plan.enrolled} people with the MFR network; then they come masked, and "
-        "strangers with them.",
+        f"Enrolling {plan.enrolled} people with the MFR network, then presenting them with masks, "
+        "and strangers too.",
     )
     gallery = workspace.stage(
         "gallery",

@@ -1,4 +1,4 @@
-"""What a quickstart prints at its end: a table, the verdict and where the time went."""
+"""The summary that a quickstart prints at its end: a table, the verdict and the times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _METRICS = ("tar@fmr=0.01", "rank1", "auc")
 
 
 def summary(report: QuickstartReport, page: Path) -> str:
-    """A few lines of Markdown."""
+    """The summary, as a few lines of Markdown."""
     lines = [
         "| domain | network | TAR at FMR 1% | rank-1 | AUC |",
         "|---|---|---|---|---|",
@@ -31,22 +31,22 @@ def summary(report: QuickstartReport, page: Path) -> str:
     people, budget = report.world.people, report.runs["mfr"]
     lines += [
         "",
-        "Values in %, AUC as it is; in brackets 95% intervals over people. "
-        f"{report.world.images} images of {people['train']} people to train on, {people['val']} to "
-        f"watch, {people['test']} to judge; after the common start {budget.images} images for "
-        "either method.",
+        "Values are in %, except for the AUC, with 95% intervals over people in brackets. There "
+        f"are {report.world.images} images: {people['train']} people for training, {people['val']} "
+        f"for validation, {people['test']} for testing. After the common start, each method was "
+        f"trained on {budget.images} images.",
         "",
         f"{report.judgement.verdict.sentence} {report.judgement.on_sources}",
         "",
         f"Better than chance and than the untrained network on every domain: "
         f"{'both' if report.judgement.learned else 'not both'}.",
         "",
-        f"Gallery: of {len(report.gallery.probes)} masked probes {len(answered)} showed a face the "
-        f"detector found; {verified} verified and {identified} identified rightly.",
+        f"Gallery: the detector found a face in {len(answered)} of {len(report.gallery.probes)} "
+        f"masked probes; {verified} were verified and {identified} identified correctly.",
         "",
         "Seconds: "
         + ", ".join(f"{name} {value:.0f}" for name, value in seconds.items())
-        + f"; together {sum(seconds.values()):.0f}.",
+        + f"; {sum(seconds.values()):.0f} in all.",
         "",
         f"The report is {page}.",
     ]

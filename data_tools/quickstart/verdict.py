@@ -1,4 +1,4 @@
-"""What may be said of two methods: a sentence made of their metrics and the interval between."""
+"""The verdict on two methods: a sentence made from their metrics and the difference's interval."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Ruling = Literal["better", "worse", "undecided"]
 
 
 class Difference(BaseModel):
-    """A metric of one network less that of another, with its 95 % interval."""
+    """A metric of one network minus that of another, with the 95% interval of the difference."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -20,7 +20,7 @@ class Difference(BaseModel):
 
 
 class Verdict(BaseModel):
-    """Whether MFR beat aggregation, and the sentence that says so."""
+    """Whether MFR beat aggregation, and the sentence that states it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,7 +29,7 @@ class Verdict(BaseModel):
 
 
 def rule(difference: Difference) -> Ruling:
-    """Better or worse only if the whole interval is on that side of zero."""
+    """The ruling on a difference: better or worse only if the whole interval is beyond zero."""
     if difference.interval is None:
         return "undecided"
     low, high = difference.interval
@@ -39,27 +39,27 @@ def rule(difference: Difference) -> Ruling:
 def reach_verdict(
     mfr: float | None, agg: float | None, difference: Difference, *, where: str
 ) -> Verdict:
-    """The verdict on one metric, TAR at FMR 1%, which was fixed before anything was measured.
+    """The verdict by one metric, TAR at FMR 1%, which was chosen before anything was measured.
 
     Args:
-        mfr: MFR's metric, a share; None where too little was compared to resolve the FMR.
-        agg: aggregation's.
-        difference: MFR's less aggregation's.
-        where: on whom, such as 'masked faces'.
+        mfr: MFR's metric, from 0 to 1; None if there were too few comparisons to resolve the FMR.
+        agg: aggregation's metric, likewise.
+        difference: MFR's metric minus aggregation's.
+        where: a description of what was judged, such as 'masked faces'.
     """
     if mfr is None or agg is None:
         return Verdict(
             ruling="undecided",
-            sentence=f"In this run too few people were compared on {where} to tell an FMR of 1%: "
-            "it does not show whether MFR beats plain aggregation.",
+            sentence=f"In this run too few people were compared on {where} to measure at an FMR of "
+            "1%: it does not show whether MFR beats plain aggregation.",
         )
     ruling = rule(difference)
     metrics = f"TAR at FMR 1% is {mfr:.1%} with MFR and {agg:.1%} with aggregation"
     if difference.interval is None:
         return Verdict(
             ruling=ruling,
-            sentence=f"On {where}, {metrics}; without resamples nobody can say whether that is "
-            "more than luck.",
+            sentence=f"On {where}, {metrics}; without resamples it is not known whether the "
+            "difference is more than luck.",
         )
     low, high = (_points(bound) for bound in difference.interval)
     gap = f"{_points(difference.value)} points, 95% interval {low} to {high}"
@@ -67,7 +67,7 @@ def reach_verdict(
         "better": f"In this run MFR beats plain aggregation on {where}",
         "worse": f"In this run MFR does not beat plain aggregation on {where}; it is worse",
         "undecided": f"In this run MFR does not beat plain aggregation on {where}, nor is it "
-        "surely worse; the run cannot tell them apart",
+        "clearly worse; the run cannot decide between them",
     }[ruling]
     return Verdict(ruling=ruling, sentence=f"{opening}: {metrics} ({gap}).")
 

@@ -1,4 +1,4 @@
-"""How the page and the printed summary name networks and domains, and write metrics."""
+"""The names of networks and domains, and the format of metrics, in the page and the summary."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ TITLES: Final = {
     MFR: "MFR",
 }
 DOMAINS: Final = {
-    "daylight": "snapshots out of doors",
+    "daylight": "outdoor snapshots",
     "side_light": "one hard lamp from the side",
-    "nir": "near infrared, as door cameras see",
-    "surveillance": "a camera under the ceiling: few pixels",
+    "nir": "near infrared, as in door cameras",
+    "surveillance": "a ceiling camera with few pixels",
     UNSEEN: "surgical masks",
 }
 
 
 def value(metric: Metric) -> str:
-    """'45.2', in per cent, or '0.953' for an area, or 'not resolved'."""
+    """A metric's value: '45.2', in per cent, or '0.953' for an area, or 'not resolved'."""
     return "not resolved" if metric.value is None else _number(metric.value, metric)
 
 
 def interval(metric: Metric) -> str:
-    """'38.1-52.4' in the same units, or nothing where there is none."""
+    """A metric's interval, such as '38.1-52.4', in the units of `value`; '' if there is none."""
     if metric.value is None or metric.interval is None:
         return ""
     return "-".join(_number(bound, metric) for bound in metric.interval)

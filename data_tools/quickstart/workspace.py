@@ -1,4 +1,4 @@
-"""A quickstart's directory: whose it is, which stages are done, and what each has found."""
+"""The directory of a quickstart: its plan, the stages that are done, and the result of each."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from mfr.errors import DataError
 
 FILE_NAME: Final = "quickstart.json"
 VERSION: Final = 3
-"""The version of what the stages do and record, raised when either changes."""
+"""The version of the stages, raised when what they do or record changes."""
 
 Found = TypeVar("Found", bound=BaseModel)
 
 
 class Workspace:
-    """A directory that `claimed` has given to this process.
+    """A directory that `claimed` has locked for this process.
 
     Attributes:
         root: the directory.
-        seconds: what each stage took, by its name; of its last attempt, if it was interrupted.
-        resumed: whether another process had finished a stage before.
+        seconds: the duration of each stage by its name; for a stage that was interrupted, that of
+            the last attempt.
+        resumed: whether an earlier run had already finished a stage.
     """
 
     def __init__(self, root: Path) -> None:
@@ -38,19 +39,19 @@ class Workspace:
 
     @property
     def dataset(self) -> Path:
-        """Of the faces drawn."""
+        """The directory of the dataset of drawn faces."""
         return self.root / "dataset"
 
     def run_directory(self, name: str) -> Path:
-        """Of the training run ``name``."""
+        """The directory of the training run ``name``."""
         return self.root / "runs" / name
 
     def stage(self, name: str, kind: type[Found], work: Callable[[], Found]) -> Found:
-        """What ``work`` finds, or what it found when it was done before.
+        """The result of ``work``, or the stored result if the stage was done before.
 
         Raises:
-            DataError: the file that says so is damaged.
-            WriteError: it cannot be written.
+            DataError: the file of the stored result is damaged.
+            WriteError: the result cannot be written.
         """
         path = self.root / "stages" / f"{name}.json"
         if path.exists():
@@ -74,11 +75,11 @@ class Workspace:
 
 @contextmanager
 def claimed(root: Path, plan: Plan) -> Iterator[Workspace]:
-    """The directory ``root`` for this plan: new or empty, or that of the same plan.
+    """Lock the directory ``root``, which must be new, empty or of the same plan.
 
     Raises:
-        DataError: it holds something else, another plan, or a quickstart is at work in it.
-        WriteError: it cannot be made or written.
+        DataError: it holds something else or another plan, or a quickstart is running in it.
+        WriteError: it cannot be created or written.
     """
     wanted = {"format": "mfr-quickstart", "version": VERSION, "plan": plan.model_dump(mode="json")}
     path = root / FILE_NAME
@@ -88,7 +89,8 @@ def claimed(root: Path, plan: Plan) -> Iterator[Workspace]:
         raise DataError(f"{root} is a file: choose another --out.")
     elif root.is_dir() and any(not _is_leftover(one) for one in root.iterdir()):
         raise DataError(
-            f"{root} holds something that is no quickstart: choose another --out, or an empty one."
+            f"{root} holds something other than a quickstart: choose another --out, or an empty "
+            "directory."
         )
     else:
         atomic.write_text(path, json.dumps(wanted, indent=1) + "\n")
@@ -97,7 +99,7 @@ def claimed(root: Path, plan: Plan) -> Iterator[Workspace]:
 
 
 def _is_leftover(path: Path) -> bool:
-    """What a kill can leave before the directory is ours."""
+    """Whether a process that was killed before it claimed the directory can have left ``path``."""
     return path.name == ".lock" or (path.name.startswith(f".{Path(FILE_NAME).stem}."))
 
 
@@ -115,5 +117,5 @@ def _refuse_another(root: Path, path: Path, wanted: dict[str, Any]) -> None:
         if plan.get(name) != value:
             raise DataError(
                 f"{root} holds a quickstart with {name} {plan.get(name)}, not {value}: give the "
-                "same value to go on with it, or choose another --out."
+                "same value to continue it, or choose another --out."
             )

@@ -1,4 +1,4 @@
-"""The people and photographs of a quickstart: drawn, and split by person."""
+"""The people and images of a quickstart, which are drawn and split by person."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from data_tools.synth.dataset import synthesise
 from mfr.data.manifest import Manifest
 
 SHOWN: Final = 7
-"""People of the contact sheet."""
+"""The number of people in the contact sheet."""
 
 
 class World(BaseModel):
-    """Who was drawn.
+    """The number of people and images that were drawn.
 
     Attributes:
-        images: drawn, over all domains.
-        people: humans by side: train, val, test.
-        images_of: images by side.
+        images: the number of images in all domains.
+        people: the number of people on each side of the split: train, val, test.
+        images_of: the number of images on each side.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,10 +34,11 @@ class World(BaseModel):
 
 
 def draw(plan: Plan, dataset: Path, progress: Callable[[int, int], None]) -> World:
-    """Draw the people of ``plan`` and give each a side; goes on where it was stopped.
+    """Draw the people of ``plan`` and split them; a second call continues where one stopped.
 
     Raises:
-        DataError, WriteError: the directory or the disk does not allow it.
+        DataError: the directory holds something else.
+        WriteError: the disk is full or not writable.
     """
     drawn = synthesise(
         dataset,
@@ -52,17 +53,18 @@ def draw(plan: Plan, dataset: Path, progress: Callable[[int, int], None]) -> Wor
 
 
 def people_of(manifest: Manifest, split: str) -> list[str]:
-    """The names of the people of one side, sorted."""
+    """The names of the people on one side of the split, sorted."""
     return sorted(set(manifest.where(splits=[split]).column("person")))
 
 
 def contact_sheet(
     manifest: Manifest, domains: list[str]
 ) -> tuple[list[tuple[str, str]], dict[str, list[Path]]]:
-    """A few people of all sides across the domains.
+    """Choose a few people from all sides of the split, with their crops in every domain.
 
     Returns:
-        The people as (name, side), and for each domain a crop of each of them, in that order.
+        The people as (name, side), and for each domain the path of one crop of each person, in
+        the same order.
     """
     sides = [
         (name, side)

@@ -1,4 +1,4 @@
-"""The report of a quickstart onto the disk: every figure as JSON, and a page to be read."""
+"""Writing the report of a quickstart: every figure as JSON, and a page for readers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write_report(report: QuickstartReport, root: Path) -> Path:
 
     Raises:
         DataError: a picture that the page shows is missing.
-        WriteError: the disk is full or the place not writable.
+        WriteError: the disk is full or not writable.
     """
     text = render(report, root)
     atomic.write_text(root / JSON_NAME, report.model_dump_json(indent=1) + "\n")

@@ -249,8 +249,8 @@ def test_a_full_disk_keeps_what_was_done(dataset, fake_detector, monkeypatch):
     ("options", "words"),
     [
         ({"device": "abacus"}, "device 'abacus' cannot be used"),
-        ({"min_face": 0.0}, "--min-face 0 is a share"),
-        ({"min_face": float("nan")}, "--min-face nan is a share"),
+        ({"min_face": 0.0}, "--min-face 0 is a fraction"),
+        ({"min_face": float("nan")}, "--min-face nan is a fraction"),
         ({"batch": 0}, "--batch 0 is a number"),
     ],
 )

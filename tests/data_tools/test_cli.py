@@ -157,11 +157,11 @@ def test_packs_of_every_kind_from_the_command_line(tmp_path):
     tar.write_bytes(tar_of(tar_member("0.jpg", b"no image"), tar_member("0.cls", b"x")))
     arrow = write_arrow(tmp_path / "0.arrow", image_table([encoded(0, size=(99, 99))], [0]))
     for kind, pack, words in [
-        ("bin", lfw, "20 are aligned crops already."),
-        ("bin", lfw, "0 added, 20 there already"),
+        ("bin", lfw, "Aligned crops: 20."),
+        ("bin", lfw, "0 added, 20 already there"),
         ("rec", rec, "20 images of 10 identities (10 people); 20 added"),
-        ("webdataset", tar, "1 are damaged; the manifest says which and why."),
-        ("huggingface", arrow, "1 are photos: run 'mfr data align' next."),
+        ("webdataset", tar, "Damaged images: 1. The manifest records which and why."),
+        ("huggingface", arrow, "Photos to be aligned: 1. Run 'mfr data align' next."),
     ]:
         arguments = ["import", kind, pack, "--domain", kind, "--out", tmp_path / "ds"]
         result = runner.invoke(app, list(map(str, arguments)), catch_exceptions=False)

@@ -1,4 +1,4 @@
-"""People made of hand-made embeddings."""
+"""People with constructed embeddings."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from data_tools.checking.people import People
 from mfr.data.manifest import Manifest
 
 Faces = list[tuple[str, str, str, np.ndarray]]
-"""Domain, identity, person and embedding of each image."""
+"""The domain, identity, person and embedding of each image."""
 
 
 @pytest.fixture
 def directions() -> np.ndarray:
-    """(40, 64) directions of people: random, so cosines between them are near 0."""
+    """The directions of 40 people, (40, 64): random, so that cosines between them are near 0."""
     vectors = np.random.default_rng(0).normal(size=(40, 64))
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 @pytest.fixture
 def photos() -> Callable[..., list[np.ndarray]]:
-    """Photos of a direction: noise that leaves about 0.7 as the cosine of two."""
+    """Photos of a direction, with noise that leaves a cosine of about 0.7 between two of them."""
     generator = np.random.default_rng(1)
 
     def make(direction: np.ndarray, count: int) -> list[np.ndarray]:
@@ -55,7 +55,7 @@ def people_of(tmp_path) -> Callable[..., People]:
 
 @pytest.fixture
 def clean(directions, photos) -> Faces:
-    """30 people of 8 photos in one domain."""
+    """30 people with 8 photos each in one domain."""
     return [
         ("d", f"p{k:02}", f"p{k:02}", face) for k in range(30) for face in photos(directions[k], 8)
     ]

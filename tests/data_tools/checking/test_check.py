@@ -46,7 +46,7 @@ def row(name: str, domain: str = "a", **fields: object) -> dict:
 
 @pytest.fixture
 def dataset(tmp_path) -> Path:
-    """12 identities of 4 different photos, which serve as their own crops."""
+    """12 identities with 4 different photos each, which serve as their own crops."""
     names = [f"p{k:02}/{i}.png" for k in range(12) for i in range(4)]
     for seed, name in enumerate(names):
         write_photo(tmp_path / "photos/a" / name, seed)
@@ -66,7 +66,7 @@ def copy(root: Path, source: str, name: str, domain: str = "a", **fields: object
 
 
 def found(root: Path, **options: object) -> dict[str, list[set[str]]]:
-    """Cases of every finding as sets of paths below photos/, as report.json has them."""
+    """The cases of each finding in report.json, as sets of paths below photos/."""
     result = check_dataset(root, **options)
     report = json.loads(result.report_json.read_text())
     return {
@@ -123,7 +123,7 @@ def test_exact_duplicates_within_an_identity_and_across(dataset):
     copy(dataset, "p00/0.png", "p00/x.png")
     copy(dataset, "p00/0.png", "p00/y.png")
     copy(dataset, "p01/1.png", "p02/x.png")
-    copy(dataset, "p03/0.png", "q/x.png", "b", person="p03")  # one human in two domains
+    copy(dataset, "p03/0.png", "q/x.png", "b", person="p03")  # one person in two domains
     cases = found(dataset)
     same = [{"a/p00/0.png", "a/p00/x.png", "a/p00/y.png"}, {"a/p03/0.png", "b/q/x.png"}]
     assert cases["exact-duplicates"] == same
@@ -205,7 +205,7 @@ def test_domains_told_apart_by_colour(dataset, grey):
     assert pair["domains"] == ("a", "b")
     if grey:
         assert pair["balanced_accuracy"] > 0.95 and pair["alone"]["saturation"] > 0.95
-        assert pair["alone"]["photo size"] == 0.5  # all are equal
+        assert pair["alone"]["photo size"] == 0.5  # all photos have the same size
     else:
         assert pair["balanced_accuracy"] < 0.65
 
@@ -238,7 +238,7 @@ def test_what_cannot_be_checked(tmp_path):
 
 
 class Counting:
-    """Embeds a crop as its corner, and counts how many."""
+    """Embeds a crop as the pixels of its corner, and counts the crops."""
 
     model_hash = "f" * 64
     embedding_size = 3
@@ -286,7 +286,7 @@ def test_stopped_on_the_way_the_embeddings_are_kept(dataset, monkeypatch):
 
 @pytest.mark.slow
 def test_real_faces_with_planted_errors(tmp_path, shared_data):
-    """ORL's photos, not aligned: 32 people, one image moved, two merged, one split."""
+    """ORL's unaligned photos: 32 people, one image moved, two people merged, one split."""
     photos = shared_data / "faces/orl"
     rows = []
     for source in sorted(photos.iterdir())[:32]:

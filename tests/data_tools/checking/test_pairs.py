@@ -1,4 +1,4 @@
-"""Samples of pairs: all where they are few, and no more than asked where they are many."""
+"""Samples of pairs: all pairs if there are few, and no more than requested if there are many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of people, on embeddings whose truth is known."""
+"""Findings about people, on embeddings for which the truth is known."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_one_human_as_two_identities(clean, people_of):
     assert sorted(len(strip.rows) for strip in case.strips) == [4, 4]
     torn = lookalikes(people_of(faces, {"p07": "train", "p07 again": "test"}))
     assert not torn["split-identities"] and len(torn["split-leaks"]) == 1
-    assert not mislabelled(people_of(faces))["mislabelled"]  # said once is enough
+    assert not mislabelled(people_of(faces))["mislabelled"]  # it is reported only once
     joined = [(d, name, name[:3], face) for d, name, _, face in faces]
     assert not any(lookalikes(people_of(joined)).values())
 
@@ -67,7 +67,7 @@ def test_one_human_as_two_identities(clean, people_of):
 def test_one_human_in_two_domains(clean, directions, photos, people_of):
     others = [
         ("e", f"q{k}", f"q{k}", face)
-        for k in range(25, 40)  # 25 to 29 stand in d too, under another name
+        for k in range(25, 40)  # 25 to 29 are in d too, under another name
         for face in photos(directions[k], 6)
     ]
     found = lookalikes(people_of([*clean, *others]))

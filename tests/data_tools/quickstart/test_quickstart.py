@@ -42,7 +42,7 @@ def small():
 
 
 def stop_in(stage: int, patch: pytest.MonkeyPatch) -> None:
-    """Press Ctrl-C at the first progress of a stage that has some."""
+    """Press Ctrl-C at the first progress of the stage."""
     begin, progress = Narrator.begin, Narrator.progress
     now = [0]
 
@@ -62,7 +62,7 @@ def stop_in(stage: int, patch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def interruptible():
-    """Ctrl-C is heard, also where these tests run in a shell's background, which ignores it."""
+    """Make Ctrl-C work even if the tests run in a shell's background, where it is ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -80,7 +80,7 @@ def done(small, interruptible, tmp_path_factory) -> Path:
         assert not (out / "report.html").exists()
     assert (out / "stages" / "start.json").exists()
     assert not (out / "stages" / "agg.json").exists()
-    assert (out / "runs" / "agg" / "log.jsonl").exists()  # it goes on from there
+    assert (out / "runs" / "agg" / "log.jsonl").exists()  # the run continues from there
     assert cli.run(arguments) == 0
     return out
 
@@ -93,7 +93,7 @@ def test_it_says_how_to_go_on_and_goes_on(done, capsys):
         stop_in(6, patch)
         assert cli.run(arguments) == 130
     said = capsys.readouterr().err
-    assert f"go on with 'mfr quickstart --out {done} --seed 3'" in said
+    assert f"continue with 'mfr quickstart --out {done} --seed 3'" in said
     assert said.count("Stopped") == 1
     assert "[6/6] Enrolling 2 people" in said
     assert cli.run([*arguments, "--json"]) == 0
@@ -148,7 +148,7 @@ def test_every_figure_has_an_interval_or_a_reason(done):
 def test_the_page_holds_its_pictures_and_nothing_from_elsewhere(done):
     page = (done / "report.html").read_text()
     pictures = re.findall(r'<img src="([^"]*)"', page)
-    # the contact sheet, two photos of each of two enrolled, three probes
+    # the contact sheet, two photos of each of two enrolled people, three probes
     assert len(pictures) == 5 * 7 + 2 * 2 + 3
     assert all(re.fullmatch(r"data:image/jpeg;base64,[\w+/=]{500,}", one) for one in pictures)
     assert page.count("<svg") == 5

@@ -13,8 +13,8 @@ def difference(value, interval):
         (0.5, 0.4, (0.02, 0.18), "better", "MFR beats plain aggregation on masks:"),
         (0.4, 0.5, (-0.18, -0.02), "worse", "MFR does not beat plain aggregation on masks; it is"),
         (0.5, 0.4, (-0.01, 0.2), "undecided", "MFR does not beat plain aggregation on masks, nor"),
-        (0.4, 0.5, (-0.2, 0.01), "undecided", "the run cannot tell them apart"),
-        (0.5, 0.5, (0.0, 0.0), "undecided", "the run cannot tell them apart"),
+        (0.4, 0.5, (-0.2, 0.01), "undecided", "the run cannot decide between them"),
+        (0.5, 0.5, (0.0, 0.0), "undecided", "the run cannot decide between them"),
     ],
 )
 def test_the_sentence_follows_the_interval_and_not_the_values(mfr, agg, interval, ruling, words):

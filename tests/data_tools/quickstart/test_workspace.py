@@ -42,7 +42,7 @@ def test_a_damaged_stage_is_told(tmp_path):
 
 def test_a_directory_of_something_else_is_refused_and_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(DataError, match="holds something that is no quickstart"):
+    with pytest.raises(DataError, match="holds something other than a quickstart"):
         claimed(tmp_path, Plan()).__enter__()
     assert [one.name for one in tmp_path.iterdir()] == ["thesis.tex"]
     with pytest.raises(DataError, match="is a file"):

@@ -277,7 +277,11 @@ def test_the_command_line(root):
         app, ["mask", str(root), "--from", "d", "--as", "d_masked", "--processes", "1"]
     )
     assert told.exit_code == 0, told.output
-    for words in ("d_masked: 2 crops, 2 of them", "turned too far 1", "Of the face covered"):
+    for words in (
+        "d_masked: 2 crops, 2 of them",
+        "turned too far 1",
+        "Share of the face that is covered",
+    ):
         assert words in told.stdout
     arguments = ["--from", "d", "--as", "d_nir", "--condition", "nir", "--json"]
     told = runner.invoke(app, ["simulate", str(root), *arguments])
