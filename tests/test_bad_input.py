@@ -127,6 +127,7 @@ def test_an_unreadable_photo(
     _refused(capsys, "verify", photo, photo, "--model", model, "--threshold", "0.5")
 
 
+@pytest.mark.slow
 def test_a_file_name_cannot_break_the_sentence(
     capsys: pytest.CaptureFixture[str], model: Path
 ) -> None:
@@ -167,6 +168,7 @@ def _bad_model(kind: str, path: Path, model: Path) -> Path:
     return bad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["text", "empty", "truncated", "altered", "foreign", "directory", "missing"]
 )
@@ -198,6 +200,7 @@ def test_weights_with_nan(capsys: pytest.CaptureFixture[str], tmp_path: Path, mo
     assert "NaN" in _refused(capsys, *arguments, "--backbone", "mobilefacenet")
 
 
+@pytest.mark.slow
 def test_unknown_names(capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path) -> None:
     data = tmp_path / "data"
     write_dataset(data, {"x": 4}, splits=("val", "test"))
@@ -251,6 +254,7 @@ def test_a_bad_gallery(capsys: pytest.CaptureFixture[str], tmp_path: Path, model
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_an_unknown_identity_and_another_model(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path
 ) -> None:

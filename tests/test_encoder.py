@@ -113,6 +113,7 @@ class TestEmbed:
         with pytest.raises(ModelError, match="all zero"):
             Encoder.from_network(network, NARROW).embed(crops)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["mfr-resnet28", "iresnet18", "facenet"])
     def test_folding_changes_nothing(self, name, crops):
         encoder = Encoder.from_network(lively(name), name)

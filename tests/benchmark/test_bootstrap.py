@@ -89,6 +89,7 @@ def test_percentile_interval_leaves_out_a_fortieth_at_each_end():
     assert bootstrap.percentile_interval(np.arange(1001.0)) == pytest.approx((25, 975))
 
 
+@pytest.mark.slow
 def test_interval_covers_the_truth_and_is_wider_than_one_over_pairs():
     # Each person shifts all their scores, so comparisons of one person stand or fall together.
     generator = np.random.default_rng(11)

@@ -56,6 +56,7 @@ def test_operating_point_is_the_lowest_threshold_of_scikit_learns_curve(kinds, k
         assert max(mated + nonmated) < point.thresholds[0] < 1.1
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(st.tuples(tied, tied), st.tuples(fine, fine)))
 def test_eer_lies_on_scikit_learns_curve_where_the_errors_are_equal(kinds):

@@ -46,6 +46,7 @@ def test_steps_come_in_order_whatever_the_workers(workers):
     assert [int(one[0][1]) for one in steps] == [30, 40, 50, 60, 70]
 
 
+@pytest.mark.slow
 def test_workers_leave_signals_to_the_trainer_and_die_with_it():
     # A trainer whose group is sent SIGTERM gets its step; killed, it leaves no worker behind.
     script = textwrap.dedent("""

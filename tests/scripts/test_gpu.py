@@ -65,6 +65,7 @@ def test_an_unknown_job_is_refused_and_the_list_is_told(environment, tmp_path):
 SOME = ["omniglot-20way-1shot-reptile", "omniglot-20way-5shot-reptile", "meta-step-bfloat16"]
 
 
+@pytest.mark.slow
 def test_without_a_gpu_nothing_is_begun(environment, tmp_path):
     elsewhere = {**environment, "MFR_GPU_DEVICE": "cuda:7", "CUDA_VISIBLE_DEVICES": ""}
     done = gpu(elsewhere, 1, "--out", tmp_path)

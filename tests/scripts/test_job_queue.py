@@ -72,6 +72,7 @@ def test_a_job_that_stops_itself_goes_on_the_next_time(tmp_path):
     assert place.read_text() == "3"
 
 
+@pytest.mark.slow
 def test_a_job_that_runs_over_its_time_is_ended_and_is_not_done(tmp_path, monkeypatch):
     monkeypatch.setattr(job_queue, "PATIENCE", 0.2)
     pid = tmp_path / "pid"

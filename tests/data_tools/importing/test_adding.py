@@ -105,6 +105,7 @@ def test_an_error_of_the_source_is_its_own_and_makes_no_dataset(tmp_path):
     assert not (tmp_path / "ds").exists()
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_the_next_import_completes(tmp_path):
     add_rows(tmp_path, [row("old")])
     before = (tmp_path / "manifest.parquet").read_bytes()

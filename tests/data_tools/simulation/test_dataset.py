@@ -120,6 +120,7 @@ def test_a_second_run_draws_nothing_and_then_what_is_new(root):
     assert {name: files(root)[name] for name in before} == before
 
 
+@pytest.mark.slow
 def test_the_bytes_depend_on_nothing_but_seed_condition_and_row(root, monkeypatch):
     mask(root)
     monkeypatch.setattr(simulation, "_UNIT", 1)

@@ -43,6 +43,7 @@ def digest(root: Path) -> dict[str, str]:
     return files
 
 
+@pytest.mark.slow
 def test_crops_manifest_and_truth_agree(tmp_path):
     result = synthesise(tmp_path, domains=["daylight", "nir"], seed=7, **SMALL)
     assert (result.drawn, result.images, result.domains) == (12, 12, ["daylight", "nir"])
