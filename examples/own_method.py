@@ -1,6 +1,6 @@
 """A training method of your own: aggregation whose deployed weights are an average of the steps'.
 
-    python examples/own_method.py
+    python -m examples.own_method
 
 In a run file: method = "examples.own_method:AveragedAggregation"
 """

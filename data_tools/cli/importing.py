@@ -26,7 +26,7 @@ def folder(
     licence: Licence = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add PHOTOS/<identity>/<image> as one domain; a second import adds only new images.
+    """Add PHOTOS/IDENTITY/IMAGE as one domain; a second import adds only new images.
 
     The images are not decoded, moved or copied, so the photos must stay where they are.
     """

@@ -165,10 +165,11 @@ class EpisodeSampler:
             # In the worst case, meta-test is full of people who are in meta-train's domains too.
             left = len(others) - min(size, len(others & people[i]))
             if size < 2 or len(people[i]) < 2 or left < 2:
+                turn = "raise" if size < 2 else "lower"
                 raise DataError(
                     f"With '{domain}' as meta-test domain an episode could have fewer than two "
                     "people on a side (one person may not stand on both): add people or domains, "
-                    "or change --identities."
+                    f"or {turn} --identities."
                 )
 
     def meta_batch(self, step: int, *, rank: int = 0, world_size: int = 1) -> Iterator[Episode]:

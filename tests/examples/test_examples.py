@@ -61,7 +61,7 @@ def test_is_at_most_sixty_lines(name: str) -> None:
 def test_runs(name: str, folder: Path) -> None:
     arguments, words = RUNS[name]
     done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / f"{name}.py"), *arguments],
+        [sys.executable, "-m", f"examples.{name}", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
