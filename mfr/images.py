@@ -15,12 +15,15 @@ import stat
 import struct
 import zlib
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from mfr.errors import ImageError
+
+Photo: TypeAlias = str | Path | bytes
+"""A photograph: the path of an image file, or the bytes of one."""
 
 MAX_BYTES: Final = 64 * 2**20
 """The largest file read, in bytes (64 MiB)."""
@@ -48,7 +51,7 @@ _DAMAGE: Final = (
 
 
 def read_image(
-    source: str | Path | bytes, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS
+    source: Photo, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS
 ) -> np.ndarray:
     """Read a photo as RGB, upright (EXIF orientation applied), transparent parts on white.
 
@@ -84,7 +87,7 @@ def read_image(
             raise _damaged(name) from error
 
 
-def image_size(source: str | Path | bytes) -> tuple[int, int]:
+def image_size(source: Photo) -> tuple[int, int]:
     """Width and height in pixels as stored (before EXIF orientation), without decoding.
 
     Raises:
@@ -95,7 +98,7 @@ def image_size(source: str | Path | bytes) -> tuple[int, int]:
         return image.size
 
 
-def _named_bytes(source: str | Path | bytes, max_bytes: int) -> tuple[str, bytes]:
+def _named_bytes(source: Photo, max_bytes: int) -> tuple[str, bytes]:
     if isinstance(source, bytes):
         name, data = "The given image", source
         if len(data) > max_bytes:

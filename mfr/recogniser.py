@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -13,16 +13,13 @@ from mfr.decision import DEFAULT_FMR, Decision, choose_threshold, cosine, decide
 from mfr.faces import detector as detectors
 from mfr.faces.cropping import FaceCrop, FaceCropper, OneFace
 from mfr.faces.detector import Detector, build_detector
-from mfr.images import read_image
+from mfr.images import Photo, read_image
 from mfr.models import load_encoder
 
 if TYPE_CHECKING:
     from mfr.calibration import Calibration
     from mfr.encoder import Encoder
     from mfr.faces.quality import Quality
-
-Photo: TypeAlias = str | Path | bytes
-"""A photograph: the path of an image file, or the bytes of one."""
 
 _PIXELS_AT_ONCE: Final = 50_000_000
 """Photos are read in batches of about so many pixels (150 MB) at most, or of one photo."""

@@ -38,7 +38,7 @@ ARROWS: dict[str, set[str]] = {
     "encoder": {"backbones", "calibration", "model_file", "runtimes"},
     "models": {"encoder"},
     "recogniser": {"calibration", "decision", "encoder", "faces", "images", "models"},
-    "gallery": {"calibration", "decision", "faces", "models", "recogniser"},
+    "gallery": {"calibration", "decision", "faces", "images", "models", "recogniser"},
     "benchmark": {"calibration", "data", "encoder", "images", "model_file"},
     "config": {"data", "losses", "meta", "training.methods"},
     "training": {

@@ -9,10 +9,11 @@ from mfr.faces.cropping import OneFace
 from mfr.gallery.gallery import Gallery
 from mfr.gallery.names import identity_name
 from mfr.gallery.own_model import load_recogniser
-from mfr.gallery.photos import Photo, embed_templates
+from mfr.gallery.photos import embed_templates
 from mfr.gallery.records import ModelSource
 from mfr.gallery.results import Enrolment
 from mfr.gallery.store import Location
+from mfr.images import Photo
 from mfr.models import lasting_name
 from mfr.recogniser import Recogniser
 

@@ -13,7 +13,7 @@ import numpy as np
 from mfr.decision import DEFAULT_FMR, Decision, choose_threshold, decide
 from mfr.errors import ConfigError, ForeignModelError, GalleryError, GalleryExistsError
 from mfr.gallery.names import identity_name
-from mfr.gallery.photos import Photo, PhotoRecogniser, embed_templates
+from mfr.gallery.photos import PhotoRecogniser, embed_templates
 from mfr.gallery.records import (
     IdentitySummary,
     ModelSource,
@@ -34,6 +34,7 @@ from mfr.gallery.store import (
 if TYPE_CHECKING:
     from mfr.faces.cropping import OneFace
     from mfr.gallery.following import IndexFollower
+    from mfr.images import Photo
 
 INDEX_FILE_NAME: Final = "index.faiss"
 

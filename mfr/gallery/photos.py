@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mfr.errors import ConfigError
 from mfr.gallery.records import NewTemplate, check_embeddings
@@ -16,9 +16,7 @@ if TYPE_CHECKING:  # They import more than reading a gallery needs.
 
     from mfr.calibration import Calibration
     from mfr.faces.cropping import OneFace
-
-Photo: TypeAlias = str | Path | bytes
-"""A photo: the path of an image file, or the bytes of one."""
+    from mfr.images import Photo
 
 
 class EmbeddedPhoto(Protocol):
