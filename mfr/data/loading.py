@@ -5,8 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -103,10 +104,14 @@ class StepLoader(Generic[T]):
     def steps(self, first: int, last: int) -> Iterator[T]:
         """The data of the steps first, ..., last - 1.
 
+        The background processes start in this call, before the first step is asked for: call it
+        before anything starts threads (an exchange between training processes does), since a
+        process forked while another thread holds one of Python's locks waits for it for ever.
+
         Raises:
-            MfrError: as ``prepare``, from a background process too.
+            MfrError: while iterating; as ``prepare``, from a background process too.
         """
-        loader: Iterable[T | _Failure] = DataLoader(
+        loader: DataLoader[T | _Failure] = DataLoader(
             _Steps(self._prepare, range(first, last)),
             batch_size=None,
             shuffle=False,
@@ -115,10 +120,34 @@ class StepLoader(Generic[T]):
             prefetch_factor=2 if self._workers else None,
             multiprocessing_context="fork" if self._workers else None,
         )
-        for data in loader:
-            if isinstance(data, _Failure):
-                raise data.error
-            yield data
+        return _prepared(iter(loader))
+
+
+def _prepared(results: Iterator[T | _Failure]) -> Iterator[T]:
+    for data in results:
+        if isinstance(data, _Failure):
+            raise data.error
+        yield data
+
+
+@contextmanager
+def telling_of_killed_workers() -> Iterator[None]:
+    """Around a use of `StepLoader.steps`: say in one sentence that a background process was killed.
+
+    Torch raises its RuntimeError wherever the main thread happens to be.
+
+    Raises:
+        DataError: a background process was killed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise DataError(
+            "A process that prepares images in the background was killed, as happens when memory "
+            "runs out: resume the run, or start one with fewer workers."
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 
 from mfr.benchmark.calibration import calibrate_encoder
 from mfr.config import RunConfig, read_run_config, write_run_config
-from mfr.data.loading import CropStore, StepLoader
+from mfr.data.loading import CropStore, StepLoader, telling_of_killed_workers
 from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
 from mfr.devices import usable_device
@@ -173,14 +173,16 @@ class _Run:
 
     def go(self, watch: Callable[[Progress], None]) -> TrainingResult:
         config, group = self.config, self.group
+        # Their processes start before the first exchange, which starts threads.
+        steps = StepLoader(self.method.prepare, config.workers).steps(self.done, config.steps)
         self._begin_equal()
         all_reduce = None if group.size == 1 else group.all_reduce
         learner = MetaLearner(self.network, PlainGradient(), self.optimiser, all_reduce=all_reduce)
-        loader = StepLoader(self.method.prepare, config.workers)
         validation: dict[str, float] = {}
         with (
             RunLog(self.out, self.done) if group.is_main else nullcontext() as log,
             deferred_interrupt() as interruption,
+            telling_of_killed_workers(),
             # Deterministic algorithms cost a GPU a few per cent, and give the same bytes for the
             # same seed.
             torch.backends.cudnn.flags(deterministic=True, benchmark=False),
@@ -202,7 +204,7 @@ class _Run:
                 validation = self._validate(tell)
                 save()
             mark = time.perf_counter()
-            for data in loader.steps(self.done, config.steps):
+            for data in steps:
                 loaded = time.perf_counter()
                 decays = self.done // config.halve_every
                 learner.rule = self.method.rule(decays)

@@ -1,7 +1,10 @@
 import gc
+import os
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mfr.data.loading import CropStore, StepLoader, load_crops
+from mfr.data.loading import CropStore, StepLoader, load_crops, telling_of_killed_workers
 from mfr.errors import DataError
 from tests.datasets import write_dataset
 
@@ -101,3 +104,28 @@ def test_a_workers_mistake_keeps_its_traceback():
     assert "Traceback" in str(told.value)
     del told
     gc.collect()  # torch waits five seconds for such a worker: here, not in a test after this one
+
+
+def test_the_processes_start_before_the_first_step_is_asked_for():
+    # Training exchanges weights in between, and threads that this starts may hold locks at a fork.
+    parent = os.getpid()
+
+    def children():
+        task = Path(f"/proc/{parent}/task/{threading.get_native_id()}/children")
+        return set(task.read_text().split())
+
+    before = children()
+    steps = StepLoader(lambda step: torch.tensor(step), 2).steps(0, 2)
+    assert len(children() - before) == 2
+    assert [int(step) for step in steps] == [0, 1]
+
+
+def test_a_killed_worker_is_told_in_one_sentence():
+    steps = StepLoader(lambda step: torch.tensor(os.getpid()), 1).steps(0, 1000)
+    with (
+        pytest.raises(DataError, match=r"in the background was killed.*resume the run"),
+        telling_of_killed_workers(),
+    ):
+        os.kill(int(next(steps)), signal.SIGKILL)
+        for _ in steps:
+            pass
