@@ -1,8 +1,10 @@
 """Any photograph that a user gives, as one plain array: safely, upright, in RGB, in 8 bits.
 
 A photo comes from outside, so nothing in it is trusted: its bytes are counted before they are
-read, its pixels before they are decoded, and only still-image formats whose decoders are inside
-Pillow are tried (some others, such as EPS, would start another program).
+read, its pixels before they are decoded, and what its decoding costs while it goes on
+(`mfr.decoding_cost`). Only still-image formats whose decoders are inside Pillow are tried (some
+others, such as EPS, would start another program). Pixels are converted a strip at a time, so that
+reading takes about three times the memory of the array that is returned.
 
 Colour profiles are not applied: pixels are taken as sRGB, as the networks' training data was.
 """
@@ -10,16 +12,17 @@ Colour profiles are not applied: pixels are taken as sRGB, as the networks' trai
 from __future__ import annotations
 
 import contextlib
-import io
 import stat
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile
 
+from mfr.decoding_cost import MeteredBytes, TooCostlyError, check_jpeg_scans
 from mfr.errors import ImageError
 
 Photo: TypeAlias = str | Path | bytes
@@ -31,8 +34,19 @@ MAX_BYTES: Final = 64 * 2**20
 MAX_PIXELS: Final = 50_000_000
 """The largest photo decoded, in pixels (50 megapixels, 150 MB as RGB)."""
 
+MAX_JPEG2000_PIXELS: Final = 16_000_000
+"""The largest JPEG 2000 decoded, in pixels: its decoder takes 24 bytes for each."""
+
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000")
 """The formats tried, by Pillow's names."""
+
+_HEIF_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_STRIP_PIXELS: Final = 2**20
+_ORIENTATION_TAG: Final = 0x0112
+_BITS_TAG: Final = 258
+_PHOTOMETRIC_TAG: Final = 262
+_TILE_TAGS: Final = (322, 323)
+_WHITE_IS_ZERO: Final = 0
 
 _DAMAGE: Final = (
     OSError,
@@ -68,23 +82,25 @@ def read_image(
             several frames or pages, or with samples whose range is unknown.
     """
     name, data = _named_bytes(source, max_bytes)
-    with _open(name, data, max_pixels) as image:
-        try:
-            frames = int(getattr(image, "n_frames", 1))
-        except _DAMAGE as error:
-            raise _damaged(name) from error
+    with _refusing_damage(name), _open(name, data, max_pixels) as image:
         # A camera's MPO is a JPEG whose other 'frames' are previews or gain maps of the same
-        # photo; the first is the photo by definition (CIPA DC-007). All else would be a guess.
-        if frames > 1 and image.format != "MPO":
+        # photo, and a HEIC may hold those too; the first is the photo by definition (CIPA DC-007,
+        # ISO/IEC 23008-12). All else would be a guess.
+        if image.format not in ("MPO", "HEIF") and getattr(image, "is_animated", False):
             raise ImageError(
-                f"{name} has {frames} frames or pages: save the one you mean as a picture of "
-                "its own."
+                f"{name} has several frames or pages: save the one you mean as a picture of its "
+                "own."
             )
-        try:
+        if image.format == "WEBP":
+            orientation = _orientation(image)
+            image.close()  # Pillow's decoder holds two canvases
+            pixels = _webp_pixels(data)
+        else:
+            deep = _has_deep_samples(image)
             image.load()
-            return _to_rgb(name, _upright(image))
-        except _DAMAGE as error:
-            raise _damaged(name) from error
+            orientation = _orientation(image)
+            pixels = _rgb(name, image, deep)
+    return _upright(pixels, orientation)
 
 
 def image_size(source: Photo) -> tuple[int, int]:
@@ -94,8 +110,23 @@ def image_size(source: Photo) -> tuple[int, int]:
         ImageError: as `read_image` does for what can be known from the header.
     """
     name, data = _named_bytes(source, MAX_BYTES)
-    with _open(name, data, MAX_PIXELS) as image:
+    with _refusing_damage(name), _open(name, data, MAX_PIXELS) as image:
         return image.size
+
+
+@contextlib.contextmanager
+def _refusing_damage(name: str) -> Iterator[None]:
+    try:
+        yield
+    except TooCostlyError as error:
+        raise ImageError(
+            f"{name} would take far longer to decode than a photo does: open it in another program "
+            "and save it anew."
+        ) from error
+    except _DAMAGE as error:
+        raise ImageError(
+            f"{name} is a damaged or truncated image: copy it again from its source."
+        ) from error
 
 
 def _named_bytes(source: Photo, max_bytes: int) -> tuple[str, bytes]:
@@ -133,24 +164,22 @@ def _read_bytes(path: Path, max_bytes: int) -> bytes:
     return data
 
 
-def _open(name: str, data: bytes, max_pixels: int) -> Image.Image:
-    """Parse the header only, and check the size that it claims against the limit."""
-    try:
-        image = _parse(data)
-    except _DAMAGE as error:
-        raise _damaged(name) from error
+def _open(name: str, data: bytes, max_pixels: int) -> ImageFile.ImageFile:
+    """Parse the header only, and check the size that it claims against the limits."""
+    image = _parse(data)
     if image is None:
-        raise ImageError(
-            f"{name} is not an image this program can read: use a JPEG, PNG, WebP, BMP, TIFF, "
-            "GIF, PPM or JPEG 2000 file."
-        )
-    if image.width * image.height > max_pixels:
+        raise ImageError(_unreadable(name, data))
+    if image.format == "JPEG2000":
+        max_pixels = min(max_pixels, MAX_JPEG2000_PIXELS)
+    if max(image.width * image.height, _tile_pixels(image)) > max_pixels:
         image.close()
         raise _too_many_pixels(name, max_pixels)
+    if image.format in ("JPEG", "MPO"):
+        check_jpeg_scans(data)
     return image
 
 
-def _parse(data: bytes) -> Image.Image | None:
+def _parse(data: bytes) -> ImageFile.ImageFile | None:
     """The image with its header parsed and its pixels not yet decoded, or None if it is none.
 
     This is what ``Image.open`` does, without its check of the size, which warns: warnings can only
@@ -163,33 +192,130 @@ def _parse(data: bytes) -> Image.Image | None:
         # A string says why a format that could be meant cannot be read here.
         if accepted and not isinstance(accepted, str):
             with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
-                return factory(io.BytesIO(data), "")
+                return cast("ImageFile.ImageFile", factory(MeteredBytes(data), ""))
+    if _is_heif(data):
+        with contextlib.suppress(ImportError):
+            from pillow_heif import HeifImageFile
+
+            return HeifImageFile(MeteredBytes(data), "")
     return None
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _is_heif(data: bytes) -> bool:
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS
+
+
+def _unreadable(name: str, data: bytes) -> str:
+    if _is_heif(data):
+        return (
+            f"{name} is a HEIC photo, as iPhones take them: run pip install 'mfr[heic]' to read "
+            "such photos, or save it as a JPEG."
+        )
+    return (
+        f"{name} is not an image this program can read: use a JPEG, PNG, WebP, BMP, TIFF, GIF, PPM "
+        "or JPEG 2000 file."
+    )
+
+
+def _tile_pixels(image: Image.Image) -> int:
+    """The pixels of one tile of a TIFF, which may be larger than the image; otherwise 0."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = (tags.get(tag, 0) for tag in _TILE_TAGS)
+    return int(width) * int(height)
+
+
+def _has_deep_samples(image: ImageFile.ImageFile) -> bool:
+    """Whether a file that is not decoded yet holds 16 bits a channel."""
+    if not image.tile:
+        return False
+    arguments = image.tile[0].args
+    return ";16" in str(arguments if isinstance(arguments, str) else arguments and arguments[0])
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8, that is still to be applied; 1 where it is not known."""
     try:
-        return ImageOps.exif_transpose(image)
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except _DAMAGE:
         # The pixels are whole, only the EXIF block is not: take the photo as it lies.
-        return image
+        return 1
 
 
-def _to_rgb(name: str, image: Image.Image) -> np.ndarray:
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format != "TIFF"):
-        # Pillow would clip 16-bit grey at 255. Mode 'I' outside TIFF holds 16-bit samples too.
-        samples = np.asarray(image).astype(np.int64)
-        grey = ((samples.clip(0, 65535) * 255 + 32767) // 65535).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.mode in ("I", "F"):
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo an EXIF orientation (Exif 2.3, tag 0x0112): turn, then mirror."""
+    turns = {3: 2, 4: 2, 5: 3, 6: 3, 7: 1, 8: 1}.get(orientation, 0)
+    pixels = np.rot90(pixels, turns)
+    if orientation in (2, 4, 5, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _rgb(name: str, image: Image.Image, deep: bool) -> np.ndarray:
+    """The decoded pixels of ``image``; ``deep`` says that its file holds 16 bits a channel."""
+    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
         raise ImageError(
             f"{name} holds 32-bit samples, whose black and white are not known: save it with 8 or "
             "16 bits a channel."
         )
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return np.array(image.convert("RGB"))
+    grey16 = image.mode == "I" or image.mode.startswith("I;16")
+    transparent = not grey16 and image.has_transparency_data
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    brightest = 0
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        target = pixels[top : top + rows]
+        if grey16:
+            samples = _samples(image, strip)
+            brightest = max(brightest, int(samples.max()))
+            target[:] = ((samples * 255 + 32767) // 65535)[:, :, None]
+        elif transparent:
+            white = Image.new("RGBA", strip.size, "white")
+            target[:] = Image.alpha_composite(white, strip.convert("RGBA")).convert("RGB")
+        else:
+            target[:] = strip.convert("RGB")
+    if not grey16 and deep:
+        brightest = int(pixels.max()) * 257
+    if (grey16 or deep) and 0 < brightest < 4096:
+        raise ImageError(
+            f"{name} has 16-bit samples of which the largest is about {brightest} of 65535, as "
+            "when 12-bit data were saved unscaled: stretch its brightness to the full range."
+        )
+    return pixels
+
+
+def _samples(image: Image.Image, strip: Image.Image) -> np.ndarray:
+    """The grey samples of a strip of ``image``, (h, W) uint32 in 0 to 65535."""
+    # Pillow's own conversion would clip 16-bit grey at 255. Mode 'I' outside TIFF holds 16-bit
+    # samples too.
+    samples = np.asarray(strip).astype(np.int32).clip(0, 65535).astype(np.uint32)
+    tags = getattr(image, "tag_v2", {})
+    bits = int(np.max(tags.get(_BITS_TAG, 16)))
+    if bits < 16:
+        samples = samples * 65535 // ((1 << bits) - 1)
+    # Pillow inverts 8-bit grey itself.
+    return 65535 - samples if tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO else samples
+
+
+def _webp_pixels(data: bytes) -> np.ndarray:
+    """The pixels of a still WebP as RGB, transparent parts on white.
+
+    Pillow's decoder, made for animations, takes nine times the memory of the pixels.
+    """
+    import cv2
+
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.ndim != 3:
+        raise ValueError("a WebP that cannot be decoded")
+    if pixels.shape[2] == 3:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+    rgb = np.empty((*pixels.shape[:2], 3), np.uint8)
+    rows = max(1, _STRIP_PIXELS // pixels.shape[1])
+    for top in range(0, len(pixels), rows):
+        strip = Image.fromarray(cv2.cvtColor(pixels[top : top + rows], cv2.COLOR_BGRA2RGBA))
+        white = Image.new("RGBA", strip.size, "white")
+        rgb[top : top + rows] = Image.alpha_composite(white, strip).convert("RGB")
+    return rgb
 
 
 def _too_many_bytes(name: str, max_bytes: int) -> ImageError:
@@ -203,7 +329,3 @@ def _too_many_pixels(name: str, max_pixels: int) -> ImageError:
         f"{name} has more pixels than the limit of {max_pixels / 1e6:g} megapixels: shrink the "
         "image first."
     )
-
-
-def _damaged(name: str) -> ImageError:
-    return ImageError(f"{name} is a damaged or truncated image: copy it again from its source.")

@@ -23,7 +23,8 @@ GROUND = {
 """What any room may use."""
 
 ARROWS: dict[str, set[str]] = {
-    "images": set(),
+    "decoding_cost": set(),
+    "images": {"decoding_cost"},
     "calibration": set(),
     "devices": set(),
     "tensor_file": set(),

@@ -147,10 +147,10 @@ def test_a_truncated_file_is_an_error(kind, share, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG"])
-def test_animated_and_multi_page_files_are_refused_with_their_count(kind):
+def test_animated_and_multi_page_files_are_refused(kind):
     frames = [Image.fromarray(np.roll(noise(), i, axis=0)) for i in range(3)]
     data = encode(frames[0], kind, save_all=True, append_images=frames[1:])
-    with pytest.raises(ImageError, match="3 frames") as error:
+    with pytest.raises(ImageError, match="several frames") as error:
         read_image(data)
     sentence(error)
 
