@@ -23,7 +23,10 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from mfr.meta.functional import Losses, Objective, Params, detached, gradient_by, total
+from mfr.meta.closed_layers import differentiated_twice
+from mfr.meta.derivatives import Circumstances, Evaluation, refusing
+from mfr.meta.functional import Losses, Objective, Params, detached
+from mfr.meta.substitution import Passes
 
 HessianVectorProduct = Callable[[dict[str, Tensor]], dict[str, Tensor | None]]
 """v by adapted parameter -> H v by parameter; None where it is zero."""
@@ -43,11 +46,16 @@ def stored_graph(
     objective: Objective, params: Params, adapted: Collection[str]
 ) -> tuple[Params, Losses, HessianVectorProduct]:
     """Differentiate the graph of the gradient, kept since the inner step."""
+    return _with_graph(objective, params, adapted, Passes())
+
+
+def _with_graph(
+    objective: Objective, params: Params, adapted: Collection[str], passes: Passes
+) -> tuple[Params, Losses, HessianVectorProduct]:
     leaves = {name: p.detach().requires_grad_() for name, p in params.items()}
-    losses = objective(leaves)
-    found = torch.autograd.grad(
-        total(losses), [leaves[name] for name in adapted], create_graph=True
-    )
+    with differentiated_twice():
+        evaluation = Evaluation(objective, leaves, passes)
+        found = evaluation.gradients([leaves[name] for name in adapted], create_graph=True)
     gradients = dict(zip(adapted, found, strict=True))
 
     def product(v: dict[str, Tensor]) -> dict[str, Tensor | None]:
@@ -55,28 +63,35 @@ def stored_graph(
         rows = [name for name in v if gradients[name].requires_grad]
         if not rows:
             return {}
-        columns = torch.autograd.grad(
-            [gradients[name] for name in rows],
-            list(leaves.values()),
-            [v[name] for name in rows],
-            allow_unused=True,
-        )
+        with differentiated_twice(), passes.in_place(), refusing():
+            columns = torch.autograd.grad(
+                [gradients[name] for name in rows],
+                list(leaves.values()),
+                [v[name] for name in rows],
+                allow_unused=True,
+            )
         return dict(zip(leaves, columns, strict=True))
 
     # Returned without their graph, which `product` alone keeps alive and which is freed with it.
-    return {name: g.detach() for name, g in gradients.items()}, detached(losses), product
+    detached_gradients = {name: g.detach() for name, g in gradients.items()}
+    return detached_gradients, detached(evaluation.losses), product
 
 
 def recomputed_graph(
     objective: Objective, params: Params, adapted: Collection[str]
 ) -> tuple[Params, Losses, HessianVectorProduct]:
     """Build the graph of the gradient when a product is asked for, and free it at once."""
-    gradients, losses = gradient_by(objective, params, adapted)
+    circumstances = Circumstances(params)
+    leaves = {name: p.detach().requires_grad_(name in adapted) for name, p in params.items()}
+    with differentiated_twice():
+        first = Evaluation(objective, leaves, circumstances.passes)
+        found = first.gradients([leaves[name] for name in adapted])
 
     def product(v: dict[str, Tensor]) -> dict[str, Tensor | None]:
-        return stored_graph(objective, params, adapted)[2](v)
+        with circumstances.again() as passes:
+            return _with_graph(objective, params, adapted, passes)[2](v)
 
-    return gradients, losses, product
+    return dict(zip(adapted, found, strict=True)), detached(first.losses), product
 
 
 def forward_over_reverse(
@@ -85,21 +100,24 @@ def forward_over_reverse(
     """Differentiate the gradient in forward mode, in the direction v."""
     if set(adapted) != set(params):
         raise ValueError("forward over reverse needs all parameters to be adapted")
+    circumstances = Circumstances(params)
     # The parameters of stacked tasks may be views of one tensor, which dual numbers do not allow.
     leaves = {name: p.detach().contiguous().requires_grad_() for name, p in params.items()}
-    losses = objective(leaves)
-    found = torch.autograd.grad(total(losses), list(leaves.values()))
+    with differentiated_twice():
+        first = Evaluation(objective, leaves, circumstances.passes)
+        found = first.gradients(list(leaves.values()))
 
     def product(v: dict[str, Tensor]) -> dict[str, Tensor | None]:
-        with forward_ad.dual_level():
+        with differentiated_twice(), circumstances.again() as passes, forward_ad.dual_level():
             duals = {
                 name: forward_ad.make_dual(leaf, v[name]) if name in v else leaf
                 for name, leaf in leaves.items()
             }
-            gradients = torch.autograd.grad(total(objective(duals)), list(duals.values()))
+            evaluation = Evaluation(objective, duals, passes)
+            gradients = evaluation.gradients(list(duals.values()))
             return {
                 name: forward_ad.unpack_dual(g).tangent
                 for name, g in zip(duals, gradients, strict=True)
             }
 
-    return dict(zip(leaves, found, strict=True)), detached(losses), product
+    return dict(zip(leaves, found, strict=True)), detached(first.losses), product

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from mfr.meta.closed_layers import closed_layers
+from mfr.meta.substitution import substituted
 
 Params = dict[str, Tensor]
 Losses = Mapping[str, Tensor]
@@ -53,8 +52,8 @@ def parameters_of(network: nn.Module) -> Params:
 
 def forward_updating(network: nn.Module, params: Params, inputs: Tensor) -> Tensor:
     """``network(inputs)`` at ``params``; the network's running statistics are updated."""
-    with closed_layers():
-        output: Tensor = functional_call(network, params, (inputs,))
+    with substituted(network, params):
+        output: Tensor = network(inputs)
     return output
 
 
@@ -65,34 +64,14 @@ def forward_isolated(network: nn.Module, params: Params, inputs: Tensor) -> Tens
     copies of its running statistics, which are discarded.
     """
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    with closed_layers():
-        output: Tensor = functional_call(network, {**buffers, **params}, (inputs,))
+    with substituted(network, {**buffers, **params}):
+        output: Tensor = network(inputs)
     return output
 
 
 def total(losses: Losses) -> Tensor:
     """The sum of the losses, over the tasks too if they are stacked."""
     return reduce(torch.add, losses.values()).sum()
-
-
-def gradient(objective: Objective, params: Params) -> tuple[Params, Losses]:
-    """The gradient of the sum of the objective's losses at ``params``, and the losses, detached."""
-    losses = objective(params)
-    gradients = torch.autograd.grad(total(losses), list(params.values()))
-    return dict(zip(params, gradients, strict=True)), detached(losses)
-
-
-def gradient_by(
-    objective: Objective, params: Params, names: Collection[str]
-) -> tuple[Params, Losses]:
-    """As `gradient`, but with respect to the parameters ``names`` alone.
-
-    ``params`` need not be leaves of a graph.
-    """
-    leaves = {name: p.detach().requires_grad_(name in names) for name, p in params.items()}
-    losses = objective(leaves)
-    gradients = torch.autograd.grad(total(losses), [leaves[name] for name in names])
-    return dict(zip(names, gradients, strict=True)), detached(losses)
 
 
 def detached(losses: Losses) -> Losses:

@@ -21,7 +21,8 @@ from typing import Protocol
 import torch
 
 from mfr.meta.curvature import Curvature, HessianVectorProduct
-from mfr.meta.functional import Losses, Objective, Params, Task, gradient, gradient_by
+from mfr.meta.derivatives import gradient, gradient_by
+from mfr.meta.functional import Losses, Objective, Params, Task
 
 State = dict[str, torch.Tensor]
 Adapts = Callable[[str], bool]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from mfr.meta.functional import Losses, Params, Task, gradient
+from mfr.meta.derivatives import gradient
+from mfr.meta.functional import Losses, Params, Task
 from mfr.meta.inner_loop import SGD, Adapts, Update, everything
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import vmap
 
-from mfr.meta.closed_layers import closed_layers
 from mfr.meta.functional import Params
+from mfr.meta.substitution import substituted
 
 OfTask = Callable[..., Tensor]
 """A network's outputs for one task, and other tensors of that task -> a result for that task."""
@@ -40,8 +40,8 @@ def forward_stacked(
 
     def of_task(values: Params, x: Tensor, *others: Tensor) -> Tensor:
         # Entered inside vmap rather than around it, so that it does not see vmap's own operations.
-        with closed_layers():
-            outputs = functional_call(network, values, (x,))
+        with substituted(network, values, readable_later=False):
+            outputs = network(x)
         return then(outputs, *others)
 
     return vmap(of_task, randomness="different")({**buffers, **params}, inputs, *others)

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
+from mfr.meta.closed_layers import ATTENTION
 from mfr.meta.functional import Losses, Objective, Params, Task
+from mfr.meta.substitution import substituted
 from mfr.meta.supervised import Loss
 from mfr.meta.tasks.batch import TaskBatch
 
@@ -75,7 +76,9 @@ class StepStatistics:
             nonlocal moved
             # Copies, because autograd keeps the tensors that a pass was given.
             buffers = {name: value[row].clone() for name, value in self.values.items()}
-            outputs = functional_call(network, {**buffers, **params}, (inputs,))
+            with substituted(network, {**buffers, **params}, layers=ATTENTION):
+                outputs = network(inputs)
+                buffers = dict(network.named_buffers())  # a module may have put another there
             if not moved:
                 for name, buffer in buffers.items():
                     self.values[name][row] = buffer.detach()

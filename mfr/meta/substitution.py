@@ -1,0 +1,200 @@
+"""Other tensors in the places of a network's parameters and buffers while its code runs.
+
+`torch.func.functional_call` puts them there for one forward pass. Two things are different here.
+A tensor that a network holds in several places (a module or a parameter under two names) is
+replaced, and put back, once in each place. And module code may also run later, while a derivative
+is taken: activation checkpointing repeats a part of the forward pass, and hooks may read weights.
+It then finds what its pass was given, or is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mfr.errors import TrainingError
+from mfr.meta.closed_layers import CLOSED, Layers, closed_layers
+
+Place = tuple[dict[str, Any], str]
+"""A dict of a module's parameters or buffers, and a key in it."""
+
+
+class _Refused(Tensor):
+    """Stands where module code would find a value that is not the one it was run with."""
+
+    @classmethod
+    def __torch_function__(cls, *_: Any, **__: Any) -> Any:
+        raise TrainingError(
+            "The network reads its parameters again while derivatives are taken (checkpointing, "
+            "or a hook), which it can neither in a stack of tasks nor where one objective runs it "
+            "at several parameters: take tasks one by one, and one pass in an objective."
+        )
+
+
+_REFUSED = _Refused()
+
+
+@dataclass
+class _Pass:
+    """One pass of a network.
+
+    Attributes:
+        places: of each of the network's own tensors, by its id.
+        values: what stands in the places of some of them; None for what is refused later.
+        buffers: copies of the buffers as the pass found them, by the id of the network's own.
+        layers: what replaces PyTorch's layers in the pass.
+    """
+
+    places: dict[int, list[Place]]
+    values: Mapping[int, Tensor | None]
+    buffers: dict[int, Tensor]
+    layers: closed_layers
+
+
+class Passes:
+    """The passes of one evaluation of an objective, and what each was given."""
+
+    def __init__(self, before: Passes | None = None) -> None:
+        """With ``before``, the passes repeat those, and find the same buffers as they did."""
+        self._all: list[_Pass] = []
+        self._before = iter(()) if before is None else iter(before._all)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Around an evaluation: its passes are noted here."""
+        token = _noting.set(self)
+        try:
+            yield
+        finally:
+            _noting.reset(token)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Around taking derivatives: module code finds what its pass was given."""
+        given: dict[tuple[int, str], tuple[Place, Tensor]] = {}
+        for one in self._all:
+            for number, value in one.values.items():
+                if value is None or number not in one.buffers:
+                    for place in one.places[number]:
+                        spot, put = (id(place[0]), place[1]), _REFUSED if value is None else value
+                        if spot in given and given[spot][1] is not put:
+                            put = _REFUSED
+                        given[spot] = place, put
+            # Copies once more, so that running statistics move in the pass alone.
+            for number, buffer in one.buffers.items():
+                copy = buffer.clone()
+                for place in one.places[number]:
+                    given[id(place[0]), place[1]] = place, copy
+        # Where a part of the network may be run again, it has to have the same layers.
+        again = next((one.layers for one in self._all if one.layers.hooked), None)
+        with ExitStack() as stack:
+            if again is not None:
+                stack.enter_context(closed_layers(again.layers))
+            stack.enter_context(_put(list(given.values())))
+            yield
+
+    def _note(self, one: _Pass) -> None:
+        self._all.append(one)
+
+    def _found_before(self, places: dict[int, list[Place]]) -> dict[int, Tensor] | None:
+        """The buffers that the pass which is now repeated had found, if this is a repetition."""
+        before = next(self._before, None)
+        return None if before is None or before.places.keys() != places.keys() else before.buffers
+
+
+_noting: ContextVar[Passes | None] = ContextVar("noting", default=None)
+
+
+@contextmanager
+def substituted(
+    network: nn.Module,
+    values: Mapping[str, Tensor],
+    *,
+    layers: Layers = CLOSED,
+    readable_later: bool = True,
+) -> Iterator[None]:
+    """While entered, ``network`` holds ``values`` in place of its tensors of these names.
+
+    Args:
+        network: any module.
+        values: by the names of its parameters or buffers. A tensor under two names is replaced
+            under both, whichever is given.
+        layers: what replaces PyTorch's layers meanwhile.
+        readable_later: module code may read the values again while derivatives are taken; values
+            inside `torch.func.vmap` are gone by then.
+
+    Raises:
+        TrainingError: the network is one of TorchScript, whose parameters cannot be replaced.
+        ValueError: two names of one tensor were given different values.
+    """
+    places, names = _places(network)
+    by_tensor: dict[int, Tensor] = {}
+    for name, value in values.items():
+        own = names[name] if name in names else _looked_up(network, name)
+        if by_tensor.setdefault(id(own), value) is not value:
+            raise ValueError(f"{name} has two names, whose values differ")
+    noting = _noting.get() if torch.is_grad_enabled() else None
+    mode = closed_layers(layers)
+    if noting is not None:
+        buffers: dict[int, Tensor] = {}
+        if readable_later:
+            found = noting._found_before(places)
+            if found is not None:
+                buffers = found
+                by_tensor |= {number: buffer.clone() for number, buffer in found.items()}
+            else:
+                for buffer in network.buffers():
+                    buffers[id(buffer)] = by_tensor.get(id(buffer), buffer).detach().clone()
+        given = by_tensor if readable_later else dict.fromkeys(by_tensor)
+        noting._note(_Pass(places, given, buffers, mode))
+    spots = [(place, value) for number, value in by_tensor.items() for place in places[number]]
+    with _put(spots), mode:
+        yield
+
+
+@contextmanager
+def _put(given: list[tuple[Place, Tensor]]) -> Iterator[None]:
+    """Put values in different places, and put back in the end what was there."""
+    before = [(held, key, held[key]) for (held, key), _ in given]
+    try:
+        for (held, key), value in given:
+            held[key] = value
+        yield
+    finally:
+        for held, key, value in before:
+            held[key] = value
+
+
+def _places(network: nn.Module) -> tuple[dict[int, list[Place]], dict[str, Tensor]]:
+    """Where the network holds each of its tensors, by its id, and the tensors by name."""
+    places: dict[int, list[Place]] = {}
+    names = {}
+    for prefix, module in network.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise TrainingError(
+                "A network compiled by torch.jit cannot be run at other parameters: give the "
+                "module it was made from."
+            )
+        for held in (module._parameters, module._buffers):
+            for key, tensor in held.items():
+                if tensor is not None:
+                    names[f"{prefix}.{key}" if prefix else key] = tensor
+                    places.setdefault(id(tensor), []).append((held, key))
+    return places, names
+
+
+def _looked_up(network: nn.Module, name: str) -> Tensor:
+    """A tensor by a name that goes through the second name of a module."""
+    path, _, key = name.rpartition(".")
+    module = network.get_submodule(path)
+    held = module._parameters if module._parameters.get(key) is not None else module._buffers
+    tensor = held.get(key)
+    if tensor is None:
+        raise ValueError(f"the network has no parameter or buffer called {name}")
+    return tensor
