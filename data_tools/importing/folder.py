@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.adding import ImportResult, add_rows, place_below
+from data_tools.importing.names import check_domain
 from data_tools.importing.people import read_people
 from mfr.errors import DataError
 
@@ -108,8 +109,8 @@ def import_folder(
         root: the dataset's directory, created if it does not exist.
         domain: the domain's name.
         people: a CSV file with the columns domain, identity and person (other columns are
-            ignored), which joins the identities that one person has in several domains. An
-            identity that it does not list gets `person_from_identity`, as do all without a file.
+            ignored), which joins the identities that one person has in several domains. The
+            person of an identity that it does not list is found by its name.
         licence: a note kept in the manifest under ``notes['licences'][domain]``.
 
     Raises:

@@ -11,11 +11,13 @@ name before its second '@' is the identity.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.adding import ImportResult, add_rows, place_below
 from data_tools.importing.gallery_probe import Search, read_files, search_protocol
+from data_tools.importing.names import check_domain
 from data_tools.importing.text_list import read_list, wrong_line
 from mfr.data.manifest import Manifest
 from mfr.data.protocol import GalleryProbeProtocol
@@ -100,7 +102,7 @@ def import_meglass(
         ]
 
     result = add_rows(root, rows(), licence=licence, protocols=protocols)
-    return ImportResult(result.domains, ignored=ignored, protocols=result.protocols)
+    return replace(result, ignored=ignored)
 
 
 def read_meta(path: str | Path) -> Iterator[tuple[str, bool]]:

@@ -11,7 +11,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.adding import ImportResult, add_rows, place_below
+from data_tools.importing.names import check_domain
 from mfr.data.manifest_file import SPLITS
 from mfr.errors import DataError
 

@@ -19,10 +19,10 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_tools.importing.names import check_name
 from data_tools.importing.packs.pack import (
     Pack,
     PackedImage,
-    check_identity,
     list_files,
     open_file,
 )
@@ -72,7 +72,7 @@ class HuggingFaceDataset(Pack):
                     number += 1
                     yield PackedImage(
                         _bytes(held, place),
-                        check_identity(_identity(value, names, place), place),
+                        check_name(_identity(value, names, place), "identity", place),
                         self.source(file),
                     )
 

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Final
 
-from data_tools.importing.adding import person_from_identity
 from mfr.data.manifest import Manifest
 from mfr.data.protocol import StoredProtocol
 from mfr.errors import DataError
 
-_MAX_NAME: Final = 200  # bytes; an identity becomes a folder's name when its photos are aligned
 _EDGE: Final = 64 * 2**10  # bytes at a file's beginning and end that enter its fingerprint
 
 
@@ -67,14 +65,9 @@ class Pack(abc.ABC):
             DataError: the pack is damaged or truncated, or its entry for an image is impossible.
         """
 
-    def person(self, identity: str, domain: str) -> str:
-        """The person behind ``identity`` when no people file gives one.
-
-        A label that is only a number means nothing outside its pack: identity 7 in one domain and
-        identity 7 in another are two people. The same name in two domains, however, counts as one
-        person, as it does in every importer.
-        """
-        return f"{domain} {identity}" if identity.isdigit() else person_from_identity(identity)
+    def person(self, identity: str, domain: str) -> str | None:
+        """The person behind ``identity`` when no people file gives one; None: by the name alone."""
+        return None
 
     def protocols(self, manifest: Manifest, domain: str) -> Sequence[StoredProtocol]:
         """The evaluation protocols of a pack that ``judges``.
@@ -135,26 +128,3 @@ def list_files(path: Path, pattern: str) -> list[Path]:
         for file in path.rglob(pattern)
         if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts)
     )
-
-
-def check_identity(identity: str, place: str) -> str:
-    """Return ``identity`` unchanged if it can be stored as text and used as a folder's name.
-
-    Args:
-        identity: the identity.
-        place: where the identity was read, for the error message.
-
-    Raises:
-        DataError: it is empty, longer than 200 bytes or not valid Unicode, has control characters,
-            or begins or ends with a space.
-    """
-    try:
-        usable = 0 < len(identity.encode()) <= _MAX_NAME and identity.isprintable()
-    except UnicodeEncodeError:
-        usable = False
-    if not usable or identity != identity.strip():
-        raise DataError(
-            f"{place} has the identity {identity[:40]!r}: it must be a name of 1 to {_MAX_NAME} "
-            "bytes without control characters."
-        )
-    return identity

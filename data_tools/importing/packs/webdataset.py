@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from data_tools.importing.folder import EXTENSIONS
+from data_tools.importing.names import check_name
 from data_tools.importing.packs.pack import (
     Pack,
     PackedImage,
-    check_identity,
     list_files,
     open_file,
 )
@@ -70,7 +70,7 @@ class WebDatasetShards(Pack):
                 place = f"Sample '{key}' of {shard}"
                 image, identity = self._read(sample, place)
                 source = f"{self.source(shard)} {key}"
-                yield PackedImage(image, check_identity(identity, place), source)
+                yield PackedImage(image, check_name(identity, "identity", place), source)
 
     def _read(self, sample: Iterable[_Member], place: str) -> tuple[bytes, str]:
         """The image and the identity of a sample."""

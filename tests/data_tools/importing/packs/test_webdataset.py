@@ -55,7 +55,7 @@ def test_samples_of_several_shards_become_rows(tmp_path, shard):
     assert (result.crops, result.photos, result.damaged) == (2, 1, 0)
     manifest = Manifest.read(tmp_path / "ds")
     assert manifest.column("identity") == ["17", "Ada Lovelace", "4"]
-    assert manifest.column("person") == ["d 17", "adalovelace", "d 4"]
+    assert manifest.column("person") == ["d 17", "ada lovelace", "d 4"]
     assert manifest.column("source") == [
         "webdataset b.tar x/0",
         "webdataset a.tar 0",
@@ -108,7 +108,7 @@ def test_links_devices_and_folders_are_passed_over(tmp_path, shard):
         ),
         ([tar_member("0.jpg", A), tar_member("0.cls", b"\xff")], "does not name an identity"),
         ([tar_member("0.jpg", A), tar_member("0.cls", b"")], "identity ''"),
-        ([tar_member("0.jpg", A), tar_member("0.cls", b"a\nb")], "without control characters"),
+        ([tar_member("0.jpg", A), tar_member("0.cls", b"a\nb")], "cannot be shown"),
         ([tar_member("0.jpg", A), tar_member("0.cls", b"x" * 201)], "1 to 200"),
         ([tar_member("0.jpg", A), tar_member("0.json", b"{")], "does not name an identity"),
         (
