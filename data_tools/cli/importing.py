@@ -177,8 +177,9 @@ def print_import(result: ImportResult, as_json: bool) -> None:
         )
     for name in result.protocols:
         say(f"Protocol {name}: run it with 'mfr benchmark MODEL --data DATASET --protocol {name}'.")
-    if result.ignored:
-        say(f"{result.ignored} other files were ignored.")
+    for left in result.left_out:
+        more = ", ..." if left.count > len(left.examples) else ""
+        say(f"Left out: {left.count} {left.reason}: {', '.join(left.examples)}{more}.")
     if result.joined.count:
         _say_alike(
             f"{result.joined.count} identities were taken for a person of another domain by name",

@@ -9,9 +9,9 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from data_tools.appending import Protocols, append_rows
 from data_tools.importing.joining import NOBODY, Alike, Identity, Persons, name_persons
+from data_tools.importing.leaving_out import LeftOut, Leftovers
 from data_tools.importing.names import check_domain, check_name, check_path
 from mfr import atomic
 from mfr.data.manifest_file import (
@@ -29,6 +30,9 @@ from mfr.data.manifest_file import (
     in_groups,
     tables_of,
 )
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 People = Mapping[tuple[str, str], str]
 """(domain, identity) -> person, as `data_tools.importing.people.read_people` reads it."""
@@ -63,7 +67,8 @@ class ImportResult:
             was derived from their name; 0 without a people file.
         joined: the new identities that have, by their name, the person of one in another domain.
         apart: the new identities whose name is like another one of their domain.
-        ignored: the number of files that the importer passed over.
+        ignored: the number of files and other things that were seen and not taken.
+        left_out: what they are, by reason.
         protocols: the names of the protocols written.
     """
 
@@ -72,7 +77,12 @@ class ImportResult:
     joined: Alike = NOBODY
     apart: Alike = NOBODY
     ignored: int = 0
+    left_out: Sequence[LeftOut] = ()
     protocols: Sequence[str] = ()
+
+    def without(self, leftovers: Leftovers) -> Self:
+        """This result, with what was left out."""
+        return replace(self, ignored=leftovers.count, left_out=leftovers.found)
 
 
 def add_rows(

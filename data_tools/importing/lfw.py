@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,4 +65,4 @@ def import_lfw(
         return [pair_protocol(pair_list, rows, name=domain, domain=domain, source=source)]
 
     result = add_rows(root, rows(), people=known, licence=licence, protocols=protocols)
-    return replace(result, ignored=listed.ignored)
+    return result.without(listed.leftovers)

@@ -11,12 +11,12 @@ name before its second '@' is the identity.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from data_tools.importing.adding import ImportResult, add_rows, place_below
 from data_tools.importing.gallery_probe import Search, read_files, search_protocol
+from data_tools.importing.leaving_out import Leftovers
 from data_tools.importing.names import check_domain
 from data_tools.importing.text_list import read_list, wrong_line
 from mfr.data.manifest import Manifest
@@ -46,7 +46,7 @@ def import_meglass(
     """Add MeGlass as the domains ``meglass_glasses`` and ``meglass_plain``.
 
     The protocols are ``meglass-1`` to ``meglass-4``. Images that ``meta.txt`` lists but the folder
-    lacks are counted as ignored; the images of the protocols must all be there.
+    lacks are counted as left out; the images of the protocols must all be there.
 
     Args:
         folder: the folder that holds ``meta.txt`` and ``test``.
@@ -68,14 +68,13 @@ def import_meglass(
         for kind in (*_PLAIN, *_GLASSES)
     }
     place = place_below(root)
-    ignored = 0
+    leftovers = Leftovers()
 
     def rows() -> Iterator[dict[str, Any]]:
-        nonlocal ignored
         for name, glasses in read_meta(folder / "meta.txt"):
             file = photos / name
             if not file.is_file():
-                ignored += 1
+                leftovers.add("images of meta.txt that are missing", name)
                 continue
             yield {
                 "path": place(file),
@@ -102,7 +101,7 @@ def import_meglass(
         ]
 
     result = add_rows(root, rows(), licence=licence, protocols=protocols)
-    return replace(result, ignored=ignored)
+    return result.without(leftovers)
 
 
 def read_meta(path: str | Path) -> Iterator[tuple[str, bool]]:

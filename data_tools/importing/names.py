@@ -80,14 +80,16 @@ def check_path(path: str) -> None:
         )
 
 
-def shown(name: str) -> str:
-    """The beginning of a name, in quotes, with what cannot be printed written as escapes."""
-    begun = name if len(name) <= 40 else f"{name[:40]}..."
-    escaped = (
-        c.encode("unicode_escape", "surrogatepass").decode() if _unprintable(c) else c
-        for c in begun
+def printable(text: str) -> str:
+    """``text`` with everything that cannot be printed written as an escape."""
+    return "".join(
+        c.encode("unicode_escape", "surrogatepass").decode() if _unprintable(c) else c for c in text
     )
-    return f"'{''.join(escaped)}'"
+
+
+def shown(name: str) -> str:
+    """The beginning of a name, printable and in quotes."""
+    return f"'{printable(name if len(name) <= 40 else f'{name[:40]}...')}'"
 
 
 def shared_name(identity: str) -> str | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import abc
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Final
 
+from data_tools.importing.leaving_out import Leftovers
 from mfr.data.manifest import Manifest
 from mfr.data.protocol import StoredProtocol
 from mfr.errors import DataError
@@ -47,6 +48,7 @@ class Pack(abc.ABC):
         reading: other settings that decide how the files are read, such as the column of the
             identity.
         total: the number of images, if it is known before they are read.
+        leftovers: what was seen so far and is not taken.
     """
 
     importer: ClassVar[str]
@@ -56,6 +58,9 @@ class Pack(abc.ABC):
     files: Sequence[Path]
     reading: str = ""
     total: int | None = None
+
+    def __init__(self) -> None:
+        self.leftovers = Leftovers()
 
     @abc.abstractmethod
     def images(self) -> Iterator[PackedImage]:
@@ -119,12 +124,22 @@ def open_file(path: Path) -> BinaryIO:
         ) from error
 
 
-def list_files(path: Path, pattern: str) -> list[Path]:
-    """The visible files below ``path`` that match ``pattern``, sorted; or ``path`` if a file."""
+def list_files(
+    path: Path, suffixes: Sequence[str], leftovers: Leftovers, *, beside: Collection[str] = ()
+) -> list[Path]:
+    """The visible files below ``path`` with these suffixes, sorted; or ``path`` if it is a file.
+
+    All others are left out; those with the names ``beside`` belong to the format and do not count.
+    """
     if not path.is_dir():
         return [path]
-    return sorted(
-        file
-        for file in path.rglob(pattern)
-        if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts)
-    )
+    found = []
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        name = file.relative_to(path)
+        if any(part.startswith(".") for part in name.parts):
+            leftovers.add("hidden files", str(name))
+        elif file.suffix in suffixes:
+            found.append(file)
+        elif file.name not in beside:
+            leftovers.add(f"files that are not {' or '.join(suffixes)}", str(name))
+    return found

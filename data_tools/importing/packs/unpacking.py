@@ -136,6 +136,7 @@ def import_pack(
             licence=licence,
             protocols=partial(pack.protocols, domain=domain) if pack.judges else None,
         )
+    result = result.without(pack.leftovers)
     fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     return PackResult(
         **fields,

@@ -45,6 +45,7 @@ class VerificationBin(Pack):
     judges = True
 
     def __init__(self, path: str | Path) -> None:
+        super().__init__()
         self.path = Path(path)
         self.files = [self.path]
         images, mated = _two_lists(self.path)
