@@ -14,6 +14,7 @@ from data_tools.checking.duplicates import find_duplicates
 from data_tools.checking.embeddings import EmbeddingCache
 from data_tools.checking.finding import Finding
 from data_tools.checking.fixing import Fix, apply_fix, plan_fix
+from data_tools.checking.joined import find_wrongly_joined
 from data_tools.checking.lookalikes import find_lookalikes, match_identities
 from data_tools.checking.measuring import measure
 from data_tools.checking.merged import find_merged
@@ -100,6 +101,7 @@ def check_dataset(
         matches = match_identities(people)
         findings += [
             *find_lookalikes(people, matches),
+            find_wrongly_joined(people),
             find_merged(people),
             *find_mislabelled(people, matches),
         ]

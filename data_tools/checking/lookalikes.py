@@ -43,11 +43,11 @@ def find_lookalikes(people: People, matches: Iterable[Match]) -> list[Finding]:
     for match in sorted(matches, key=lambda match: -match.cosine):
         sides = {people.split[match.a], people.split[match.b]} - {None}
         if len(sides) > 1:
-            two_sides.append(_case(people, match))
+            two_sides.append(case_of(people, match.a, match.b, match.cosine))
         elif people.domain[match.a] == people.domain[match.b]:
-            same_domain.append(_case(people, match))
+            same_domain.append(case_of(people, match.a, match.b, match.cosine))
         else:
-            two_domains.append(_case(people, match))
+            two_domains.append(case_of(people, match.a, match.b, match.cosine))
     kinds: list[tuple[str, str, Severity, list[Case]]] = [
         ("split-identities", "One person as two identities?", "warning", same_domain),
         ("shared-people", "One person in two domains, unjoined?", "warning", two_domains),
@@ -70,7 +70,7 @@ def match_identities(people: People) -> list[Match]:
             if not (people.judged(first) and people.judged(second)):
                 continue
             limit = people.different_people(first, second)[0].limit
-            mated = _mated_linkage(people, first, second)
+            mated = mated_linkage(people, first, second)
             cosines, found = nearest(people.centres[left], people.centres[right], _NEIGHBOURS)
             rows, columns = np.nonzero(cosines > limit)
             for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
@@ -80,7 +80,7 @@ def match_identities(people: People) -> list[Match]:
     return list(matches.values())
 
 
-def _mated_linkage(people: People, first: int, second: int) -> float:
+def mated_linkage(people: People, first: int, second: int) -> float:
     """The low end of the mean cosine between one person's photos in the two domains.
 
     It is measured on the persons known to be in both domains if there are enough of them.
@@ -98,11 +98,11 @@ def _mated_linkage(people: People, first: int, second: int) -> float:
     return float(np.sqrt(np.maximum(low, 0).prod()))
 
 
-def _case(people: People, match: Match) -> Case:
-    pair = match.a, match.b
-    labels = [f"{people.names[i]} ({people.domains[people.domain[i]]})" for i in pair]
+def case_of(people: People, a: int, b: int, score: float) -> Case:
+    """The case of two identities, with the images of both."""
+    labels = [f"{people.names[i]} ({people.domains[people.domain[i]]})" for i in (a, b)]
     strips = [
         Strip(label, people.rows[people.members[i]].tolist())
-        for label, i in zip(labels, pair, strict=True)
+        for label, i in zip(labels, (a, b), strict=True)
     ]
-    return Case(" and ".join(labels), strips, match.cosine)
+    return Case(" and ".join(labels), strips, score)

@@ -13,6 +13,7 @@ from mfr.cli.options import AsJson
 
 if TYPE_CHECKING:
     from data_tools.importing.adding import ImportResult
+    from data_tools.importing.joining import Alike
 
 app = typer.Typer(help="Add photos to a dataset.", no_args_is_help=True)
 
@@ -176,10 +177,27 @@ def print_import(result: ImportResult, as_json: bool) -> None:
         )
     for name in result.protocols:
         say(f"Protocol {name}: run it with 'mfr benchmark MODEL --data DATASET --protocol {name}'.")
-    if result.ignored:
-        say(f"{result.ignored} other files were ignored.")
+    for left in result.left_out:
+        more = ", ..." if left.count > len(left.examples) else ""
+        say(f"Left out: {left.count} {left.reason}: {', '.join(left.examples)}{more}.")
+    if result.joined.count:
+        _say_alike(
+            f"{result.joined.count} identities were taken for a person of another domain by name",
+            result.joined,
+        )
+    if result.apart.count:
+        _say_alike(
+            f"{result.apart.count} identities have a name like another one of their domain and "
+            "were kept apart; a people file can join them",
+            result.apart,
+        )
     if result.guessed:
         say(
             f"{result.guessed} identities are not in the people file: their persons were derived "
             "from their names."
         )
+
+
+def _say_alike(what: str, alike: Alike) -> None:
+    more = ", ..." if alike.count > len(alike.examples) else ""
+    say(f"{what}: {', '.join(alike.examples)}{more}.")

@@ -6,22 +6,33 @@ import contextlib
 import functools
 import itertools
 import os
-import re
 import tempfile
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_tools.appending import Protocols, append_rows
+from data_tools.importing.joining import NOBODY, Alike, Identity, Persons, name_persons
+from data_tools.importing.leaving_out import LeftOut, Leftovers
+from data_tools.importing.names import check_domain, check_name, check_path
 from mfr import atomic
-from mfr.data.manifest_file import FILE_NAME, ROWS_A_GROUP, SCHEMA, in_groups, tables_of
-from mfr.errors import DataError
+from mfr.data.manifest_file import (
+    FILE_NAME,
+    ROWS_A_GROUP,
+    SCHEMA,
+    ManifestFile,
+    in_groups,
+    tables_of,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 People = Mapping[tuple[str, str], str]
 """(domain, identity) -> person, as `data_tools.importing.people.read_people` reads it."""
@@ -54,14 +65,24 @@ class ImportResult:
         domains: the domains, in the order of their names.
         guessed: the number of identities that the people file does not list, so that their person
             was derived from their name; 0 without a people file.
-        ignored: the number of files that the importer passed over.
+        joined: the new identities that have, by their name, the person of one in another domain.
+        apart: the new identities whose name is like another one of their domain.
+        ignored: the number of files and other things that were seen and not taken.
+        left_out: what they are, by reason.
         protocols: the names of the protocols written.
     """
 
     domains: list[DomainImport]
     guessed: int = 0
+    joined: Alike = NOBODY
+    apart: Alike = NOBODY
     ignored: int = 0
+    left_out: Sequence[LeftOut] = ()
     protocols: Sequence[str] = ()
+
+    def without(self, leftovers: Leftovers) -> Self:
+        """This result, with what was left out."""
+        return replace(self, ignored=leftovers.count, left_out=leftovers.found)
 
 
 def add_rows(
@@ -86,8 +107,7 @@ def add_rows(
         root: the dataset's directory.
         rows: rows with the manifest's columns. Each row needs path (see `place_below`), identity
             and domain, and usually has source. A row without ``person`` gets the person that the
-            people file gives, or else `person_from_identity`. Identities that are not names, such
-            as numbers, need an explicit person.
+            people file gives, or else the one that `data_tools.importing.joining` finds.
         people: the contents of the people file.
         licence: a note kept in the manifest under ``notes['licences']`` for every domain of the
             rows.
@@ -101,7 +121,15 @@ def add_rows(
     """
     root = Path(root)
     census = _Census(people)
-    with _Staged(root, census.counted(tables_of(_with_person(rows, people or {})))) as staged:
+    with _Staged(root, census.counted(tables_of(_checked(rows, people or {})))) as staged:
+
+        @functools.cache
+        def name() -> None:
+            census.name(root)
+
+        def tables() -> Iterator[pa.Table]:
+            name()  # by now, no other import can change the dataset
+            return map(census.named, staged.tables())
 
         def noted(notes: dict[str, Any]) -> Mapping[str, Any]:
             if licence is None:
@@ -110,20 +138,13 @@ def add_rows(
             return {**notes, "licences": licences}
 
         added, written = append_rows(
-            root, staged.tables, notes=noted, protocols=protocols, domains=list(census.images)
+            root, tables, notes=noted, protocols=protocols, domains=list(census.images)
         )
     return ImportResult(
-        domains=[
-            DomainImport(
-                domain,
-                identities=len(census.identities[domain]),
-                people=len(census.people[domain]),
-                images=census.images[domain],
-                added=added[domain],
-            )
-            for domain in sorted(census.images)
-        ],
+        domains=[census.part(domain, added[domain]) for domain in sorted(census.images)],
         guessed=census.guessed,
+        joined=census.persons.joined,
+        apart=census.persons.apart,
         protocols=written,
     )
 
@@ -139,46 +160,20 @@ def place_below(root: str | Path) -> Callable[[Path], str]:
     return lambda path: os.path.relpath(path, resolved)
 
 
-def person_from_identity(identity: str) -> str:
-    """The name of the person behind an identity, when nothing better is known.
+def _checked(rows: Iterable[Mapping[str, Any]], people: People) -> Iterator[Mapping[str, Any]]:
+    """The rows with the person that they or the people file give, or else with an empty one."""
 
-    It consists of the identity's letters and digits, without case or accents, so the same name in
-    two domains counts as the same person. That is the safe assumption, because it keeps a person
-    from standing on both sides of a split. If no letter or digit is left, the identity itself is
-    returned.
-    """
-    plain = unicodedata.normalize("NFKD", identity).casefold()
-    return "".join(letter for letter in plain if letter.isalnum()) or identity
-
-
-def check_domain(domain: str) -> None:
-    """Check that a domain's name can name a folder and stand in a comma-separated option.
-
-    Raises:
-        DataError: it cannot.
-    """
-    if not re.fullmatch(r"\w[\w.\- ]*", domain) or domain != domain.strip():
-        raise DataError(
-            f"'{domain}' cannot name a domain: use letters, digits, '_', '-' and '.', beginning "
-            "with a letter or digit."
-        )
-
-
-def _with_person(rows: Iterable[Mapping[str, Any]], people: People) -> Iterator[Mapping[str, Any]]:
     @functools.cache
-    def person(domain: str, identity: str) -> str:
-        return people.get((domain, identity)) or person_from_identity(identity)
+    def listed(domain: str, identity: str) -> str:
+        check_name(identity, "identity", f"Domain {domain}")
+        return people.get((domain, identity), "")
 
     for row in rows:
-        _check_text(row["path"])
-        yield {"person": person(row["domain"], row["identity"]), **row}
-
-
-def _check_text(path: str) -> None:
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(f"The name of {os.fsencode(path)!r} is not UTF-8: rename it.") from error
+        check_path(row["path"])
+        person = listed(row["domain"], row["identity"])
+        if "person" in row:
+            check_name(row["person"], "person", f"Identity {row['identity']} of {row['domain']}")
+        yield {"person": person, **row}
 
 
 class _Census:
@@ -187,29 +182,71 @@ class _Census:
     def __init__(self, listed: People | None) -> None:
         self._listed = listed
         self.images: Counter[str] = Counter()
-        self.identities: defaultdict[str, set[str]] = defaultdict(set)
-        self.people: defaultdict[str, set[str]] = defaultdict(set)
+        self.given: dict[Identity, set[str]] = {}
+        """Each identity with the persons that its rows came with; none if it had no person."""
+        self.persons = Persons({}, NOBODY, NOBODY)
+        self._known: dict[Identity, str] = {}
 
     def counted(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Pass the tables on, after counting their rows and checking the names of their domains."""
         for table in tables:
             names = table.group_by(["domain", "identity", "person"]).aggregate([("path", "count")])
             for row in names.to_pylist():
-                domain = row["domain"]
+                domain, person = row["domain"], row["person"]
                 if domain not in self.images:
                     check_domain(domain)
                 self.images[domain] += row["path_count"]
-                self.identities[domain].add(row["identity"])
-                self.people[domain].add(row["person"])
+                persons = self.given.setdefault((domain, row["identity"]), set())
+                if person:
+                    persons.add(person)
             yield table
+
+    def name(self, root: Path) -> None:
+        """Find the persons of the identities that came without, given those of the dataset."""
+        listed: dict[Identity, str] = {}
+        known: dict[Identity, str] = {}
+        if (root / FILE_NAME).exists():
+            columns = ["domain", "identity", "person"]
+            for table in ManifestFile.open(root).tables(columns):
+                for row in table.group_by(columns, use_threads=False).aggregate([]).to_pylist():
+                    known.setdefault((row["domain"], row["identity"]), row["person"])
+        for one, persons in self.given.items():
+            if len(persons) == 1:
+                (person,) = persons
+                from_file = (self._listed or {}).get(one) == person
+                (listed if from_file else known).setdefault(one, person)
+        unknown = [one for one in self.given if one not in known and one not in listed]
+        self.persons = name_persons(unknown, known=known, listed=listed)
+        self._known = {**known, **listed, **self.persons.person}
+
+    def named(self, table: pa.Table) -> pa.Table:
+        """The same rows, those without a person with the one that `name` found."""
+        without = pc.equal(table["person"], "")
+        if not pc.any(without).as_py():
+            return table
+        keys = pc.binary_join_element_wise(table["domain"], table["identity"], "\0")
+        keys = keys.combine_chunks().dictionary_encode()
+        names = (tuple(key.split("\0")) for key in keys.dictionary.to_pylist())
+        persons = pa.array([self._known.get((one[0], one[1]), "") for one in names], pa.string())
+        found = pc.if_else(without, persons.take(keys.indices), table["person"].combine_chunks())
+        place = SCHEMA.get_field_index("person")
+        return table.set_column(place, SCHEMA.field("person"), found)
+
+    def part(self, domain: str, added: int) -> DomainImport:
+        """What was found for one of the domains."""
+        here = [one for one in self.given if one[0] == domain]
+        return DomainImport(
+            domain,
+            identities=len(here),
+            people=len({p for one in here for p in self.given[one] or {self._known[one]}}),
+            images=self.images[domain],
+            added=added,
+        )
 
     @property
     def guessed(self) -> int:
         """The number of identities that the people file does not list."""
-        if self._listed is None:
-            return 0
-        found = ((d, identity) for d, names in self.identities.items() for identity in names)
-        return sum(name not in self._listed for name in found)
+        return 0 if self._listed is None else sum(one not in self._listed for one in self.given)
 
 
 class _Staged:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.adding import ImportResult, add_rows, place_below
+from data_tools.importing.leaving_out import Leftovers
+from data_tools.importing.names import check_domain
 from data_tools.importing.people import read_people
 from mfr.errors import DataError
 
@@ -33,45 +34,77 @@ class Photo(NamedTuple):
 class IdentityFolders:
     """The images ``photos/<identity>/<image>``, listed in order while they are iterated over.
 
-    Hidden files are passed over. Symbolic links above the photos are resolved once, so that paths
+    All else is counted and named. Symbolic links above the photos are resolved once, so that paths
     relative to the dataset stay right whichever way the dataset is reached.
 
     Attributes:
         photos: the folder that holds the identity folders.
-        ignored: the number of other files met so far, which either do not have the extension of an
-            image or lie outside the identity folders.
+        leftovers: what was met so far and not taken: hidden files, files outside the identity
+            folders, photos in folders inside those, and files that are no images.
+
+    Args:
+        photos: the folder that holds the identity folders.
+        lists: the names of files beside the identity folders that the importer reads.
 
     Raises:
         DataError: there is no such folder; during the iteration, a folder cannot be read; at its
             end, no image was found.
     """
 
-    def __init__(self, photos: str | Path) -> None:
+    def __init__(self, photos: str | Path, lists: Collection[str] = ()) -> None:
         if not Path(photos).is_dir():
             raise DataError(
                 f"{photos} is not a folder: name the one that holds a folder for each identity."
             )
         self.photos = Path(photos).resolve()
-        self.ignored = 0
+        self.leftovers = Leftovers()
+        self._lists = lists
 
     def __iter__(self) -> Iterator[Photo]:
         empty = True
-        for folder in _visible(self.photos):
+        for folder in self._visible(self.photos):
             if not folder.is_dir():
-                self.ignored += 1
+                if folder.name not in self._lists:
+                    self._leave("files outside the identity folders", folder.path)
                 continue
-            for entry in _visible(folder.path):
+            for entry in self._visible(Path(folder.path)):
                 path = Path(entry.path)
-                if path.suffix.lower() in EXTENSIONS and entry.is_file():
+                if entry.is_dir():
+                    self._leave_photos_below(path)
+                elif path.suffix.lower() in EXTENSIONS and entry.is_file():
                     empty = False
                     yield Photo(folder.name, path)
-                elif not entry.is_dir():
-                    self.ignored += 1
+                else:
+                    self._leave("files without the extension of an image", entry.path)
         if empty:
             raise DataError(
                 f"{self.photos} has no images in identity folders: arrange them as "
                 f"{self.photos.name}/<identity>/<image>.jpg."
             )
+
+    def _leave(self, reason: str, path: str | Path) -> None:
+        self.leftovers.add(reason, os.path.relpath(path, self.photos))
+
+    def _leave_photos_below(self, folder: Path) -> None:
+        # Whose photos these are is not certain: the user may have named a folder too high up.
+        for above, folders, files in os.walk(folder):
+            folders.sort()
+            for name in sorted(files):
+                if Path(name).suffix.lower() in EXTENSIONS:
+                    self._leave("photos in folders inside an identity's folder", Path(above, name))
+
+    def _visible(self, folder: Path) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise DataError(
+                f"{folder} cannot be read ({error.strerror}): give yourself permission to read it."
+            ) from error
+        for entry in found:
+            if entry.name.startswith("."):
+                self._leave("hidden files or folders", entry.path)
+        return [entry for entry in found if not entry.name.startswith(".")]
 
     def named(self, suffix: str, dataset: str) -> Iterator[Photo]:
         """The images, after checking that each is named ``<identity>_0001`` plus ``suffix``.
@@ -108,8 +141,8 @@ def import_folder(
         root: the dataset's directory, created if it does not exist.
         domain: the domain's name.
         people: a CSV file with the columns domain, identity and person (other columns are
-            ignored), which joins the identities that one person has in several domains. An
-            identity that it does not list gets `person_from_identity`, as do all without a file.
+            ignored), which joins the identities that one person has in several domains. The
+            person of an identity that it does not list is found by its name.
         licence: a note kept in the manifest under ``notes['licences'][domain]``.
 
     Raises:
@@ -131,16 +164,4 @@ def import_folder(
                 "source": f"folder {listed.photos.name}",
             }
 
-    result = add_rows(root, rows(), people=known, licence=licence)
-    return replace(result, ignored=listed.ignored)
-
-
-def _visible(folder: str | Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            shown = [entry for entry in entries if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(
-            f"{folder} cannot be read ({error.strerror}): give yourself permission to read it."
-        ) from error
-    return sorted(shown, key=lambda entry: entry.name)
+    return add_rows(root, rows(), people=known, licence=licence).without(listed.leftovers)

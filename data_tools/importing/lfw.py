@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.adding import ImportResult, add_rows, place_below
 from data_tools.importing.folder import IdentityFolders
+from data_tools.importing.names import check_domain
 from data_tools.importing.people import read_people
 from mfr.data.manifest import Manifest
 from mfr.data.pair_list import pair_protocol, read_pair_list
@@ -65,4 +65,4 @@ def import_lfw(
         return [pair_protocol(pair_list, rows, name=domain, domain=domain, source=source)]
 
     result = add_rows(root, rows(), people=known, licence=licence, protocols=protocols)
-    return replace(result, ignored=listed.ignored)
+    return result.without(listed.leftovers)

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.adding import ImportResult, add_rows, place_below
 from data_tools.importing.gallery_probe import Search, read_files, search_protocol
+from data_tools.importing.leaving_out import Leftovers
+from data_tools.importing.names import check_domain
 from data_tools.importing.text_list import read_list, wrong_line
 from mfr.data.manifest import Manifest
 from mfr.data.protocol import GalleryProbeProtocol
@@ -44,7 +46,7 @@ def import_meglass(
     """Add MeGlass as the domains ``meglass_glasses`` and ``meglass_plain``.
 
     The protocols are ``meglass-1`` to ``meglass-4``. Images that ``meta.txt`` lists but the folder
-    lacks are counted as ignored; the images of the protocols must all be there.
+    lacks are counted as left out; the images of the protocols must all be there.
 
     Args:
         folder: the folder that holds ``meta.txt`` and ``test``.
@@ -66,14 +68,13 @@ def import_meglass(
         for kind in (*_PLAIN, *_GLASSES)
     }
     place = place_below(root)
-    ignored = 0
+    leftovers = Leftovers()
 
     def rows() -> Iterator[dict[str, Any]]:
-        nonlocal ignored
         for name, glasses in read_meta(folder / "meta.txt"):
             file = photos / name
             if not file.is_file():
-                ignored += 1
+                leftovers.add("images of meta.txt that are missing", name)
                 continue
             yield {
                 "path": place(file),
@@ -100,7 +101,7 @@ def import_meglass(
         ]
 
     result = add_rows(root, rows(), licence=licence, protocols=protocols)
-    return ImportResult(result.domains, ignored=ignored, protocols=result.protocols)
+    return result.without(leftovers)
 
 
 def read_meta(path: str | Path) -> Iterator[tuple[str, bool]]:

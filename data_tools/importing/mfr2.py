@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.adding import ImportResult, add_rows, place_below
 from data_tools.importing.folder import IdentityFolders
+from data_tools.importing.names import check_domain
 from data_tools.importing.text_list import read_list, wrong_line
 from mfr.data.manifest import Manifest
 from mfr.data.pair_list import pair_protocol, read_pair_list
@@ -51,7 +52,7 @@ def import_mfr2(
         WriteError: the dataset cannot be written.
     """
     check_domain(domain)
-    listed = IdentityFolders(folder)
+    listed = IdentityFolders(folder, lists=("pairs.txt", "mfr2_labels.txt"))
     place = place_below(root)
     pairs = [
         dataclasses.replace(pair, fold=0) for pair in read_pair_list(listed.photos / "pairs.txt")
@@ -76,8 +77,7 @@ def import_mfr2(
         return [pair_protocol(pairs, photos, name=domain, domain=domain, source="mfr2 pairs.txt")]
 
     result = add_rows(root, rows(), licence=licence, protocols=protocols)
-    lists = 1 + labels_path.exists()
-    return dataclasses.replace(result, ignored=listed.ignored - lists)
+    return result.without(listed.leftovers)
 
 
 def read_masks(path: str | Path) -> dict[tuple[str, int], str]:

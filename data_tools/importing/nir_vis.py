@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.adding import ImportResult, add_rows, place_below
 from data_tools.importing.gallery_probe import Search, read_files, search_protocol
+from data_tools.importing.names import check_domain
 from mfr.data.manifest import Manifest
 from mfr.data.protocol import GalleryProbeProtocol
 from mfr.errors import DataError

@@ -9,14 +9,15 @@ MS-Celeb-1M. A dozen of them appear under two races and are the same people.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.adding import ImportResult, add_rows, place_below
 from data_tools.importing.folder import IdentityFolders
+from data_tools.importing.leaving_out import Leftovers
+from data_tools.importing.names import check_domain
 from data_tools.importing.text_list import read_list, wrong_line
 from mfr.data.manifest import Manifest
 from mfr.data.pair_list import pair_protocol, read_pair_list
@@ -82,7 +83,7 @@ def import_rfw(
         ]
 
     result = add_rows(root, rows(), licence=licence, protocols=protocols)
-    return dataclasses.replace(result, ignored=sum(part.ignored for part in listed.values()))
+    return result.without(Leftovers.together(part.leftovers for part in listed.values()))
 
 
 def read_landmarks(path: str | Path) -> dict[str, list[float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,12 +10,16 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_tools.importing.adding import ImportResult, add_rows, check_domain, place_below
+from data_tools.importing.adding import ImportResult, add_rows, place_below
+from data_tools.importing.csv_rows import check_columns, read_csv
+from data_tools.importing.names import check_domain, check_name, shown
 from mfr.data.manifest_file import SPLITS
 from mfr.errors import DataError
 
 _NEEDED: Final = ("path", "identity", "domain")
 _OPTIONAL: Final = ("person", "split", "landmarks")
+_EXACT: Final = 2**53
+"""Above this, different whole numbers are one floating-point number, and so would be two people."""
 
 
 def import_table(
@@ -33,7 +36,9 @@ def import_table(
             path, identity and domain are required. Optional columns are person (the human behind
             the identity), split (train, val or test; empty for none) and landmarks (x0 y0 ... x4
             y4 in pixels of the photo, separated by spaces in CSV), from which 'mfr data align'
-            makes the crop. Other columns are ignored.
+            makes the crop. Other columns are ignored. Cells of typed columns mean what they would
+            say in CSV: whole numbers are names without a decimal point, bytes are UTF-8, and NaN
+            is no value.
         root: the dataset's directory, created if it does not exist.
         photos: the folder that the paths are relative to; by default the table's folder.
         licence: a note kept in the manifest for every domain of the table.
@@ -50,18 +55,18 @@ def import_table(
     def rows() -> Iterator[dict[str, Any]]:
         empty = True
         for where, row in _read(table):
-            path = folder / _text(where, row, "path")
+            path = folder / _needed(where, row, "path")
             if not path.is_file():
                 raise DataError(
                     f"{where}: {path} is missing: correct the path, or name with --photos the "
                     "folder that paths are relative to."
                 )
-            domain = _text(where, row, "domain")
+            domain = _needed(where, row, "domain")
             check_domain(domain)
             empty = False
             yield {
                 "path": place(path),
-                "identity": _text(where, row, "identity"),
+                "identity": check_name(_needed(where, row, "identity"), "identity", where),
                 "domain": domain,
                 "source": f"table {table.name}",
                 **_optional(where, row),
@@ -77,30 +82,24 @@ def _read(table: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     suffix = table.suffix.lower()
     if suffix not in (".csv", ".parquet"):
         raise DataError(f"{table} is neither a .csv nor a .parquet file: name one that is.")
+    if suffix == ".csv":
+        for line, row in read_csv(table, _NEEDED):
+            yield f"{table}, line {line}", row
+        return
     try:
-        yield from _read_csv(table) if suffix == ".csv" else _read_parquet(table)
+        yield from _read_parquet(table)
     except OSError as error:
         raise DataError(
             f"{table} cannot be read ({error.strerror or 'damaged'}): check the file."
         ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{table} is not a CSV file in UTF-8: save it as one.") from error
     except pa.ArrowException as error:
         raise DataError(f"{table} is damaged or not a Parquet file: write it again.") from error
-
-
-def _read_csv(table: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    with table.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        _check_columns(table, reader.fieldnames or ())
-        for row in reader:
-            yield f"{table}, line {reader.line_num}", row
 
 
 def _read_parquet(table: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     with pq.ParquetFile(table) as file:
         names = file.schema_arrow.names
-        _check_columns(table, names)
+        check_columns(table, names, _NEEDED)
         wanted = [name for name in (*_NEEDED, *_OPTIONAL) if name in names]
         number = 0
         for batch in file.iter_batches(columns=wanted):
@@ -109,16 +108,36 @@ def _read_parquet(table: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 yield f"{table}, row {number}", row
 
 
-def _check_columns(table: Path, names: Any) -> None:
-    lacking = [name for name in _NEEDED if name not in names]
-    if lacking:
-        raise DataError(
-            f"{table} lacks the column(s) {', '.join(lacking)}: it must name {', '.join(_NEEDED)}."
-        )
-
-
 def _text(where: str, row: Mapping[str, Any], name: str) -> str:
-    value = "" if row[name] is None else str(row[name]).strip()
+    """The text of a cell, '' if it has no value: what the same cell says in a CSV file."""
+    match row.get(name):
+        case None:
+            return ""
+        case str() as value:
+            return value.strip()
+        case bytes() as value:
+            try:
+                return value.decode().strip()
+            except UnicodeDecodeError as error:
+                raise DataError(f"{where}: {name} is not text in UTF-8: write it again.") from error
+        case bool():
+            pass
+        case int() as value:
+            return str(value)
+        case float() as value:
+            # Programs turn a column of whole numbers into this type when some are missing.
+            if math.isnan(value):
+                return ""
+            if value.is_integer() and abs(value) <= _EXACT:
+                return f"{value:.0f}"
+    raise DataError(
+        f"{where}: {name} is {row[name]!r:.40}, which is neither a text nor a whole number: "
+        "write it as a text."
+    )
+
+
+def _needed(where: str, row: Mapping[str, Any], name: str) -> str:
+    value = _text(where, row, name)
     if not value:
         raise DataError(f"{where}: {name} is empty: fill it in or remove the row.")
     return value
@@ -126,19 +145,26 @@ def _text(where: str, row: Mapping[str, Any], name: str) -> str:
 
 def _optional(where: str, row: Mapping[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {
-        name: str(row[name]).strip() for name in ("person", "split") if row.get(name)
+        name: text for name in ("person", "split") if (text := _text(where, row, name))
     }
     if fields.get("split", SPLITS[0]) not in SPLITS:
         raise DataError(
-            f"{where}: split '{fields['split']}' is not one of {', '.join(SPLITS)}: correct it."
+            f"{where}: split {shown(fields['split'])} is not one of {', '.join(SPLITS)}: "
+            "correct it."
         )
-    landmarks = row.get("landmarks")
-    if landmarks:
-        try:
-            points = landmarks.split() if isinstance(landmarks, str) else landmarks
-            fields["landmarks"] = [float(point) for point in points]
-        except (TypeError, ValueError):
-            fields["landmarks"] = []
-        if len(fields["landmarks"]) != 10 or not all(map(math.isfinite, fields["landmarks"])):
+    if points := _points(row.get("landmarks")):
+        if len(points) != 10 or not all(map(math.isfinite, points)):
             raise DataError(f"{where}: landmarks are ten numbers x0 y0 ... x4 y4: correct them.")
-    return {name: value for name, value in fields.items() if value}
+        fields["landmarks"] = points
+    return fields
+
+
+def _points(cell: Any) -> list[float]:
+    """The numbers in a cell; [] if it has no value, and [nan] if it has something else."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return []
+    try:
+        points = cell.decode().split() if isinstance(cell, bytes) else cell
+        return [float(one) for one in (points.split() if isinstance(points, str) else points)]
+    except (TypeError, ValueError):
+        return [math.nan]

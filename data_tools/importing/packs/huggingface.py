@@ -19,10 +19,10 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data_tools.importing.names import check_name
 from data_tools.importing.packs.pack import (
     Pack,
     PackedImage,
-    check_identity,
     list_files,
     open_file,
 )
@@ -30,6 +30,7 @@ from mfr.errors import DataError
 
 _ROWS_AT_ONCE: Final = 32
 _LABELS: Final = ("identity", "label")
+_DESCRIPTIONS: Final = ("dataset_dict.json", "dataset_info.json", "state.json", "README.md")
 _ARROW_END: Final = b"\xff\xff\xff\xff\0\0\0\0"  # the last bytes of a stream that was closed
 
 
@@ -46,10 +47,12 @@ class HuggingFaceDataset(Pack):
     importer = "huggingface"
 
     def __init__(self, path: str | Path, *, label: str | None = None) -> None:
+        super().__init__()
         self.path = Path(path)
-        files = [*list_files(self.path, "*.arrow"), *list_files(self.path, "*.parquet")]
+        files = list_files(self.path, (".arrow", ".parquet"), self.leftovers, beside=_DESCRIPTIONS)
+        files.sort(key=lambda file: file.suffix)
         # Files whose names begin with 'cache-' are intermediate results of the datasets library.
-        self.files = [file for file in dict.fromkeys(files) if not file.name.startswith("cache-")]
+        self.files = [file for file in files if not file.name.startswith("cache-")]
         if not self.files:
             raise DataError(
                 f"{self.path} holds no .arrow or .parquet file: name the folder of the dataset."
@@ -72,7 +75,7 @@ class HuggingFaceDataset(Pack):
                     number += 1
                     yield PackedImage(
                         _bytes(held, place),
-                        check_identity(_identity(value, names, place), place),
+                        check_name(_identity(value, names, place), "identity", place),
                         self.source(file),
                     )
 

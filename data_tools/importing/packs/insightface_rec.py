@@ -30,6 +30,7 @@ class InsightFaceRec(Pack):
     importer = "rec"
 
     def __init__(self, path: str | Path) -> None:
+        super().__init__()
         path = Path(path)
         self.path = path / "train.rec" if path.is_dir() else path
         with open_file(self.path) as file:

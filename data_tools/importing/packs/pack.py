@@ -5,17 +5,16 @@ from __future__ import annotations
 import abc
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Final
 
-from data_tools.importing.adding import person_from_identity
+from data_tools.importing.leaving_out import Leftovers
 from mfr.data.manifest import Manifest
 from mfr.data.protocol import StoredProtocol
 from mfr.errors import DataError
 
-_MAX_NAME: Final = 200  # bytes; an identity becomes a folder's name when its photos are aligned
 _EDGE: Final = 64 * 2**10  # bytes at a file's beginning and end that enter its fingerprint
 
 
@@ -49,6 +48,7 @@ class Pack(abc.ABC):
         reading: other settings that decide how the files are read, such as the column of the
             identity.
         total: the number of images, if it is known before they are read.
+        leftovers: what was seen so far and is not taken.
     """
 
     importer: ClassVar[str]
@@ -59,6 +59,9 @@ class Pack(abc.ABC):
     reading: str = ""
     total: int | None = None
 
+    def __init__(self) -> None:
+        self.leftovers = Leftovers()
+
     @abc.abstractmethod
     def images(self) -> Iterator[PackedImage]:
         """The images, always in the same order and read one by one.
@@ -67,14 +70,9 @@ class Pack(abc.ABC):
             DataError: the pack is damaged or truncated, or its entry for an image is impossible.
         """
 
-    def person(self, identity: str, domain: str) -> str:
-        """The person behind ``identity`` when no people file gives one.
-
-        A label that is only a number means nothing outside its pack: identity 7 in one domain and
-        identity 7 in another are two people. The same name in two domains, however, counts as one
-        person, as it does in every importer.
-        """
-        return f"{domain} {identity}" if identity.isdigit() else person_from_identity(identity)
+    def person(self, identity: str, domain: str) -> str | None:
+        """The person behind ``identity`` when no people file gives one; None: by the name alone."""
+        return None
 
     def protocols(self, manifest: Manifest, domain: str) -> Sequence[StoredProtocol]:
         """The evaluation protocols of a pack that ``judges``.
@@ -126,35 +124,22 @@ def open_file(path: Path) -> BinaryIO:
         ) from error
 
 
-def list_files(path: Path, pattern: str) -> list[Path]:
-    """The visible files below ``path`` that match ``pattern``, sorted; or ``path`` if a file."""
+def list_files(
+    path: Path, suffixes: Sequence[str], leftovers: Leftovers, *, beside: Collection[str] = ()
+) -> list[Path]:
+    """The visible files below ``path`` with these suffixes, sorted; or ``path`` if it is a file.
+
+    All others are left out; those with the names ``beside`` belong to the format and do not count.
+    """
     if not path.is_dir():
         return [path]
-    return sorted(
-        file
-        for file in path.rglob(pattern)
-        if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts)
-    )
-
-
-def check_identity(identity: str, place: str) -> str:
-    """Return ``identity`` unchanged if it can be stored as text and used as a folder's name.
-
-    Args:
-        identity: the identity.
-        place: where the identity was read, for the error message.
-
-    Raises:
-        DataError: it is empty, longer than 200 bytes or not valid Unicode, has control characters,
-            or begins or ends with a space.
-    """
-    try:
-        usable = 0 < len(identity.encode()) <= _MAX_NAME and identity.isprintable()
-    except UnicodeEncodeError:
-        usable = False
-    if not usable or identity != identity.strip():
-        raise DataError(
-            f"{place} has the identity {identity[:40]!r}: it must be a name of 1 to {_MAX_NAME} "
-            "bytes without control characters."
-        )
-    return identity
+    found = []
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        name = file.relative_to(path)
+        if any(part.startswith(".") for part in name.parts):
+            leftovers.add("hidden files", str(name))
+        elif file.suffix in suffixes:
+            found.append(file)
+        elif file.name not in beside:
+            leftovers.add(f"files that are not {' or '.join(suffixes)}", str(name))
+    return found

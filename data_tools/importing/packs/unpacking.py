@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from data_tools.importing.adding import ImportResult, add_rows, check_domain
+from data_tools.importing.adding import ImportResult, add_rows
+from data_tools.importing.names import check_domain
 from data_tools.importing.packs.pack import Pack, PackedImage
 from data_tools.importing.people import read_people
 from data_tools.locking import unpacking_alone
@@ -127,14 +128,15 @@ def import_pack(
         result = add_rows(
             root,
             (
-                {**row, "person": (known or {}).get(key) or pack.person(row["identity"], domain)}
+                row if person is None else {**row, "person": person}
                 for row in unpacking.rows()
-                for key in [(domain, row["identity"])]
+                for person in [pack.person(row["identity"], domain)]
             ),
             people=known,
             licence=licence,
             protocols=partial(pack.protocols, domain=domain) if pack.judges else None,
         )
+    result = result.without(pack.leftovers)
     fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
     return PackResult(
         **fields,

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from data_tools.importing.names import own_person
 from data_tools.importing.packs.pack import Pack, PackedImage, open_file
 from data_tools.importing.packs.plain_pickle import PlainArray, read_plain
 from mfr.data.manifest import Manifest
@@ -44,6 +45,7 @@ class VerificationBin(Pack):
     judges = True
 
     def __init__(self, path: str | Path) -> None:
+        super().__init__()
         self.path = Path(path)
         self.files = [self.path]
         images, mated = _two_lists(self.path)
@@ -77,7 +79,7 @@ class VerificationBin(Pack):
 
     def person(self, identity: str, domain: str) -> str:
         """A person of this domain alone, because the pack does not name its people."""
-        return f"{domain} {identity}"
+        return own_person(domain, identity)
 
     def protocols(self, manifest: Manifest, domain: str) -> list[PairProtocol]:
         """The protocol of all pairs, in order, in ten folds whose sizes differ by one at most."""

@@ -1,8 +1,10 @@
 """WebDataset shards: tar files in which the files of one sample follow each other and share a key.
 
-A member's key is its path up to the first dot of the file name; the rest of the name gives the
-kind of its content. Two kinds are read: the image (one of `EXTENSIONS`), and the identity, which
-is the whole text of the ``.cls`` file or else a field of the ``.json`` file.
+A member's key is its path up to the first dot of the file name; the rest of the name ends in the
+kind of its content. Two kinds are read: the image (one of `EXTENSIONS`), and the identity, which is
+the whole text of the ``.cls`` file or else a field of the ``.json`` file. Where names have more
+dots, as ``ann.v0.jpg`` and ``ann.v0.cls`` do, the files of one key that are alike up to the last
+dot are a sample. All other members are counted and named.
 Members are only read, never extracted, and no name in the tar file is used as a name on disk.
 Source: https://github.com/webdataset/webdataset.
 """
@@ -18,17 +20,20 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from data_tools.importing.folder import EXTENSIONS
+from data_tools.importing.leaving_out import Leftovers
+from data_tools.importing.names import check_name, shown
 from data_tools.importing.packs.pack import (
     Pack,
     PackedImage,
-    check_identity,
     list_files,
     open_file,
 )
 from mfr.errors import DataError
 from mfr.images import MAX_BYTES
 
+_LABELS: Final = ("cls", "json")
 _MAX_KEY: Final = 1000  # characters
+_MAX_SAMPLE: Final = 4 * MAX_BYTES
 _END: Final = bytes(2 * tarfile.BLOCKSIZE)  # the last bytes of every tar file
 
 _DAMAGE: Final = (tarfile.TarError, EOFError, ValueError, OverflowError, OSError, RecursionError)
@@ -36,9 +41,10 @@ _DAMAGE: Final = (tarfile.TarError, EOFError, ValueError, OverflowError, OSError
 
 
 class _Member(NamedTuple):
-    """A file of a sample: the sample's key, the kind of content, and the bytes."""
+    """A file of a sample: the sample's key, its name up to the kind, the kind, and the bytes."""
 
     key: str
+    stem: str
     kind: str
     data: bytes
 
@@ -54,8 +60,9 @@ class WebDatasetShards(Pack):
     importer = "webdataset"
 
     def __init__(self, path: str | Path, *, label: str = "identity") -> None:
+        super().__init__()
         self.path = Path(path)
-        self.files = list_files(self.path, "*.tar")
+        self.files = list_files(self.path, (".tar",), self.leftovers)
         self._label = self.reading = label
         if not self.files:
             raise DataError(f"{self.path} holds no .tar file: name the folder of the shards.")
@@ -66,22 +73,27 @@ class WebDatasetShards(Pack):
     def images(self) -> Iterator[PackedImage]:
         """The images of all samples, shard by shard."""
         for shard in self.files:
-            for key, sample in itertools.groupby(_members(shard), lambda member: member.key):
-                place = f"Sample '{key}' of {shard}"
-                image, identity = self._read(sample, place)
-                source = f"{self.source(shard)} {key}"
-                yield PackedImage(image, check_identity(identity, place), source)
+            members = _members(shard, self.leftovers)
+            for key, of_key in itertools.groupby(members, lambda member: member.key):
+                samples = _by_stem(of_key, f"Sample {shown(key)} of {shard}")
+                whole = any(map(_is_whole, samples.values()))
+                for stem, sample in samples.items():
+                    if whole and not _is_whole(sample):
+                        self._leave(stem, sample)
+                        continue
+                    place = f"Sample {shown(stem)} of {shard}"
+                    image, identity = self._read(sample, place)
+                    source = f"{self.source(shard)} {stem}"
+                    yield PackedImage(image, check_name(identity, "identity", place), source)
+
+    def _leave(self, stem: str, sample: Iterable[_Member]) -> None:
+        for member in sample:
+            self.leftovers.add("further fields of samples", f"{stem}.{member.kind}")
 
     def _read(self, sample: Iterable[_Member], place: str) -> tuple[bytes, str]:
         """The image and the identity of a sample."""
-        images, parts = [], {}
-        for member in sample:
-            if member.kind in ("cls", "json"):
-                parts[member.kind] = member.data
-            else:
-                images.append(member.data)
-            if len(images) > 1:
-                break
+        images = [member.data for member in sample if member.kind not in _LABELS]
+        parts = {member.kind: member.data for member in sample if member.kind in _LABELS}
         if len(images) != 1:
             raise DataError(
                 f"{place} holds {'several images' if images else 'no image'} instead of one: pack "
@@ -103,8 +115,28 @@ class WebDatasetShards(Pack):
         )
 
 
-def _members(shard: Path) -> Iterator[_Member]:
-    """The images, .cls and .json files of a tar file; everything else in it is passed over."""
+def _by_stem(members: Iterable[_Member], place: str) -> dict[str, list[_Member]]:
+    """The members of one key, those together that are alike up to the last dot."""
+    samples: dict[str, list[_Member]] = {}
+    size = 0
+    for member in members:
+        size += len(member.data)
+        if size > _MAX_SAMPLE:
+            raise DataError(
+                f"{place} is larger than the limit of {_MAX_SAMPLE // 2**20} MiB for the files of "
+                "one key: pack the samples again, each with a key of its own."
+            )
+        samples.setdefault(member.stem, []).append(member)
+    return samples
+
+
+def _is_whole(sample: Iterable[_Member]) -> bool:
+    """Whether it has an image and something that may name the identity."""
+    return {member.kind in _LABELS for member in sample} == {True, False}
+
+
+def _members(shard: Path, leftovers: Leftovers) -> Iterator[_Member]:
+    """The images, .cls and .json files of a tar file; everything else in it is left out."""
     try:
         with (
             _Bounded(io.FileIO(shard)) as file,
@@ -112,14 +144,21 @@ def _members(shard: Path) -> Iterator[_Member]:
         ):
             while (info := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined]  # or all would stay in memory
-                folder, slash, last = info.name.rpartition("/")
-                key, _, kind = last.partition(".")
-                kind = kind.lower()
-                if info.isreg() and (kind in ("cls", "json") or f".{kind}" in EXTENSIONS):
+                last = info.name.rpartition("/")[2]
+                kind = last.rpartition(".")[2].lower()
+                if info.isdir():
+                    continue
+                if not info.isreg():
+                    leftovers.add("links and special files", info.name[:_MAX_KEY])
+                elif "." not in last or not (kind in _LABELS or f".{kind}" in EXTENSIONS):
+                    leftovers.add("files of other kinds", info.name[:_MAX_KEY])
+                else:
                     _check_member(info, shard)
                     content = tar.extractfile(info)
                     assert content is not None  # of a regular file
-                    yield _Member(folder + slash + key, kind, content.read())
+                    key = info.name[: len(info.name) - len(last)] + last.partition(".")[0]
+                    stem = info.name.rpartition(".")[0]
+                    yield _Member(key, stem, kind, content.read())
             # tarfile mistakes a damaged header for the end, so check that only zeros follow.
             file.seek(tar.offset)
             while rest := file.read(2**20):

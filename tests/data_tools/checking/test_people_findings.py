@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from data_tools.checking.joined import find_wrongly_joined
 from data_tools.checking.lookalikes import find_lookalikes, match_identities
 from data_tools.checking.merged import find_merged, two_means
 from data_tools.checking.mislabelled import find_mislabelled
@@ -28,6 +29,7 @@ def test_nothing_is_said_of_clean_people(clean, people_of):
     assert not any(lookalikes(people).values())
     assert not any(mislabelled(people).values())
     assert not find_merged(people).cases
+    assert not find_wrongly_joined(people).cases
 
 
 def test_inner_own_and_linkage_are_what_their_names_say(clean, people_of):
@@ -127,3 +129,20 @@ def test_two_means_parts_what_is_apart(directions, photos):
     assert len(set(part[:5])) == len(set(part[5:])) == 1 and part[0] != part[-1]
     same = np.repeat(vectors[:1], 4, axis=0)
     assert two_means(same).all() or not two_means(same).any()
+
+
+def test_two_humans_joined_as_one_person(clean, directions, photos, people_of):
+    others = [
+        ("e", f"q{k}", f"p{k}", face) for k in range(20, 40) for face in photos(directions[k], 6)
+    ]
+    wrong = [("e", "q1", "p11", face) for face in photos(directions[5], 6)]
+    people = people_of([*clean, *others, *wrong])
+    (case,) = find_wrongly_joined(people).cases
+    assert case.text == "p11 (d) and q1 (e)" and case.score == pytest.approx(0, abs=0.3)
+    one_domain = [
+        (d, name, "x" if name in ("p03", "p04") else p, face) for d, name, p, face in clean
+    ]
+    (case,) = find_wrongly_joined(people_of(one_domain)).cases
+    assert case.text == "p03 (d) and p04 (d)"
+    twin = [(d, f"{n}{i % 2}", p, face) for i, (d, n, p, face) in enumerate(clean)]
+    assert not find_wrongly_joined(people_of(twin)).cases

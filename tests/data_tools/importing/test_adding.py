@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data_tools.importing import adding
-from data_tools.importing.adding import DomainImport, add_rows, person_from_identity, place_below
+from data_tools.importing.adding import DomainImport, add_rows, place_below
 from mfr.data import manifest_file as manifest_module
 from mfr.data.manifest import Manifest
 from mfr.data.protocol import PairProtocol, protocol_names
@@ -36,8 +36,8 @@ def test_rows_come_from_a_stream_in_batches(tmp_path, monkeypatch):
 
 def test_persons_are_given_joined_or_guessed(tmp_path):
     rows = [row("a", "7", person="web/7"), row("b", "Ann_B"), row("c", "Cy")]
-    result = add_rows(tmp_path, rows, people={("web", "Cy"): "annb"})
-    assert Manifest.read(tmp_path).column("person") == ["web/7", "annb", "annb"]
+    result = add_rows(tmp_path, rows, people={("web", "Cy"): "ann b"})
+    assert Manifest.read(tmp_path).column("person") == ["web/7", "ann b", "ann b"]
     assert result.guessed == 2
 
 
@@ -138,8 +138,50 @@ def test_places_are_relative_to_where_the_dataset_really_is(tmp_path):
     assert place_below(tmp_path / "link/ds")(tmp_path / "x/1.png") == "../../../x/1.png"
 
 
-def test_person_from_identity():
-    assert person_from_identity("AJ_Cook") == person_from_identity("a.j. cook") == "ajcook"
-    assert person_from_identity("Zoë") == person_from_identity("Zoe\u0308") == "zoe"
-    assert person_from_identity("李雷") == "李雷"
-    assert person_from_identity("_-_") == "_-_"
+def test_different_names_of_one_domain_stay_different_people(tmp_path):
+    # MS-Celeb-1M's identifiers, and names that case, accents or normal forms tell apart.
+    names = ["m.01_7b", "m.017_b", "1-11", "11-1", "1.1", "11", "Ann", "ann", "Zoë", "Zoe\u0308"]
+    result = add_rows(tmp_path, [row(f"{i}", name) for i, name in enumerate(names)])
+    assert len(set(Manifest.read(tmp_path).column("person"))) == len(names)
+    assert result.domains[0].people == len(names)
+    assert result.joined.count == 0 and result.apart.count == 4
+    assert "Ann and ann (web)" in result.apart.examples
+
+
+def test_the_import_says_whom_it_joined_across_domains(tmp_path):
+    people = [row("a", "AJ_Cook"), row("b", "7"), row("c", "Bob")]
+    add_rows(tmp_path, people)
+    more = [row("d", "aj cook", "ink"), row("e", "7", "ink"), row("f", "bob", "ink")]
+    result = add_rows(tmp_path, more)
+    assert Manifest.read(tmp_path).column("person") == [
+        *("aj cook", "web 7", "bob", "aj cook", "ink 7", "bob")
+    ]
+    assert result.joined.count == 2
+    assert result.joined.examples == ["aj cook (ink) and AJ_Cook (web)", "bob (ink) and Bob (web)"]
+    assert add_rows(tmp_path, more).joined.count == 0  # they were joined already
+
+
+def test_an_identity_keeps_its_person_when_a_rival_comes_later(tmp_path):
+    add_rows(tmp_path, [row("a", "Ann")])
+    add_rows(tmp_path, [row("b", "ann"), row("c", "Ann")])
+    assert Manifest.read(tmp_path).column("person") == ["ann", "web ann", "ann"]
+
+
+def test_a_name_like_a_persons_own_is_not_that_person(tmp_path):
+    add_rows(tmp_path, [row("a", "7")])
+    add_rows(tmp_path, [row("b", "Web_7", "ink")])
+    assert Manifest.read(tmp_path).column("person") == ["web 7", "ink Web_7"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "a\nb", "\x1b[31mann", "a\u202eb", " ann", ""])
+def test_names_that_cannot_be_kept_are_refused(tmp_path, name):
+    for fields in ({"identity": name}, {"person": name}, {"domain": name}):
+        with pytest.raises(DataError) as refused:
+            add_rows(tmp_path, [row("a", **fields)])
+        assert str(refused.value).isprintable()
+    assert not (tmp_path / "manifest.parquet").exists()
+
+
+def test_a_path_with_control_characters_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"a\\nb.*rename it"):
+        add_rows(tmp_path, [row("a\nb.png")])

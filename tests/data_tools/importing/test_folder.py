@@ -15,7 +15,7 @@ def test_a_folder_becomes_rows_in_order(tmp_path, make_photos):
     make_photos({"bob/notes.txt": 1, "stray.png": 1, ".git/x.png": 1, "Ann/.hidden.png": 1})
     result = import_folder(photos, tmp_path / "ds", domain="d", licence="ours")
     assert result.domains == [DomainImport("d", identities=2, people=2, images=3, added=3)]
-    assert result.ignored == 2 and result.guessed == 0
+    assert result.ignored == 4 and result.guessed == 0
     manifest = Manifest.read(tmp_path / "ds")
     assert manifest.column("path") == [
         f"../photos/{n}" for n in ("Ann/x.webp", "bob/1.JPG", "bob/2.png")
@@ -25,6 +25,23 @@ def test_a_folder_becomes_rows_in_order(tmp_path, make_photos):
     assert manifest.column("alignment") == ["pending"] * 3
     assert manifest.notes["licences"] == {"d": "ours"}
     assert all(path.is_file() for path in manifest.photo_paths())
+
+
+def test_everything_that_is_not_taken_is_counted_and_named(tmp_path, make_photos):
+    photos = make_photos({"ann/1.png": 1, "ann/2019/b.png": 1, "ann/2019/june/c.jpg": 1})
+    make_photos({"stray.png": 1, "ann/.x.png": 1, "ann/\x1b.heic": 1, "ann/2019/notes.txt": 1})
+    result = import_folder(photos, tmp_path / "ds", domain="d")
+    assert result.domains[0].images == 1
+    assert {left.reason: (left.count, left.examples) for left in result.left_out} == {
+        "files outside the identity folders": (1, ["stray.png"]),
+        "hidden files or folders": (1, ["ann/.x.png"]),
+        "files without the extension of an image": (1, ["ann/\\x1b.heic"]),
+        "photos in folders inside an identity's folder": (
+            2,
+            ["ann/2019/b.png", "ann/2019/june/c.jpg"],
+        ),
+    }
+    assert result.ignored == 5
 
 
 def test_importing_again_adds_only_what_is_new(tmp_path, make_photos):

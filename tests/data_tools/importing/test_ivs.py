@@ -2,6 +2,7 @@ import pytest
 
 from data_tools.importing.adding import DomainImport
 from data_tools.importing.ivs import import_ivs
+from mfr.data.manifest import Manifest
 from mfr.data.protocol import GalleryProbeProtocol
 from mfr.errors import DataError
 
@@ -27,3 +28,23 @@ def test_documents_are_the_gallery_and_spot_photos_the_probes(tmp_path, make_pho
     probes.write_text("\n")
     with pytest.raises(DataError, match="names no images"):
         import_ivs(photos, tmp_path / "ds", gallery=gallery, probes=probes)
+
+
+def test_folders_inside_an_identity_do_not_change_who_it_is(tmp_path, make_photos):
+    photos = make_photos(
+        {f"{p}/{name}.jpg": 1 for p in ("ann", "bob") for name in ("id", "day1/a", "day1/b")}
+    )
+    gallery, probes = tmp_path / "id.txt", tmp_path / "spot.txt"
+    gallery.write_text("ann/id.jpg\nbob/id.jpg\n")
+    probes.write_text("ann/day1/a.jpg\nbob/day1/b.jpg\n")
+    import_ivs(photos, tmp_path / "ds", gallery=gallery, probes=probes)
+    assert Manifest.read(tmp_path / "ds").column("identity") == ["ann", "bob"] * 2
+    for lists, words in [
+        (("photos/ann/id.jpg\n", "photos/bob/day1/b.jpg\n"), "everybody is photos"),
+        (("ann.jpg\n", "photos/bob/id.jpg\n"), "in no identity's folder"),
+    ]:
+        gallery.write_text(lists[0])
+        probes.write_text(lists[1])
+        (tmp_path / "ann.jpg").touch()
+        with pytest.raises(DataError, match=words):
+            import_ivs(tmp_path, tmp_path / "other", gallery=gallery, probes=probes)

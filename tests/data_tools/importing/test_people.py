@@ -12,6 +12,10 @@ from mfr.errors import DataError
         ("domain,identity,person\nd,Ann,p\nd,Bob,\n", "line 3: .* is empty"),
         ("domain,identity,person\nd,Ann,p\nd,Ann,q\n", "line 3: Ann of d has another person"),
         ("domain,identity,person\nd,Ann\n", "line 2"),
+        ("domain;identity;person\nd;Ann;p\n", "semicolons between its columns"),
+        ("Domain,Identity,Person\nd,Ann,p\n", "has a column 'Domain': write it as 'domain'"),
+        ("domain,identity,person\nd,Ann,p,q\n", "line 2 has more cells"),
+        ("domain,identity,person\nd,Ann,p\x1b[0m\n", "line 2, has the person .* cannot be shown"),
         ("domain,identity,person\nd,\xe9,p\n", "not a CSV file in UTF-8"),
     ],
 )

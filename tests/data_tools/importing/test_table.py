@@ -93,3 +93,63 @@ def test_an_empty_table_adds_nothing(tmp_path):
     (tmp_path / "x.csv").write_text("path,identity,domain\n")
     with pytest.raises(DataError, match="lists no images"):
         import_table(tmp_path / "x.csv", tmp_path / "ds")
+
+
+def test_typed_columns_say_what_the_csv_says(tmp_path, make_photos):
+    folder = make_photos({f"{i}.png": 1 for i in range(4)}, "t")
+    nan = float("nan")
+    table = pa.table(
+        {
+            "path": pa.array([f"{i}.png".encode() for i in range(4)]),
+            "identity": pa.array([7.0, 8.0, 9.0, 10.0]),
+            "domain": pa.array(["web"] * 4).dictionary_encode(),
+            "person": pa.array([0, 0, None, 5], pa.int64()),
+            "split": pa.array([b"val", b"val", None, None]),
+            "landmarks": pa.array([nan] * 4),
+        }
+    )
+    pq.write_table(table, folder / "list.parquet")
+    import_table(folder / "list.parquet", tmp_path / "typed")
+    (folder / "list.csv").write_text(
+        "path,identity,domain,person,split\n"
+        "0.png,7,web,0,val\n1.png,8,web,0,val\n2.png,9,web,,\n3.png,10,web,5,\n"
+    )
+    import_table(folder / "list.csv", tmp_path / "plain")
+    typed, plain = Manifest.read(tmp_path / "typed"), Manifest.read(tmp_path / "plain")
+    for name in ("identity", "person", "split", "landmarks"):
+        assert typed.column(name) == plain.column(name)
+    assert typed.column("person") == ["0", "0", "web 9", "5"]
+
+
+@pytest.mark.parametrize(
+    "value", [7.5, 2.0**60, float("inf"), True, b"\xff", [1], {"a": 1}], ids=str
+)
+@pytest.mark.parametrize("column", ["identity", "person"])
+def test_a_cell_that_is_no_name_is_refused(tmp_path, make_photos, column, value):
+    folder = make_photos({"a.png": 1}, "t")
+    row = {"path": "a.png", "identity": "ada", "domain": "web", column: value}
+    as_parquet(folder / "list.parquet", [row])
+    with pytest.raises(DataError, match=rf"row 1: {column} is (not text|.*neither a text nor)"):
+        import_table(folder / "list.parquet", tmp_path / "ds")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "path;identity;domain\na;b;c\n",
+            "has semicolons between its columns: save it with commas",
+        ),
+        ("path\tidentity\tdomain\n", "has tabs between its columns"),
+        ("path,Identity,domain\n", "has a column 'Identity': write it as 'identity'"),
+        ("path, identity,domain\n", "has a column ' identity': write it as 'identity'"),
+        ("path,identity,domain\na.png,Doe, John,web\n", "line 2 has more cells than"),
+        ('path,identity,domain\na.png,"a\x00b",web\n', r"line 2 has the identity 'a\\x00b'"),
+        (f"path,identity,domain\na.png,{'x' * 300},web\n", "line 2 has the identity .* 300 bytes"),
+    ],
+)
+def test_what_users_get_wrong_in_csv_is_said(tmp_path, make_photos, text, words):
+    folder = make_photos({"a.png": 1}, "t")
+    (folder / "list.csv").write_text(text)
+    with pytest.raises(DataError, match=words):
+        import_table(folder / "list.csv", tmp_path / "ds")

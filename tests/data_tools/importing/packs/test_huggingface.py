@@ -40,7 +40,7 @@ def test_what_save_to_disk_writes(tmp_path):
     assert (result.crops, result.domains[0].identities, result.domains[0].people) == (10, 3, 3)
     manifest = Manifest.read(tmp_path / "ds")
     assert [path.read_bytes() for path in manifest.photo_paths()] == IMAGES * 2
-    assert manifest.column("person")[:3] == ["ada", "gracehopper", "d 3"]
+    assert manifest.column("person")[:3] == ["ada", "grace hopper", "d 3"]
     assert manifest.column("source")[4] == "huggingface data-00001-of-00002.arrow"
     assert not (tmp_path.parent / "elsewhere.jpg").exists()  # the paths in the structs are not used
 

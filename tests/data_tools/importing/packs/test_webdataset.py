@@ -55,7 +55,7 @@ def test_samples_of_several_shards_become_rows(tmp_path, shard):
     assert (result.crops, result.photos, result.damaged) == (2, 1, 0)
     manifest = Manifest.read(tmp_path / "ds")
     assert manifest.column("identity") == ["17", "Ada Lovelace", "4"]
-    assert manifest.column("person") == ["d 17", "adalovelace", "d 4"]
+    assert manifest.column("person") == ["d 17", "ada lovelace", "d 4"]
     assert manifest.column("source") == [
         "webdataset b.tar x/0",
         "webdataset a.tar 0",
@@ -95,9 +95,45 @@ def test_links_devices_and_folders_are_passed_over(tmp_path, shard):
     assert read(path) == [("x", A, "webdataset 00.tar 9")]
 
 
+def test_keys_with_dots_are_samples_too(tmp_path, shard):
+    shard(
+        *(tar_member("a/ann.v0.jpg", A), tar_member("a/ann.v0.cls", b"ann")),
+        *(tar_member("a/ann.v1.json", b'{"identity": "ann"}'), tar_member("a/ann.v1.jpg", B)),
+        *(tar_member("bob.cls", b"bob"), tar_member("bob.mask.png", B), tar_member("bob.jpg", C)),
+    )
+    pack = WebDatasetShards(tmp_path / "shards")
+    assert [(one.identity, one.data) for one in pack.images()] == [
+        *(("ann", A), ("ann", B), ("bob", C))
+    ]
+    (left,) = pack.leftovers.found
+    assert (left.reason, left.examples) == ("further fields of samples", ["bob.mask.png"])
+
+
+def test_all_that_is_left_out_is_counted_and_named(tmp_path, shard):
+    shard(
+        *(tar_member("0.jpg", A), tar_member("0.cls", b"x"), tar_member("0.txt", b"a caption")),
+        *(tar_member("README", b"hello"), tar_member("1.jpg", kind=b"2", link="/etc/passwd")),
+    )
+    (tmp_path / "shards/01.tar.gz").touch()
+    result = import_pack(WebDatasetShards(tmp_path / "shards"), tmp_path / "ds", domain="d")
+    assert {left.reason: (left.count, left.examples) for left in result.left_out} == {
+        "files that are not .tar": (1, ["01.tar.gz"]),
+        "files of other kinds": (2, ["0.txt", "README"]),
+        "links and special files": (1, ["1.jpg"]),
+    }
+
+
+def test_one_key_for_everything_does_not_fill_the_memory(shard, monkeypatch):
+    monkeypatch.setattr(webdataset, "_MAX_SAMPLE", 3 * len(A))
+    path = shard(*(tar_member(f"k.{i}.jpg", A) for i in range(4)))
+    with pytest.raises(DataError, match=r"Sample 'k' .* larger than the limit"):
+        read(path)
+
+
 @pytest.mark.parametrize(
     ("members", "words"),
     [
+        ([tar_member("0.v0.jpg", A)], "Sample '0.v0' .* does not name an identity"),
         ([tar_member("0.jpg", A)], "does not name an identity"),
         ([tar_member("0.cls", b"x")], "Sample '0' .* holds no image"),
         ([tar_member("0.jpg", A), tar_member("0.png", B), tar_member("0.cls", b"x")], "several"),
@@ -108,7 +144,7 @@ def test_links_devices_and_folders_are_passed_over(tmp_path, shard):
         ),
         ([tar_member("0.jpg", A), tar_member("0.cls", b"\xff")], "does not name an identity"),
         ([tar_member("0.jpg", A), tar_member("0.cls", b"")], "identity ''"),
-        ([tar_member("0.jpg", A), tar_member("0.cls", b"a\nb")], "without control characters"),
+        ([tar_member("0.jpg", A), tar_member("0.cls", b"a\nb")], "cannot be shown"),
         ([tar_member("0.jpg", A), tar_member("0.cls", b"x" * 201)], "1 to 200"),
         ([tar_member("0.jpg", A), tar_member("0.json", b"{")], "does not name an identity"),
         (
