@@ -17,7 +17,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -192,7 +192,7 @@ def _parse(data: bytes) -> ImageFile.ImageFile | None:
         # A string says why a format that could be meant cannot be read here.
         if accepted and not isinstance(accepted, str):
             with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
-                return cast("ImageFile.ImageFile", factory(MeteredBytes(data), ""))
+                return factory(MeteredBytes(data), "")
     if _is_heif(data):
         with contextlib.suppress(ImportError):
             from pillow_heif import HeifImageFile
@@ -271,9 +271,10 @@ def _rgb(name: str, image: Image.Image, deep: bool) -> np.ndarray:
             target[:] = ((samples * 255 + 32767) // 65535)[:, :, None]
         elif transparent:
             white = Image.new("RGBA", strip.size, "white")
-            target[:] = Image.alpha_composite(white, strip.convert("RGBA")).convert("RGB")
+            flat = Image.alpha_composite(white, strip.convert("RGBA"))
+            target[:] = np.asarray(flat.convert("RGB"))
         else:
-            target[:] = strip.convert("RGB")
+            target[:] = np.asarray(strip.convert("RGB"))
     if not grey16 and deep:
         brightest = int(pixels.max()) * 257
     if (grey16 or deep) and 0 < brightest < 4096:
@@ -314,7 +315,8 @@ def _webp_pixels(data: bytes) -> np.ndarray:
     for top in range(0, len(pixels), rows):
         strip = Image.fromarray(cv2.cvtColor(pixels[top : top + rows], cv2.COLOR_BGRA2RGBA))
         white = Image.new("RGBA", strip.size, "white")
-        rgb[top : top + rows] = Image.alpha_composite(white, strip).convert("RGB")
+        flat = Image.alpha_composite(white, strip)
+        rgb[top : top + rows] = np.asarray(flat.convert("RGB"))
     return rgb
 
 
