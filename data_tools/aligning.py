@@ -57,7 +57,7 @@ def align_dataset(
     *,
     domains: Sequence[str] | None = None,
     on_miss: OnMiss = "skip",
-    face: Literal["largest", "central"] = "largest",
+    face: Literal["main", "largest", "central"] = "main",
     retry_missed: bool = False,
     min_face: float = MIN_FACE_FRACTION,
     detector: str = detectors.DEFAULT,

@@ -72,14 +72,14 @@ class Aligner:
         root: Path,
         cropper: FaceCropper,
         on_miss: OnMiss,
-        face: Literal["largest", "central"],
+        face: Literal["main", "largest", "central"],
         abreast: int,
     ) -> None:
         self.root = root
         self.abreast = abreast
         self.cropper = cropper
         self.on_miss = on_miss
-        self.face: Literal["largest", "central"] = face
+        self.face: Literal["main", "largest", "central"] = face
 
     def align(
         self, tasks: Sequence[PhotoTask], batch: int, on_progress: Callable[[int, int], None]

@@ -28,12 +28,14 @@ class Decision:
         fmr: the false-match rate measured at that threshold: the share of comparisons of two
             different people that reach it. None when the threshold was given and the model has no
             calibration.
+        warnings: what makes the decision less reliable, such as a small face; a sentence each.
     """
 
     match: bool
     score: float
     threshold: float
     fmr: float | None
+    warnings: tuple[str, ...] = ()
 
 
 def choose_threshold(calibration: Calibration | None, fmr: float, threshold: float | None) -> float:

@@ -17,6 +17,10 @@ class FaceError(MfrError):
     """A photograph without a usable face, or with several where one was needed."""
 
 
+class PoorFaceError(FaceError):
+    """A face that is too small, dark, bright or blurred to be relied on."""
+
+
 class DataError(MfrError):
     """A dataset or manifest that is missing, inconsistent or too small for what was asked."""
 
@@ -55,6 +59,10 @@ class GalleryDamagedError(GalleryError):
 
 class ForeignModelError(GalleryError):
     """The gallery's templates, or the embedding given, come from another model."""
+
+
+class DoubtfulEnrolmentError(GalleryError):
+    """An enrolment that looks like a mistake, and that can be insisted upon."""
 
 
 class NotEnrolledError(GalleryError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,15 +11,17 @@ import numpy as np
 
 from mfr.decision import DEFAULT_FMR, Decision, choose_threshold, cosine, decide
 from mfr.faces import detector as detectors
-from mfr.faces.cropping import FaceCrop, FaceCropper, OneFace
+from mfr.faces.choice import OneFace
+from mfr.faces.cropping import FaceCrop, FaceCropper
 from mfr.faces.detector import Detector, build_detector
+from mfr.faces.quality import Quality, flaws
+from mfr.faces.turning import TurningDetector
 from mfr.images import Photo, read_image
 from mfr.models import load_encoder
 
 if TYPE_CHECKING:
     from mfr.calibration import Calibration
     from mfr.encoder import Encoder
-    from mfr.faces.quality import Quality
 
 _PIXELS_AT_ONCE: Final = 50_000_000
 """Photos are read in batches of about so many pixels (150 MB) at most, or of one photo."""
@@ -39,6 +41,10 @@ class EmbeddedFace:
         quality: how good the face is.
         name: what the photograph is called in messages.
         detector: the name of the detector that found the face.
+        faces: how many faces the photograph shows.
+        doubtful: whether another face of the photograph may be meant as well: one that is large and
+            central too.
+        turn: by how many degrees clockwise the photograph has to be turned to be upright.
     """
 
     embedding: np.ndarray
@@ -47,6 +53,30 @@ class EmbeddedFace:
     quality: Quality
     name: str
     detector: str
+    faces: int = 1
+    doubtful: bool = False
+    turn: int = 0
+
+    @property
+    def flaws(self) -> tuple[str, ...]:
+        """Why the face is too poor to be relied on, a clause each."""
+        return tuple(flaws(self.quality))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user should know before relying on the embedding, a sentence each."""
+        found = [f"The face in {self.name} is poor: {flaw}." for flaw in self.flaws]
+        if self.turn:
+            found.append(
+                f"{self.name} does not stand upright: it was turned by {self.turn} degrees "
+                "clockwise."
+            )
+        if self.doubtful:
+            found.append(
+                f"{self.name} has {self.faces} faces and it is not clear which one is meant: crop "
+                "it to one."
+            )
+        return tuple(found)
 
 
 class Recogniser:
@@ -60,7 +90,7 @@ class Recogniser:
     def __init__(self, detector: Detector, encoder: Encoder) -> None:
         self.detector = detector
         self.encoder = encoder
-        self._cropper = FaceCropper(detector)
+        self._cropper = FaceCropper(TurningDetector(detector))
 
     @classmethod
     def load(
@@ -102,12 +132,12 @@ class Recogniser:
         """What scores mean, if it was measured."""
         return self.encoder.calibration
 
-    def embed_photo(self, photo: Photo, *, face: OneFace = "largest") -> EmbeddedFace:
+    def embed_photo(self, photo: Photo, *, face: OneFace = "main") -> EmbeddedFace:
         """Embed one face of a photograph. Arguments and errors as `embed_photos`."""
         return self.embed_photos([photo], face=face)[0]
 
     def embed_photos(
-        self, photos: Sequence[Photo], *, face: OneFace = "largest"
+        self, photos: Sequence[Photo], *, face: OneFace = "main"
     ) -> list[EmbeddedFace]:
         """Embed one face of each photograph.
 
@@ -146,7 +176,7 @@ class Recogniser:
         *,
         fmr: float = DEFAULT_FMR,
         threshold: float | None = None,
-        face: OneFace = "largest",
+        face: OneFace = "main",
     ) -> Decision:
         """Decide whether two photographs show the same person.
 
@@ -164,14 +194,25 @@ class Recogniser:
         """
         chosen = choose_threshold(self.calibration, fmr, threshold)
         one, other = self.embed_photos([first, second], face=face)
-        return decide(cosine(one.embedding[None], other.embedding), chosen, self.calibration)
+        decision = decide(cosine(one.embedding[None], other.embedding), chosen, self.calibration)
+        return replace(decision, warnings=(*one.remarks, *other.remarks))
 
     def _embedded(self, found: Sequence[FaceCrop], names: Sequence[str]) -> list[EmbeddedFace]:
         if not found:
             return []
         embeddings = self.encoder.embed(np.stack([each.crop for each in found]))
         return [
-            EmbeddedFace(embedding, each.crop, each.face.box, each.quality, name, each.detector)
+            EmbeddedFace(
+                embedding,
+                each.crop,
+                each.face.box,
+                each.quality,
+                name,
+                each.detector,
+                each.faces,
+                each.doubtful,
+                each.face.turn,
+            )
             for embedding, each, name in zip(embeddings, found, names, strict=True)
         ]
 

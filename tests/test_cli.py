@@ -75,6 +75,7 @@ def test_a_pair_of_photos(
         "score": pytest.approx(0.8),
         "threshold": 0.5,
         "fmr": pytest.approx(0.01),
+        "warnings": [],
     }
     assert cli.run(["verify", photos["a1"], photos["b1"], "--model", model]) == 0
     assert "show different people: score 0.0000 < threshold 0.9000" in capsys.readouterr().out

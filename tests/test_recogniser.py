@@ -21,6 +21,10 @@ CALIBRATION = Calibration(
 )
 
 
+MARK = 77
+"""The green of the first pixel of a photo that stands upright."""
+
+
 class Colours:
     """A detector: as many faces as the red of the first pixel says, side by side."""
 
@@ -35,10 +39,10 @@ class Colours:
             [
                 Face(
                     np.array([120 * i, 0, 120 * i + 110 - i, 112], np.float32),
-                    0.9,
+                    0.99,
                     np.float32(TEMPLATE + np.array([120 * i, 0])),
                 )
-                for i in range(int(image[0, 0, 0]))
+                for i in range(int(image[0, 0, 0]) if image[0, 0, 1] == MARK else 0)
             ]
             for image in images
         ]
@@ -59,7 +63,7 @@ def photo(*colours, faces=None):
     pixels = np.zeros((120, 120 * len(colours), 3), np.uint8)
     for i, colour in enumerate(colours):
         pixels[:, 120 * i : 120 * (i + 1)] = colour
-    pixels[0, 0] = len(colours) if faces is None else faces
+    pixels[0, 0] = len(colours) if faces is None else faces, MARK, 0
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, format="PNG")
     return data.getvalue()
@@ -79,7 +83,7 @@ def test_a_face_is_embedded_and_described(toy):
     assert (embedded.name, embedded.detector) == ("the image", "colours")
     assert embedded.crop.shape == (112, 112, 3)
     assert embedded.box.tolist() == [0, 0, 110, 112]
-    assert embedded.quality.probability == 0.9
+    assert embedded.quality.probability == 0.99
 
 
 def test_photos_are_embedded_in_batches_and_in_order(toy):
@@ -100,7 +104,7 @@ def test_all_faces_of_a_photo(toy):
 
 def test_which_face_is_meant(toy):
     group = photo(RED, GREEN, ORANGE)
-    assert toy.embed_photo(group).embedding[0] > 0.99
+    assert toy.embed_photo(group, face="largest").embedding[0] > 0.99
     assert toy.embed_photo(group, face="central").embedding[1] > 0.99
     with pytest.raises(FaceError, match="has 3 faces"):
         toy.embed_photo(group, face="only")
@@ -108,6 +112,26 @@ def test_which_face_is_meant(toy):
         toy.embed_photos([photo(RED), photo(RED, faces=0)])
     with pytest.raises(ImageError):
         toy.embed_photos([photo(RED), b"no image"])
+
+
+def test_what_makes_a_face_doubtful_is_said(toy):
+    plain = "The face in the image is poor: it is blurred or almost without contrast."
+    assert toy.embed_photo(photo(RED)).remarks == (plain,)
+    several = toy.embed_photo(photo(RED, GREEN))
+    assert (several.faces, several.doubtful, several.turn) == (2, True, 0)
+    assert several.remarks[1].startswith("the image has 2 faces and it is not clear which")
+    assert toy.compare(photo(RED), photo(RED)).warnings == (plain, plain)
+
+
+def test_a_photo_on_its_side_is_turned_and_that_is_said(toy):
+    pixels = np.asarray(Image.open(io.BytesIO(photo(RED, GREEN))))
+    data = io.BytesIO()
+    Image.fromarray(np.rot90(pixels)).save(data, format="PNG")
+    turned = toy.embed_photo(data.getvalue(), face="largest")
+    upright = toy.embed_photo(photo(RED, GREEN), face="largest")
+    np.testing.assert_array_equal(turned.crop, upright.crop)
+    assert turned.turn == 90
+    assert "the image does not stand upright: it was turned by 90 degrees" in turned.remarks[1]
 
 
 def test_two_photos_are_compared_by_the_calibrated_threshold(toy):

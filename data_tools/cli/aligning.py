@@ -33,6 +33,7 @@ class OnMiss(str, enum.Enum):
 class FaceOption(str, enum.Enum):
     """Which face to use if a photo has several."""
 
+    main = "main"
     largest = "largest"
     central = "central"
 
@@ -50,8 +51,11 @@ def align(
         ),
     ] = OnMiss.skip,
     face: Annotated[
-        FaceOption, typer.Option(help="Which face to use if a photo has several.")
-    ] = FaceOption.largest,
+        FaceOption,
+        typer.Option(
+            help="Which face to use if a photo has several: 'main' is large and near the centre."
+        ),
+    ] = FaceOption.main,
     retry_missed: Annotated[
         bool, typer.Option("--retry-missed", help="Look again at photos without a crop.")
     ] = False,

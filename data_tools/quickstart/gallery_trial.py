@@ -117,7 +117,14 @@ def try_gallery(
                 _photo(root, recogniser, who, DAYLIGHT.name, first)
                 for first in range(_FIRST_PHOTO, _FIRST_PHOTO + _PHOTOS_EACH * _TRIES, _TRIES)
             ]
-            gallery.enroll(NAMES[position], [root / photo for photo in photos])
+            # Who is on these photos is known, whatever the miniature model thinks of them.
+            gallery.enroll(
+                NAMES[position],
+                [root / photo for photo in photos],
+                face="main",
+                any_quality=True,
+                anyway=True,
+            )
             enrolled.append(Enrolled(name=NAMES[position], person=who, photos=photos))
             progress(position + 1, total)
         for position, who in enumerate(presented):

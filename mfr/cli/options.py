@@ -14,6 +14,7 @@ from mfr.errors import ConfigError
 class Face(str, Enum):
     """Which face of a photo is meant."""
 
+    main = "main"
     largest = "largest"
     central = "central"
     only = "only"
@@ -29,7 +30,11 @@ Backbone = Annotated[
 Data = Annotated[Path, typer.Option(metavar="DATASET", help="Directory made by 'mfr data'.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")]
 FaceOption = Annotated[
-    Face, typer.Option(help="Which face of a photo with several; 'only' refuses such photos.")
+    Face,
+    typer.Option(
+        help="Which face of a photo with several: 'main' is large and near the centre, 'only' "
+        "refuses such photos."
+    ),
 ]
 Fmr = Annotated[
     float, typer.Option(help="Take the threshold calibrated for this false-match rate.")

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from mfr.cli.console import counted, print_json, print_table, say
+from mfr.cli.console import counted, print_json, print_table, say, tell
 from mfr.cli.options import (
     AsJson,
     Backbone,
@@ -40,7 +40,7 @@ def verify(
     backbone: Backbone = None,
     fmr: Fmr = 1e-3,
     threshold: Threshold = None,
-    face: FaceOption = Face.largest,
+    face: FaceOption = Face.main,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -82,6 +82,8 @@ def verify(
     if as_json:
         print_json(decision)
     else:
+        for warning in decision.warnings:
+            tell(f"mfr: {warning}")
         say(f"{sentence}: {_grounds(decision)}.")
 
 
@@ -91,21 +93,41 @@ def enroll(
     photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Photos of the person.")],
     model: GalleryModel = None,
     backbone: Backbone = None,
-    face: FaceOption = Face.largest,
+    face: FaceOption = Face.only,
+    any_quality: Annotated[
+        bool, typer.Option("--any-quality", help="Take small, dark and blurred faces too.")
+    ] = False,
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            "--anyway",
+            help="Enroll also what looks like a mistake: a photo or a person already enrolled "
+            "under another name, a photo unlike the others of the person.",
+        ),
+    ] = False,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
     """Enroll a person in a gallery, by one photo or several: all of them or none.
 
     The gallery is made if there is none, and then --model is needed; it remembers where its model
-    lies. A photo the person has already is left as it is.
+    lies. A photo the person has already is left as it is. A photo with several faces, with a poor
+    one, or that looks like a mistake is refused.
 
     Example: mfr enroll GALLERY ada a1.jpg a2.jpg --model MODEL
     """
     from mfr.gallery.enrolling import enroll_photos
 
     done = enroll_photos(
-        path, identity, photos, model=model, backbone=backbone, face=face.value, device=device
+        path,
+        identity,
+        photos,
+        model=model,
+        backbone=backbone,
+        face=face.value,
+        any_quality=any_quality,
+        anyway=anyway,
+        device=device,
     )
     if as_json:
         print_json(done)
@@ -123,7 +145,7 @@ def identify(
     backbone: Backbone = None,
     fmr: Fmr = 1e-3,
     threshold: Threshold = None,
-    face: FaceOption = Face.largest,
+    face: FaceOption = Face.main,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -139,7 +161,10 @@ def identify(
 
     recogniser = load_recogniser(path, model, backbone=backbone, device=device)
     with Gallery.open(path, recogniser) as gallery:
-        matches = gallery.identify(probe, k, fmr=fmr, threshold=threshold, face=face.value)
+        embedded = recogniser.embed_photo(probe, face=face.value)
+        matches = gallery.match(embedded.embedding, k, fmr=fmr, threshold=threshold)
+    for remark in embedded.remarks:
+        tell(f"mfr: {remark}")
     if as_json:
         print_json(matches)
         return

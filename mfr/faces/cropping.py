@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from mfr.errors import FaceError
 from mfr.faces.align import align_face
+from mfr.faces.choice import FaceChoice, OneFace, choose_faces, choose_one_face, is_doubtful
 from mfr.faces.detector import Detector
 from mfr.faces.face import Face
 from mfr.faces.quality import Quality, measure_quality
-
-FaceChoice = Literal["largest", "central", "all"]
-"""Which faces of a photo are wanted: the largest, the one nearest the photo's centre, or all."""
-
-OneFace = Literal["largest", "central", "only"]
-"""Which single face of a photo is wanted; 'only' refuses a photo with several faces."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +23,16 @@ class FaceCrop:
         face: where it was in the photo.
         quality: how good it is.
         detector: the name of the detector that found it.
+        faces: how many faces the photo shows.
+        doubtful: whether another face of the photo may be meant as well (`is_doubtful`).
     """
 
     crop: np.ndarray
     face: Face
     quality: Quality
     detector: str
+    faces: int = 1
+    doubtful: bool = False
 
 
 class FaceCropper:
@@ -49,24 +46,24 @@ class FaceCropper:
         self.detector = detector
 
     def crop(
-        self, images: Sequence[np.ndarray], choice: FaceChoice = "largest"
+        self, images: Sequence[np.ndarray], choice: FaceChoice = "main"
     ) -> list[list[FaceCrop]]:
         """Crop the chosen faces of each (H, W, 3) uint8 image; an empty list for no face.
 
-        'largest' and 'central' give at most one crop an image; 'all' gives the largest first.
+        'all' gives the largest first; the other choices give at most one crop an image.
         """
         found = self.detector.detect(images)
         return [
-            [self._cropped(image, face) for face in choose_faces(faces, image, choice)]
+            [self._cropped(image, face, faces) for face in choose_faces(faces, image, choice)]
             for image, faces in zip(images, found, strict=True)
         ]
 
-    def crop_one(self, image: np.ndarray, name: str, *, choice: OneFace = "largest") -> FaceCrop:
+    def crop_one(self, image: np.ndarray, name: str, *, choice: OneFace = "main") -> FaceCrop:
         """Crop one face of an (H, W, 3) uint8 image. Arguments and errors as `crop_each`."""
         return self.crop_each([image], [name], choice=choice)[0]
 
     def crop_each(
-        self, images: Sequence[np.ndarray], names: Sequence[str], *, choice: OneFace = "largest"
+        self, images: Sequence[np.ndarray], names: Sequence[str], *, choice: OneFace = "main"
     ) -> list[FaceCrop]:
         """Crop one face of every image.
 
@@ -80,36 +77,17 @@ class FaceCropper:
         """
         found = self.detector.detect(images)
         return [
-            self._cropped(image, _one_face(faces, image, name, choice))
+            self._cropped(image, choose_one_face(faces, image, name, choice), faces)
             for image, name, faces in zip(images, names, found, strict=True)
         ]
 
-    def _cropped(self, image: np.ndarray, face: Face) -> FaceCrop:
+    def _cropped(self, image: np.ndarray, face: Face, faces: Sequence[Face]) -> FaceCrop:
         crop = align_face(image, face.landmarks)
-        return FaceCrop(crop, face, measure_quality(face, crop), self.detector.name)
-
-
-def choose_faces(faces: Sequence[Face], image: np.ndarray, choice: FaceChoice) -> list[Face]:
-    """Those of ``faces`` (largest first, as detected) in ``image`` that ``choice`` means."""
-    if choice == "all":
-        return list(faces)
-    if choice == "largest":
-        return list(faces[:1])
-    centre = (np.array(image.shape[1::-1]) - 1) / 2
-
-    def distance(face: Face) -> float:
-        return float(np.linalg.norm((face.box[:2] + face.box[2:]) / 2 - centre))
-
-    return [min(faces, key=distance)] if faces else []
-
-
-def _one_face(faces: Sequence[Face], image: np.ndarray, name: str, choice: OneFace) -> Face:
-    if not faces:
-        raise FaceError(
-            f"No face was found in {name}: use a sharper, upright photo with the face in view."
+        return FaceCrop(
+            crop,
+            face,
+            measure_quality(face, crop),
+            self.detector.name,
+            len(faces),
+            is_doubtful(faces, image),
         )
-    if choice != "only":
-        return choose_faces(faces, image, choice)[0]
-    if len(faces) > 1:
-        raise FaceError(f"{name} has {len(faces)} faces: crop it to one or choose --face largest.")
-    return faces[0]

@@ -16,11 +16,14 @@ class Face:
         probability: how sure the detector is, 0-1.
         landmarks: (5, 2) float32 x, y: the eyes, the tip of the nose and the corners of the mouth,
             in the order of `mfr.geometry.TEMPLATE`.
+        turn: by how many degrees clockwise the photo has to be turned for the face to be upright:
+            0, 90, 180 or 270.
     """
 
     box: np.ndarray
     probability: float
     landmarks: np.ndarray
+    turn: int = 0
 
     @property
     def area(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -22,6 +23,7 @@ from mfr.gallery.records import (
     check_embeddings,
 )
 from mfr.gallery.results import Candidate, Enrolment, Match
+from mfr.gallery.screening import find_doubts, insist_on_none
 from mfr.gallery.store import (
     Location,
     Store,
@@ -32,7 +34,7 @@ from mfr.gallery.store import (
 )
 
 if TYPE_CHECKING:
-    from mfr.faces.cropping import OneFace
+    from mfr.faces.choice import OneFace
     from mfr.gallery.following import IndexFollower
     from mfr.images import Photo
 
@@ -43,6 +45,7 @@ INDEX_FILE_NAME: Final = "index.faiss"
 Candidates: TypeAlias = list[Candidate]
 CandidateLists: TypeAlias = list[list[Candidate]]
 Matches: TypeAlias = list[Match]
+Sentences: TypeAlias = list[str]
 Summaries: TypeAlias = list[IdentitySummary]
 Templates: TypeAlias = list[Template]
 
@@ -146,25 +149,50 @@ class Gallery:
         self.close()
 
     def enroll(
-        self, identity: str, photos: Sequence[Photo], *, face: OneFace = "largest"
+        self,
+        identity: str,
+        photos: Sequence[Photo],
+        *,
+        face: OneFace = "only",
+        any_quality: bool = False,
+        anyway: bool = False,
     ) -> Enrolment:
         """Add a template of each photo to ``identity``: all of them or, on any error, none.
 
         A photo (by its bytes) that the identity has already is reported and left as it is, so the
-        same command may be run again. The same photo under two names is allowed.
+        same command may be run again.
 
         Args:
             identity: any name, made NFC and trimmed; up to `NAME_LIMIT` characters, no control
                 characters. A new name makes a new identity.
             photos: paths, or the bytes of image files; at least one.
-            face: which face of a photo is meant.
+            face: which face of a photo with several; 'only' refuses such photos.
+            any_quality: take faces too that are too small, dark, bright or blurred.
+            anyway: enroll in spite of `doubts`.
 
         Raises:
+            DoubtfulEnrolmentError: something speaks against it, see `doubts`.
             MfrError: the name or a photo is unusable.
             WriteError: the disk is full or read-only.
         """
-        identity_name(identity)
-        return self.add(identity, embed_templates(self._photo_recogniser(), photos, face=face))
+        name = identity_name(identity)
+        recogniser = self._photo_recogniser()
+        templates = embed_templates(recogniser, photos, face=face, any_quality=any_quality)
+        if not anyway:
+            insist_on_none(self.doubts(name, templates))
+        return self.add(name, templates)
+
+    def doubts(self, identity: str, templates: Sequence[NewTemplate]) -> Sentences:
+        """What speaks against adding ``templates`` to ``identity``, a sentence each.
+
+        That is a photo that is enrolled under another name and, if the model is calibrated, a
+        person who is, and a photo that is unlike the others of the identity.
+        """
+        calibration = None if self._recogniser is None else self._recogniser.calibration
+        name = identity_name(identity)
+        return find_doubts(
+            self._store, lambda: self._index().current(), name, templates, calibration
+        )
 
     def add(self, identity: str, templates: Sequence[NewTemplate]) -> Enrolment:
         """Add templates that `embed_templates` made with this gallery's model; else as `enroll`."""
@@ -185,7 +213,7 @@ class Gallery:
         *,
         fmr: float = DEFAULT_FMR,
         threshold: float | None = None,
-        face: OneFace = "largest",
+        face: OneFace = "main",
     ) -> Decision:
         """Whether ``photo`` shows ``identity``: its score is that of the identity's best template.
 
@@ -200,8 +228,10 @@ class Gallery:
         recogniser = self._photo_recogniser()
         chosen = choose_threshold(recogniser.calibration, fmr, threshold)
         templates = self._store.embeddings(identity_name(identity))
-        probe = self._checked(recogniser.embed_photo(photo, face=face).embedding[None])
-        return decide(float(_best(templates, probe)[0]), chosen, recogniser.calibration)
+        embedded = recogniser.embed_photo(photo, face=face)
+        score = float(_best(templates, self._checked(embedded.embedding[None]))[0])
+        decision = decide(score, chosen, recogniser.calibration)
+        return replace(decision, warnings=embedded.remarks)
 
     def score(self, identity: str, embedding: np.ndarray) -> float:
         """The cosine, -1 to 1, of the nearest template of ``identity`` to ``embedding`` (D,).
@@ -224,7 +254,7 @@ class Gallery:
         *,
         fmr: float = DEFAULT_FMR,
         threshold: float | None = None,
-        face: OneFace = "largest",
+        face: OneFace = "main",
     ) -> Matches:
         """The ``k`` identities nearest to ``photo``, nearest first, by their best templates.
 
@@ -236,15 +266,25 @@ class Gallery:
             ConfigError: ``k`` is not positive.
             MfrError: the photo is unusable.
         """
-        _check_count(k)
-        recogniser = self._photo_recogniser()
+        embedding = self._photo_recogniser().embed_photo(photo, face=face).embedding
+        return self.match(embedding, k, fmr=fmr, threshold=threshold)
+
+    def match(
+        self,
+        embedding: np.ndarray,
+        k: int = 5,
+        *,
+        fmr: float = DEFAULT_FMR,
+        threshold: float | None = None,
+    ) -> Matches:
+        """As `identify`, for an embedding (D,) that the gallery's model made of a photo."""
+        calibration = self._photo_recogniser().calibration
         chosen = None
-        if threshold is not None or recogniser.calibration is not None:
-            chosen = choose_threshold(recogniser.calibration, fmr, threshold)
-        found = self.search(recogniser.embed_photo(photo, face=face).embedding, k)
+        if threshold is not None or calibration is not None:
+            chosen = choose_threshold(calibration, fmr, threshold)
         return [
             Match(each.identity, each.score, None if chosen is None else each.score >= chosen)
-            for each in found
+            for each in self.search(embedding, k)
         ]
 
     def search(self, embedding: np.ndarray, k: int = 5) -> Candidates:

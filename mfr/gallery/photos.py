@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mfr.errors import ConfigError
+from mfr.errors import ConfigError, FaceError, PoorFaceError
 from mfr.gallery.records import NewTemplate, check_embeddings
 
 if TYPE_CHECKING:  # They import more than reading a gallery needs.
     import numpy as np
 
     from mfr.calibration import Calibration
-    from mfr.faces.cropping import OneFace
+    from mfr.faces.choice import OneFace
     from mfr.images import Photo
 
 
@@ -38,6 +38,18 @@ class EmbeddedPhoto(Protocol):
     def detector(self) -> str:
         """The name of the detector that found the face."""
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether another face of the photo may be meant as well."""
+
+    @property
+    def flaws(self) -> Sequence[str]:
+        """Why the face is too poor to be relied on, a clause each."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What makes the embedding less reliable, a sentence each."""
+
 
 class PhotoRecogniser(Protocol):
     """The part of an `mfr.recogniser.Recogniser` that a gallery uses."""
@@ -54,25 +66,48 @@ class PhotoRecogniser(Protocol):
     def calibration(self) -> Calibration | None:
         """What scores mean, if that was measured."""
 
-    def embed_photo(self, photo: Photo, /, *, face: OneFace = "largest") -> EmbeddedPhoto:
+    def embed_photo(self, photo: Photo, /, *, face: OneFace = "main") -> EmbeddedPhoto:
         """Embed the face in a photo."""
 
 
 def embed_templates(
-    recogniser: PhotoRecogniser, photos: Sequence[Photo], *, face: OneFace = "largest"
+    recogniser: PhotoRecogniser,
+    photos: Sequence[Photo],
+    *,
+    face: OneFace = "only",
+    any_quality: bool = False,
 ) -> list[NewTemplate]:
     """A template of each photo, not stored anywhere yet.
 
+    Args:
+        recogniser: embeds the photos.
+        photos: paths, or the bytes of image files; at least one.
+        face: which face of a photo with several; 'only' refuses such photos.
+        any_quality: take poor faces too.
+
     Raises:
+        PoorFaceError: a face is too small, dark, bright or blurred to be relied on.
         MfrError: there are no photos, or one is unusable.
     """
     if isinstance(photos, str | bytes | Path) or not photos:
         raise ConfigError("Give a list of photos, at least one.")
-    return [_template(recogniser, photo, face) for photo in photos]
+    return [_template(recogniser, photo, face, any_quality) for photo in photos]
 
 
-def _template(recogniser: PhotoRecogniser, photo: Photo, face: OneFace) -> NewTemplate:
+def _template(
+    recogniser: PhotoRecogniser, photo: Photo, face: OneFace, any_quality: bool
+) -> NewTemplate:
     embedded = recogniser.embed_photo(photo, face=face)
+    if embedded.flaws and not any_quality:
+        raise PoorFaceError(
+            f"The face in {embedded.name} is too poor to enroll: {', and '.join(embedded.flaws)}; "
+            "use a better photo, or insist with --any-quality."
+        )
+    if embedded.doubtful and face == "main":
+        raise FaceError(
+            f"It is not clear which face of {embedded.name} is meant: crop it to one, or say which "
+            "with --face largest or central."
+        )
     check_embeddings(embedded.embedding[None], recogniser.embedding_size)
     quality = dataclasses.asdict(embedded.quality)
     return NewTemplate(

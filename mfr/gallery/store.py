@@ -116,6 +116,9 @@ class Store(Protocol):
             NotEnrolledError: there is no such identity.
         """
 
+    def owners_of_photos(self, digests: Sequence[str]) -> dict[str, list[str]]:
+        """Under which names photos are enrolled, by the photos' SHA-256; others are left out."""
+
     def model_source(self) -> ModelSource | None:
         """Where the model was last found, if anyone said."""
 

@@ -29,6 +29,9 @@ class FakeFace:
     name: str
     quality: FakeQuality = field(default_factory=FakeQuality)
     detector: str = "toy-detector"
+    doubtful: bool = False
+    flaws: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass
@@ -37,18 +40,27 @@ class FakeRecogniser:
     model_hash: str = "0123456789abcdef"
     calibration: Calibration | None = CALIBRATION
     scale: float = 1.0
+    poor: tuple[str, ...] = ()
+    doubtful: bool = False
 
-    def embed_photo(self, source: str | Path | bytes, *, face: str = "largest") -> FakeFace:
+    def embed_photo(self, source: str | Path | bytes, *, face: str = "main") -> FakeFace:
         name = "the image" if isinstance(source, bytes) else str(source)
         text = source if isinstance(source, bytes) else Path(source).read_bytes()
         if not text.strip():
             raise FaceError(f"No face was found in {name}: use another photo.")
         vector = np.array(text.split()[: self.embedding_size], dtype=np.float64)
         unit = vector / np.linalg.norm(vector) * self.scale
-        return FakeFace(unit.astype(np.float32), name)
+        remarks = tuple(f"The face in {name} is poor: {flaw}." for flaw in self.poor)
+        return FakeFace(
+            unit.astype(np.float32),
+            name,
+            doubtful=self.doubtful,
+            flaws=self.poor,
+            remarks=remarks,
+        )
 
     def embed_photos(
-        self, photos: Sequence[str | Path | bytes], *, face: str = "largest"
+        self, photos: Sequence[str | Path | bytes], *, face: str = "main"
     ) -> list[FakeFace]:
         return [self.embed_photo(photo, face=face) for photo in photos]
 

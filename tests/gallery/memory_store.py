@@ -134,6 +134,14 @@ class MemoryStore:
         with self.shelf.lock:
             return self._vectors(self._rows(name)).embeddings
 
+    def owners_of_photos(self, digests: Sequence[str]) -> dict[str, list[str]]:
+        owners: dict[str, list[str]] = {}
+        with self.shelf.lock:
+            for name, template in self.shelf.rows.values():
+                if template.photo_sha256 in digests:
+                    owners.setdefault(template.photo_sha256, []).append(name)
+        return {digest: sorted(names) for digest, names in owners.items()}
+
     def model_source(self) -> ModelSource | None:
         return self.shelf.source
 

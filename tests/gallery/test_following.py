@@ -100,11 +100,11 @@ def test_changes_do_not_rebuild_the_index(
     assert len(snapshots) == 1
     with Gallery.open(path, FakeRecogniser()) as other:
         for number in range(5):
-            other.enroll(f"p{number}", [photo(number, 0, 1)])
+            other.enroll(f"p{number}", [photo(number, 0, 1)], anyway=True)
             assert len(gallery.identify(photo(1, 0, 0), k=99)) == 3 + number
         other.remove("ada")
         assert "ada" not in {match.identity for match in gallery.identify(photo(1, 0, 0))}
-        gallery.enroll("eve", [photo(1, 1, 1)])
+        gallery.enroll("eve", [photo(1, 1, 1)], anyway=True)
         assert gallery.identify(photo(1, 1, 1))[0].identity == "eve"
     assert len(snapshots) == 1
 
@@ -116,7 +116,7 @@ def test_changes_are_followed_while_the_index_is_rebuilt(
     found: list[list[str]] = []
 
     def write(place: Path, index: TemplateIndex) -> None:
-        gallery.enroll("eve", [photo(0, 0, 1)])
+        gallery.enroll("eve", [photo(0, 0, 1)], anyway=True)
         gallery.remove("ada")
         found.append([match.identity for match in gallery.identify(photo(0, 0, 1))])
         write_cache(place, index)
@@ -135,7 +135,7 @@ def test_an_older_cache_file_catches_up(gallery: Gallery, path: Path, snapshots:
     gallery.close()
     file = (path / INDEX_FILE_NAME).read_bytes()
     with Gallery.open(path, FakeRecogniser()) as other:
-        other.enroll("eve", [photo(0, 0, 1)])
+        other.enroll("eve", [photo(0, 0, 1)], anyway=True)
         other.remove("ada")
         other.identify(photo(1, 0, 0))
     (path / INDEX_FILE_NAME).write_bytes(file)
@@ -149,8 +149,8 @@ def test_a_cache_file_of_another_gallery_is_not_believed(gallery: Gallery, path:
     gallery.close()
     other = path.with_name("other")
     with Gallery.create(other, FakeRecogniser()) as made:
-        made.enroll("carl", [photo(1, 0, 0)])
-        made.enroll("dora", [photo(0, 1, 0)])
+        made.enroll("carl", [photo(1, 0, 0)], anyway=True)
+        made.enroll("dora", [photo(0, 1, 0)], anyway=True)
     (other / INDEX_FILE_NAME).write_bytes((path / INDEX_FILE_NAME).read_bytes())
     with Gallery.open(other, FakeRecogniser()) as made:
         assert {match.identity for match in made.identify(photo(1, 0, 0))} == {"carl", "dora"}
@@ -195,7 +195,9 @@ def test_threads_search_while_others_change(path: Path) -> None:
 
         def change(gallery: Gallery, name: str) -> None:
             for number in range(40):
-                gallery.enroll(f"{name}{number}", [photo(0, number + 1, 0.5, note=name)])
+                gallery.enroll(
+                    f"{name}{number}", [photo(0, number + 1, 0.5, note=name)], anyway=True
+                )
                 seen = {each.identity for each in gallery.search(probe, k=1000)}
                 assert f"{name}{number}" in seen
                 if number % 2:
@@ -225,7 +227,7 @@ cache_writer._PAUSE = cache_writer._IDLE_SHARE = 0  # write all the time
 with Gallery.open(sys.argv[1], FakeRecogniser()) as gallery:
     start = len(gallery.list())
     for number in range(start, start + 10**6):
-        gallery.enroll(f"p{number}", [photo(1, number, 1)])
+        gallery.enroll(f"p{number}", [photo(1, number, 1)], anyway=True)
         gallery.identify(photo(1, number, 1))
         if number % 3 == 0:
             gallery.remove(f"p{number}")

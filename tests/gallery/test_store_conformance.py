@@ -294,3 +294,12 @@ def test_a_gallery_needs_no_directory(store: Store) -> None:
         gallery.remove("ada")
         assert [each.identity for each in gallery.search(np.float32([1, 0, 0]))] == ["bob"]
         assert gallery.rebuild() == 1
+
+
+def test_the_owners_of_photos_are_found(store: Store) -> None:
+    store.add("bob", [template(1, 0, 0, photo="p1"), template(0, 1, 0, photo="p2")])
+    store.add("ada", [template(1, 0, 0, photo="p1")])
+    assert store.owners_of_photos(["p1", "p2", "p3"]) == {"p1": ["ada", "bob"], "p2": ["bob"]}
+    assert store.owners_of_photos([]) == {}
+    store.remove("bob")
+    assert store.owners_of_photos(["p1", "p2"]) == {"p1": ["ada"]}

@@ -197,6 +197,20 @@ class SqliteStore:
             ).fetchall()
         return self._decode(rows, size)
 
+    def owners_of_photos(self, digests: Sequence[str]) -> dict[str, list[str]]:
+        """Under which names photos are enrolled, by the photos' SHA-256; others are left out."""
+        owners: dict[str, list[str]] = {}
+        with self._file.reading() as connection:
+            for digest in digests:
+                rows = connection.execute(
+                    "SELECT name FROM templates JOIN identities ON identities.id = identity_id "
+                    "WHERE photo_sha256 = ? ORDER BY name",
+                    (digest,),
+                ).fetchall()
+                if rows:
+                    owners[digest] = [row[0] for row in rows]
+        return owners
+
     def snapshot(self) -> Snapshot:
         """All templates, read in one transaction."""
         with self._file.reading() as connection:

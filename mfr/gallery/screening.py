@@ -1,0 +1,162 @@
+"""What speaks against an enrolment: a photo or a person enrolled under another name, a stranger."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from mfr.decision import DEFAULT_FMR
+from mfr.errors import DoubtfulEnrolmentError, NotEnrolledError
+from mfr.gallery.records import NewTemplate
+from mfr.gallery.results import Candidate
+
+if TYPE_CHECKING:  # pydantic takes time to import; nothing here needs it at run time.
+    from mfr.calibration import Calibration
+    from mfr.gallery.index import TemplateIndex
+    from mfr.gallery.store import Store
+
+STRANGER_FMR: Final = 0.05
+"""A photo is unlike the others of its person where it scores below the threshold of this
+false-match rate: 95 of 100 strangers do, and few photos of the person herself."""
+
+
+def insist_on_none(doubts: Sequence[str]) -> None:
+    """Refuse an enrolment that ``doubts`` speak against.
+
+    Raises:
+        DoubtfulEnrolmentError: there are any.
+    """
+    if doubts:
+        more = f" And {len(doubts) - 1} more such photos." if len(doubts) > 1 else ""
+        raise DoubtfulEnrolmentError(
+            f"{doubts[0]}{more} Nothing was enrolled: check the photos and the name, or insist "
+            "with --anyway."
+        )
+
+
+def find_doubts(
+    store: Store,
+    current_index: Callable[[], TemplateIndex],
+    name: str,
+    templates: Sequence[NewTemplate],
+    calibration: Calibration | None,
+) -> list[str]:
+    """What speaks against adding ``templates`` to ``name`` in ``store``, a sentence each.
+
+    Args:
+        store: who is enrolled.
+        current_index: gives the index of the store, which is needed only with a calibration.
+        name: the identity.
+        templates: its new templates.
+        calibration: what scores mean; without one, only photos are compared, by their bytes.
+    """
+    digests = [template.photo_sha256 for template in templates]
+    found = photo_doubts(name, templates, store.owners_of_photos(digests))
+    if calibration is None or not templates:
+        return found
+    own = np.empty((0, store.embedding_size), dtype=np.float32)
+    with suppress(NotEnrolledError):
+        own = store.embeddings(name)
+    probes = np.array([template.embedding for template in templates], dtype=np.float32)
+    index = current_index()
+    nearest = [
+        [Candidate(*each) for each in candidates] for candidates in index.best_identities(probes, 2)
+    ]
+    found += person_doubts(name, templates, nearest, calibration, len(index))
+    return found + stranger_doubts(name, templates, own, calibration)
+
+
+def photo_doubts(
+    name: str, templates: Sequence[NewTemplate], owners: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Sentences about photos that are enrolled under other names.
+
+    Args:
+        name: the identity to be enrolled.
+        templates: its new templates.
+        owners: the names under which photos are enrolled, by the SHA-256 of the photo.
+    """
+    found = []
+    for template in templates:
+        others = [owner for owner in owners.get(template.photo_sha256, ()) if owner != name]
+        if others:
+            found.append(f"{template.source} is already enrolled as {_listed(others)}.")
+    return found
+
+
+def person_doubts(
+    name: str,
+    templates: Sequence[NewTemplate],
+    nearest: Sequence[Sequence[Candidate]],
+    calibration: Calibration,
+    enrolled: int,
+) -> list[str]:
+    """Sentences about new templates that match another enrolled person.
+
+    Args:
+        name: the identity to be enrolled.
+        templates: its new templates.
+        nearest: for each template the nearest identities.
+        calibration: what scores mean.
+        enrolled: how many templates are enrolled: among many, a chance match is likely.
+    """
+    threshold = threshold_among(calibration, enrolled)
+    found = []
+    for template, candidates in zip(templates, nearest, strict=True):
+        other = next((each for each in candidates if each.identity != name), None)
+        if other is not None and other.score >= threshold:
+            found.append(
+                f"{template.source} shows somebody who is already enrolled as '{other.identity}' "
+                f"(score {other.score:.2f}, threshold {threshold:.2f})."
+            )
+    return found
+
+
+def stranger_doubts(
+    name: str, templates: Sequence[NewTemplate], own: np.ndarray, calibration: Calibration
+) -> list[str]:
+    """Sentences about new templates that are unlike all others of the same identity.
+
+    Args:
+        name: the identity to be enrolled.
+        templates: its new templates.
+        own: (n, D) float32, the embeddings it has already; n may be 0.
+        calibration: what scores mean.
+    """
+    embeddings = np.array([template.embedding for template in templates], dtype=np.float32)
+    every = np.concatenate([embeddings, own.reshape(-1, embeddings.shape[1])])
+    if len(every) < 2:
+        return []
+    scores = embeddings @ every.T
+    scores[np.arange(len(templates)), np.arange(len(templates))] = -math.inf
+    fmr = min(max(STRANGER_FMR, calibration.fmrs[0]), calibration.fmrs[-1])
+    threshold = calibration.threshold_at(fmr)
+    return [
+        f"{template.source} is unlike the other photos of '{name}' (score {score:.2f}, threshold "
+        f"{threshold:.2f})."
+        for template, score in zip(templates, scores.max(axis=1), strict=True)
+        if score < threshold
+    ]
+
+
+def threshold_among(calibration: Calibration, enrolled: int) -> float:
+    """The threshold, at most 1, at which a search among ``enrolled`` errs at `DEFAULT_FMR`.
+
+    Below the rates that were measured, log FMR is continued in a straight line. The scores of
+    strangers fall off faster than that, so the threshold is rather too high than too low.
+    """
+    fmr = DEFAULT_FMR / max(1, enrolled)
+    lowest = calibration.fmrs[0]
+    if fmr >= lowest:
+        return calibration.threshold_at(fmr)
+    first = calibration.thresholds[0]
+    slope = first - calibration.threshold_at(10 * lowest)  # per decade
+    return min(1.0, first + slope * math.log10(lowest / fmr))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(f"'{name}'" for name in names[:3]) + (" and others" * (len(names) > 3))
