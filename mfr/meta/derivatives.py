@@ -13,18 +13,32 @@ from mfr.meta.functional import Losses, Objective, Params, detached, total
 from mfr.meta.randomness import RandomState
 from mfr.meta.substitution import Passes
 
+_NO_SECOND_DERIVATIVE = (
+    "PyTorch has no second derivative of a function in the network or the loss: learn in first "
+    "order (first_order=True), or replace the function ({error})."
+)
+_NO_FORWARD_MODE = (
+    "PyTorch cannot differentiate a function in the network or the loss in forward mode: take "
+    "another curvature than forward_over_reverse, or replace the function ({error})."
+)
+_NO_STACK = (
+    "The network or the loss does not run under torch.func.vmap, and so not in a stack of tasks: "
+    "take tasks one by one, as mfr.meta.batching.Batching does where it has to ({error})."
+)
 REFUSALS = {
+    "forward AD": _NO_FORWARD_MODE,
+    "jvp function": _NO_FORWARD_MODE,
+    "is not implemented": _NO_SECOND_DERIVATIVE,
+    "double backward": _NO_SECOND_DERIVATIVE,
+    "Batching rule": _NO_STACK,
+    "vmap": _NO_STACK,
     "incompatible with .grad()": (
         "The network checkpoints activations in the reentrant way, which gives no gradients to a "
         "meta learner: call torch.utils.checkpoint.checkpoint with use_reentrant=False."
     ),
-    "is not implemented": (
-        "PyTorch has no second derivative of a function in the network or the loss: learn in first "
-        "order (first_order=True), or replace the function ({error})."
-    ),
-    "double backward": (
-        "PyTorch has no second derivative of a function in the network or the loss: learn in first "
-        "order (first_order=True), or replace the function ({error})."
+    "Recomputed values": (
+        "The network's checkpointed part, run again, did other operations than the first time, so "
+        "no derivative can be taken: leave out the checkpoint ({error})."
     ),
     "Inference tensors cannot": (
         "The task's data were made under torch.inference_mode, and nothing can be learned from "
@@ -49,6 +63,13 @@ def refusing() -> Iterator[None]:
                 first_line = str(error).split("\n")[0].rstrip(".")
                 raise TrainingError(sentence.format(error=first_line)) from error
         raise
+
+
+@contextmanager
+def differentiating() -> Iterator[None]:
+    """Around what takes derivatives, whichever of torch.no_grad and inference_mode is entered."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 class Evaluation:

@@ -9,7 +9,7 @@ It then finds what its pass was given, or is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -45,12 +45,14 @@ class _Pass:
     """One pass of a network.
 
     Attributes:
+        network: the network.
         places: of each of the network's own tensors, by its id.
         values: what stands in the places of some of them; None for what is refused later.
         buffers: copies of the buffers as the pass found them, by the id of the network's own.
         layers: what replaces PyTorch's layers in the pass.
     """
 
+    network: nn.Module
     places: dict[int, list[Place]]
     values: Mapping[int, Tensor | None]
     buffers: dict[int, Tensor]
@@ -91,11 +93,10 @@ class Passes:
                 copy = buffer.clone()
                 for place in one.places[number]:
                     given[id(place[0]), place[1]] = place, copy
-        # Where a part of the network may be run again, it has to have the same layers.
-        again = next((one.layers for one in self._all if one.layers.hooked), None)
         with ExitStack() as stack:
-            if again is not None:
-                stack.enter_context(closed_layers(again.layers))
+            for one in self._all:
+                if one.layers.hooked:
+                    stack.enter_context(_run_with(one.network, one.layers.layers))
             stack.enter_context(_put(list(given.values())))
             yield
 
@@ -152,7 +153,7 @@ def substituted(
                 for buffer in network.buffers():
                     buffers[id(buffer)] = by_tensor.get(id(buffer), buffer).detach().clone()
         given = by_tensor if readable_later else dict.fromkeys(by_tensor)
-        noting._note(_Pass(places, given, buffers, mode))
+        noting._note(_Pass(network, places, given, buffers, mode))
     spots = [(place, value) for number, value in by_tensor.items() for place in places[number]]
     with _put(spots), mode:
         yield
@@ -169,6 +170,35 @@ def _put(given: list[tuple[Place, Tensor]]) -> Iterator[None]:
     finally:
         for held, key, value in before:
             held[key] = value
+
+
+@contextmanager
+def _run_with(network: nn.Module, layers: Layers) -> Iterator[None]:
+    """While entered, the network's modules, run one by one, have these layers.
+
+    Autograd runs them without the modes of whoever asked for a derivative, and on a GPU in another
+    thread, so each module enters the mode itself.
+    """
+    modules = list(network.modules())
+    before = [vars(module).get("forward") for module in modules]
+
+    def entering(forward: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with closed_layers(layers):
+                return forward(*args, **kwargs)
+
+        return run
+
+    try:
+        for module in modules:
+            vars(module)["forward"] = entering(module.forward)
+        yield
+    finally:
+        for module, own in zip(modules, before, strict=True):
+            if own is None:
+                del vars(module)["forward"]
+            else:
+                vars(module)["forward"] = own
 
 
 def _places(network: nn.Module) -> tuple[dict[int, list[Place]], dict[str, Tensor]]:
