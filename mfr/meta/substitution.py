@@ -46,16 +46,14 @@ class _Pass:
 
     Attributes:
         network: the network.
-        places: of each of the network's own tensors, by its id.
-        values: what stands in the places of some of them; None for what is refused later.
-        buffers: copies of the buffers as the pass found them, by the id of the network's own.
+        values: what stands in its places, one by one.
+        buffers: copies of the buffers as the pass found them, with the places of each.
         layers: what replaces PyTorch's layers in the pass.
     """
 
     network: nn.Module
-    places: dict[int, list[Place]]
-    values: Mapping[int, Tensor | None]
-    buffers: dict[int, Tensor]
+    values: list[tuple[Place, Tensor]]
+    buffers: list[tuple[list[Place], Tensor]]
     layers: closed_layers
 
 
@@ -81,18 +79,17 @@ class Passes:
         """Around taking derivatives: module code finds what its pass was given."""
         given: dict[tuple[int, str], tuple[Place, Tensor]] = {}
         for one in self._all:
-            for number, value in one.values.items():
-                if value is None or number not in one.buffers:
-                    for place in one.places[number]:
-                        spot, put = (id(place[0]), place[1]), _REFUSED if value is None else value
-                        if spot in given and given[spot][1] is not put:
-                            put = _REFUSED
-                        given[spot] = place, put
+            for place, value in one.values:
+                spot = id(place[0]), place[1]
+                if spot in given and given[spot][1] is not value:
+                    value = _REFUSED
+                given[spot] = place, value
+        # After all values, because they take the place of buffers that were given.
+        for one in self._all:
             # Copies once more, so that running statistics move in the pass alone.
-            for number, buffer in one.buffers.items():
+            for places, buffer in one.buffers:
                 copy = buffer.clone()
-                for place in one.places[number]:
-                    given[id(place[0]), place[1]] = place, copy
+                given |= {(id(held), key): ((held, key), copy) for held, key in places}
         with ExitStack() as stack:
             for one in self._all:
                 if one.layers.hooked:
@@ -103,10 +100,9 @@ class Passes:
     def _note(self, one: _Pass) -> None:
         self._all.append(one)
 
-    def _found_before(self, places: dict[int, list[Place]]) -> dict[int, Tensor] | None:
-        """The buffers that the pass which is now repeated had found, if this is a repetition."""
-        before = next(self._before, None)
-        return None if before is None or before.places.keys() != places.keys() else before.buffers
+    def _before_now(self) -> _Pass | None:
+        """The pass which is now repeated, if this is a repetition."""
+        return next(self._before, None)
 
 
 _noting: ContextVar[Passes | None] = ContextVar("noting", default=None)
@@ -140,21 +136,24 @@ def substituted(
         own = names[name] if name in names else _looked_up(network, name)
         if by_tensor.setdefault(id(own), value) is not value:
             raise ValueError(f"{name} has two names, whose values differ")
-    noting = _noting.get() if torch.is_grad_enabled() else None
     mode = closed_layers(layers)
-    if noting is not None:
-        buffers: dict[int, Tensor] = {}
-        if readable_later:
-            found = noting._found_before(places)
-            if found is not None:
-                buffers = found
-                by_tensor |= {number: buffer.clone() for number, buffer in found.items()}
-            else:
-                for buffer in network.buffers():
-                    buffers[id(buffer)] = by_tensor.get(id(buffer), buffer).detach().clone()
-        given = by_tensor if readable_later else dict.fromkeys(by_tensor)
-        noting._note(_Pass(network, places, given, buffers, mode))
+    noting = _noting.get()
+    buffers: list[tuple[list[Place], Tensor]] = []
+    if noting is not None and torch.is_grad_enabled():
+        before = noting._before_now()
+        if readable_later and before is not None and before.network is network:
+            buffers = before.buffers
+            for held, buffer in buffers:
+                by_tensor[id(held[0][0][held[0][1]])] = buffer.clone()
+        elif readable_later:
+            buffers = [
+                (places[id(own)], by_tensor.get(id(own), own).detach().clone())
+                for own in network.buffers()
+            ]
     spots = [(place, value) for number, value in by_tensor.items() for place in places[number]]
+    if noting is not None and torch.is_grad_enabled():
+        later = spots if readable_later else [(place, _REFUSED) for place, _ in spots]
+        noting._note(_Pass(network, later, buffers, mode))
     with _put(spots), mode:
         yield
 
