@@ -9,7 +9,7 @@ It then finds what its pass was given, or is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class _Refused(Tensor):
         )
 
 
-_REFUSED = _Refused()
+_REFUSED: Tensor = _Refused()
 
 
 @dataclass
@@ -49,12 +49,14 @@ class _Pass:
         values: what stands in its places, one by one.
         buffers: copies of the buffers as the pass found them, with the places of each.
         layers: what replaces PyTorch's layers in the pass.
+        replaced: the ids of the network's own tensors that values stand for.
     """
 
     network: nn.Module
     values: list[tuple[Place, Tensor]]
     buffers: list[tuple[list[Place], Tensor]]
     layers: closed_layers
+    replaced: Collection[int]
 
 
 class Passes:
@@ -64,6 +66,11 @@ class Passes:
         """With ``before``, the passes repeat those, and find the same buffers as they did."""
         self._all: list[_Pass] = []
         self._before = iter(()) if before is None else iter(before._all)
+
+    @property
+    def replaced(self) -> set[int]:
+        """The ids of the networks' own tensors that others stood for."""
+        return {number for one in self._all for number in one.replaced}
 
     @contextmanager
     def noted(self) -> Iterator[None]:
@@ -152,8 +159,11 @@ def substituted(
             ]
     spots = [(place, value) for number, value in by_tensor.items() for place in places[number]]
     if noting is not None and torch.is_grad_enabled():
-        later = spots if readable_later else [(place, _REFUSED) for place, _ in spots]
-        noting._note(_Pass(network, later, buffers, mode))
+        later = spots
+        if not readable_later:
+            later = [(place, _REFUSED) for place, _ in spots]
+        replaced = [number for number, value in by_tensor.items() if id(value) != number]
+        noting._note(_Pass(network, later, buffers, mode, replaced))
     with _put(spots), mode:
         yield
 
