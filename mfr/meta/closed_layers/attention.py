@@ -29,6 +29,10 @@ def attention(
     enable_gqa: bool = False,
 ) -> Tensor:
     """``F.scaled_dot_product_attention`` by PyTorch's own mathematical kernel."""
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        # The kernel adds its mask, as PyTorch's function does after the same conversion.
+        hidden = torch.zeros_like(attn_mask, dtype=query.dtype)
+        attn_mask = hidden.masked_fill(attn_mask.logical_not(), float("-inf"))
     output: Tensor = torch.ops.aten._scaled_dot_product_attention_math(
         query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
     )[0]
