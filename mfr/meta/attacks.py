@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mfr.errors import TrainingError
+from mfr.meta.derivatives import Evaluation
 
 InputLoss = Callable[[Tensor], Tensor]
 """Inputs -> a loss, or several losses whose sum is attacked.
@@ -159,7 +160,7 @@ def _ascent(loss: InputLoss, at: Tensor) -> Tensor:
     leaf = at.detach().requires_grad_()
     with torch.enable_grad():
         # With respect to the inputs alone, so that the parameters' .grad stays as it is.
-        (gradient,) = torch.autograd.grad(loss(leaf).sum(), leaf)
+        (gradient,) = Evaluation(lambda _: {"loss": loss(leaf)}, {}).gradients([leaf])
     # sign(NaN) is 0, so a network that cannot be attacked would look robust.
     if gradient.isnan().any():
         raise TrainingError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,7 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from mfr.errors import MfrError
 from mfr.meta.adml import AttackableTask
+from mfr.meta.curvature import stored_graph
+from mfr.meta.derivatives import differentiating
 from mfr.meta.functional import forward_isolated, parameters_of
 from mfr.meta.supervised import Loss, one_by_one, stacked
 from mfr.meta.tasks.batch import TaskBatch
@@ -35,8 +39,12 @@ class Batching:
     choice depends on shapes alone, so it is the same in every run and on every machine; it is made
     by one pass when a shape is first seen.
 
+    Stacks run under `torch.func.vmap`, which some modules do not (recurrent layers, checkpointing,
+    what changes a buffer by hand). The first stack of a shape is tried beforehand, with second
+    derivatives; if it fails, tasks of that shape are taken one by one, and a warning says so once.
+
     Args:
-        network: any module; to be stacked, it has to run under `torch.func.vmap`.
+        network: any module.
         loss: of one task's outputs and targets.
         at_once: how many values one pass over a stack of tasks may keep.
     """
@@ -44,6 +52,7 @@ class Batching:
     def __init__(self, network: nn.Module, loss: Loss, *, at_once: int = AT_ONCE) -> None:
         self._network, self._loss, self._at_once = network, loss, at_once
         self._sizes: dict[torch.Size, int] = {}
+        self._stacks = True
 
     def __call__(self, batch: TaskBatch) -> Iterator[AttackableTask]:
         """The batch's tasks, in order."""
@@ -52,6 +61,8 @@ class Batching:
         shape = largest.shape[1:]
         if shape not in self._sizes:
             self._sizes[shape] = self._at_once // max(_kept(self._network, largest[0]), 1)
+            if min(tasks, self._sizes[shape]) >= 2 and not self._can_stack(batch):
+                self._sizes[shape] = 1
         size = min(tasks, self._sizes[shape])
         if size < 2:
             yield from one_by_one(self._network, self._loss, batch)
@@ -59,6 +70,24 @@ class Batching:
         stacks = -(-tasks // size)  # of nearly equal size
         for part in zip(*(tensor.tensor_split(stacks) for tensor in batch), strict=True):
             yield stacked(self._network, self._loss, TaskBatch(*part))
+
+    def _can_stack(self, batch: TaskBatch) -> bool:
+        """Whether a stack of the batch's first two tasks can be differentiated twice."""
+        task = stacked(self._network, self._loss, TaskBatch(*(side[:2] for side in batch)))
+        params = {
+            name: p.detach().expand(2, *p.shape) for name, p in parameters_of(self._network).items()
+        }
+        try:
+            with torch.random.fork_rng(), differentiating():
+                gradients, _, product = stored_graph(task.support, params, list(params))
+                product(gradients)
+        except (RuntimeError, ValueError, TypeError, MfrError) as error:
+            if self._stacks:
+                self._stacks = False
+                reason = str(error.__cause__ or error).split("\n")[0]
+                warnings.warn(f"Tasks are taken one by one, a stack fails: {reason}", stacklevel=3)
+            return False
+        return True
 
 
 def _kept(network: nn.Module, inputs: Tensor) -> int:

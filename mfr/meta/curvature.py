@@ -4,6 +4,9 @@ A `Curvature` computes the gradient of an objective at some parameters, and retu
 multiplies the Hessian there with a vector. With respect to v, which has an entry for each adapted
 parameter, the product is H v = d<g, v>/dtheta, with an entry for every parameter.
 
+An objective that is evaluated twice sees the same random numbers and buffers both times, and moves
+no running statistics the second time.
+
 - `stored_graph` keeps the graph of the inner step's gradient and differentiates it once more
   (reverse over reverse). It is the fastest here, but holds the graphs of all inner steps in memory.
 - `recomputed_graph` builds each graph again during the backward recursion: it needs the memory of

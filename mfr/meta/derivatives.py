@@ -13,18 +13,34 @@ from mfr.meta.functional import Losses, Objective, Params, detached, total
 from mfr.meta.randomness import RandomState
 from mfr.meta.substitution import Passes
 
+_NO_SECOND_DERIVATIVE = (
+    "PyTorch has no second derivative of a function in the network or the loss: learn in first "
+    "order (first_order=True), or replace the function ({error})."
+)
+_NO_FORWARD_MODE = (
+    "PyTorch cannot differentiate a function in the network or the loss in forward mode: take "
+    "another curvature than forward_over_reverse, or replace the function ({error})."
+)
+_NO_STACK = (
+    "The network or the loss does not run under torch.func.vmap, and so not in a stack of tasks: "
+    "take tasks one by one, as mfr.meta.batching.Batching does where it has to ({error})."
+)
+_REENTRANT = (
+    "The network checkpoints activations in the reentrant way, which gives no gradients to a meta "
+    "learner: call torch.utils.checkpoint.checkpoint with use_reentrant=False."
+)
 REFUSALS = {
-    "incompatible with .grad()": (
-        "The network checkpoints activations in the reentrant way, which gives no gradients to a "
-        "meta learner: call torch.utils.checkpoint.checkpoint with use_reentrant=False."
-    ),
-    "is not implemented": (
-        "PyTorch has no second derivative of a function in the network or the loss: learn in first "
-        "order (first_order=True), or replace the function ({error})."
-    ),
-    "double backward": (
-        "PyTorch has no second derivative of a function in the network or the loss: learn in first "
-        "order (first_order=True), or replace the function ({error})."
+    "forward AD": _NO_FORWARD_MODE,
+    "jvp function": _NO_FORWARD_MODE,
+    "is not implemented": _NO_SECOND_DERIVATIVE,
+    "differentiate twice": _NO_SECOND_DERIVATIVE,
+    "double backward": _NO_SECOND_DERIVATIVE,
+    "Batching rule": _NO_STACK,
+    "vmap": _NO_STACK,
+    "incompatible with .grad()": _REENTRANT,
+    "Recomputed values": (
+        "The network's checkpointed part, run again, did other operations than the first time, so "
+        "no derivative can be taken: leave out the checkpoint ({error})."
     ),
     "Inference tensors cannot": (
         "The task's data were made under torch.inference_mode, and nothing can be learned from "
@@ -49,6 +65,13 @@ def refusing() -> Iterator[None]:
                 first_line = str(error).split("\n")[0].rstrip(".")
                 raise TrainingError(sentence.format(error=first_line)) from error
         raise
+
+
+@contextmanager
+def differentiating() -> Iterator[None]:
+    """Around what takes derivatives, whichever of torch.no_grad and inference_mode is entered."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 class Evaluation:
@@ -81,9 +104,32 @@ class Evaluation:
                 "given, and whether something on the way to the loss is detached or rounded."
             )
         with self.passes.in_place(), refusing():
-            return torch.autograd.grad(
-                loss, params, create_graph=create_graph, materialize_grads=True
+            found = torch.autograd.grad(loss, params, create_graph=create_graph, allow_unused=True)
+        if any(g is None for g in found):
+            # Before the graph is believed, which it is not where parameters are used behind it.
+            _check_graph(loss, self.passes)
+        return tuple(
+            torch.zeros_like(p) if g is None else g for g, p in zip(found, params, strict=True)
+        )
+
+
+def _check_graph(loss: Tensor, passes: Passes) -> None:
+    """Refuse a loss that depends on parameters in a way that its graph does not show."""
+    seen, left = set(), [loss.grad_fn]
+    while left:
+        node = left.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node.name() == "CheckpointFunctionBackward":
+            raise TrainingError(_REENTRANT)
+        if id(getattr(node, "variable", None)) in passes.replaced:
+            raise TrainingError(
+                "The network uses a parameter that it holds outside its modules' parameters (in a "
+                "list, or a function's closure), where no other can take its place: read it as an "
+                "attribute of its module."
             )
+        left.extend(before for before, _ in node.next_functions)
 
 
 class Circumstances:

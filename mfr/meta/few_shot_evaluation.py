@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from mfr.meta.derivatives import differentiating
 from mfr.meta.functional import Params, Task, forward_isolated, parameters_of
 from mfr.meta.inner_loop import descend
 from mfr.meta.learner import MetaLearner
@@ -22,6 +23,7 @@ Measure = Callable[[Params, TaskBatch], dict[str, float]]
 """Parameters adapted to a task, and the task without its first axis -> figures of that task."""
 
 
+@differentiating()
 def after_steps(learner: MetaLearner, task: Task, counts: Sequence[int]) -> dict[int, Params]:
     """The network's parameters after each of ``counts`` inner steps on a task or a stack."""
     params = parameters_of(learner.network)

@@ -20,6 +20,7 @@ from typing import Protocol
 
 import torch
 
+from mfr.errors import TrainingError
 from mfr.meta.curvature import Curvature, HessianVectorProduct
 from mfr.meta.derivatives import gradient, gradient_by
 from mfr.meta.functional import Losses, Objective, Params, Task
@@ -53,20 +54,27 @@ class Update(Protocol):
             The derivatives with respect to ``state`` and to ``gradients``; what they do not depend
             on is left out.
         """
-        state = {name: value.detach().requires_grad_() for name, value in state.items()}
+        # What is counted in integers, such as steps, has no derivatives.
+        state = {
+            name: value.detach().requires_grad_(value.is_floating_point() or value.is_complex())
+            for name, value in state.items()
+        }
+        smooth = [name for name, value in state.items() if value.requires_grad]
         gradients = {name: g.detach().requires_grad_() for name, g in gradients.items()}
         with torch.enable_grad():
             changed = self(state, gradients)
-        reached = [name for name in changed if name in cotangent]
+        before = {name: value for name, value in cotangent.items() if name not in changed}
+        reached = [name for name in changed if name in cotangent and changed[name].requires_grad]
+        if not reached:
+            return before, {}
         found = torch.autograd.grad(
             [changed[name] for name in reached],
-            [*state.values(), *gradients.values()],
+            [*(state[name] for name in smooth), *gradients.values()],
             [cotangent[name] for name in reached],
             allow_unused=True,
         )
-        before = {name: value for name, value in cotangent.items() if name not in changed}
-        _add(before, dict(zip(state, found, strict=False)))
-        by_gradient = zip(gradients, found[len(state) :], strict=True)
+        _add(before, dict(zip(smooth, found, strict=False)))
+        by_gradient = zip(gradients, found[len(smooth) :], strict=True)
         return before, {name: v for name, v in by_gradient if v is not None}
 
 
@@ -171,8 +179,22 @@ def descend(
         curvature: how `vjp_of` will compute Hessian-vector products; None in first order.
         remember: keep what `vjp_of` needs. Without it, memory does not grow with the number of
             steps.
+
+    Raises:
+        TrainingError: ``steps`` is negative, or there are steps and nothing to adapt.
     """
+    if steps < 0:
+        raise TrainingError(f"An inner loop of {steps} steps cannot be taken: ask for 0 or more.")
     adapted = [name for name in names if adapts(name)]
+    if steps and not adapted:
+        raise TrainingError(
+            "An inner loop has nothing to adapt: "
+            + (
+                f"`adapts` is true of none of the names ({shortened(names)})."
+                if names
+                else "all parameters of the network are frozen."
+            )
+        )
     # Values that the state already holds, learned or carried over, are not initialised again.
     state = {**update.start({name: state[name] for name in adapted}), **state}
     state = {name: value.detach() for name, value in state.items()}
@@ -190,6 +212,11 @@ def descend(
         with torch.no_grad():
             state = {**state, **update(state, gradients)}
     return Trajectory(taken, state, losses)
+
+
+def shortened(names: Collection[str]) -> str:
+    """The first names, for a message."""
+    return ", ".join(list(names)[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def vjp_of(trajectory: Trajectory, update: Update, cotangent: State) -> State:
@@ -249,8 +276,13 @@ def look_ahead(
     The first is the one that the first inner step takes. The second is with respect to all of
     ``state``: theta, adapted or not, and what the update has learned. With ``curvature`` None it is
     the first-order approximation. The arguments are those of `descend`.
+
+    Raises:
+        TrainingError: ``steps`` is less than 1, or nothing is adapted.
     """
     assert task.query is not None, "a task to look ahead on has a query"
+    if steps < 1:
+        raise TrainingError(f"Looking ahead takes at least one inner step, not {steps}.")
     trajectory = descend(task.at, state, names, update, steps, adapts=adapts, curvature=curvature)
     # Taken out of the trajectory, whose end the backward recursion does not need.
     query, query_losses = gradient(

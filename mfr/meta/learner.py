@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
 from mfr.errors import TrainingError
+from mfr.meta.copying import copied
+from mfr.meta.derivatives import differentiating
 from mfr.meta.functional import Losses, Objective, Params, Task, parameters_of
 from mfr.meta.inner_loop import descend
 from mfr.meta.rule import Rule
@@ -49,6 +50,7 @@ class MetaLearner:
         """All that is meta-learned: the network's trainable parameters and the rule's own."""
         return {**parameters_of(self.network), **self.rule.own_parameters}
 
+    @differentiating()
     def meta_gradient(self, tasks: Iterable[Task]) -> tuple[Params, dict[str, float]]:
         """The mean meta-gradient of the tasks of all processes, and the mean of each loss by name.
 
@@ -56,9 +58,14 @@ class MetaLearner:
         number.
 
         Raises:
+            TrainingError: all parameters are frozen, or PyTorch cannot differentiate an objective.
             ValueError: there is no task. Where processes share the tasks, each needs at least one.
         """
         params = self.parameters
+        if not params:
+            raise TrainingError(
+                "All parameters of the network are frozen: set requires_grad of those to learn."
+            )
         gradients: Params = {}
         losses: dict[str, Tensor] = {}
         count = 0
@@ -81,6 +88,7 @@ class MetaLearner:
         means = {name: float(value) / count for name, value in losses.items()}
         return {name: g / count for name, g in gradients.items()}, means
 
+    @differentiating()
     def step(self, tasks: Iterable[Task]) -> dict[str, float]:
         """Take one outer step on the mean of the tasks' meta-gradients.
 
@@ -110,12 +118,17 @@ class MetaLearner:
         self.optimiser.zero_grad(set_to_none=True)
         return means
 
+    @differentiating()
     def adapt(self, support: Objective | Task, steps: int) -> nn.Module:
         """A copy of the network after ``steps`` inner steps on a new task.
 
         Args:
             support: the objective to descend, or a task if the steps have different objectives.
             steps: how many steps to take; 0 returns an unadapted copy.
+
+        Raises:
+            TrainingError: ``steps`` is negative, no parameter is adapted, or PyTorch cannot
+                differentiate the objective.
         """
         params = parameters_of(self.network)
         task = support if isinstance(support, Task) else Task(support)
@@ -128,7 +141,7 @@ class MetaLearner:
             adapts=self.rule.adapts,
             remember=False,
         ).end
-        adapted = copy.deepcopy(self.network)
+        adapted = copied(self.network)
         with torch.no_grad():
             for name, p in parameters_of(adapted).items():
                 p.copy_(end[name])

@@ -30,8 +30,7 @@ class MFR(Rule):
         alpha: inner rate; 0 is the paper's ablation without looking ahead.
         gamma: weight of meta-train against meta-test, in [0, 1].
         first_order: the paper's approximation, grad_theta L_T ~ grad L_T at theta'.
-        curvature: how Hessian-vector products are computed; `recomputed_graph` would update running
-            statistics twice.
+        curvature: how Hessian-vector products are computed.
     """
 
     alpha: float = ALPHA

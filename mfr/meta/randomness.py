@@ -15,7 +15,8 @@ class RandomState:
 
     def __init__(self, devices: Iterable[torch.device]) -> None:
         """Besides the CPU's generator, those of the CUDA devices among ``devices`` are noted."""
-        self._python, self._numpy = random.getstate(), np.random.get_state()
+        self._python = random.getstate()
+        self._numpy = np.random.get_state()  # noqa: NPY002 - the one that modules may draw from
         self._cpu = torch.get_rng_state()
         self._cuda = {
             device: torch.cuda.get_rng_state(device)
@@ -35,7 +36,7 @@ class RandomState:
 
     def _set(self) -> None:
         random.setstate(self._python)
-        np.random.set_state(self._numpy)
+        np.random.set_state(self._numpy)  # noqa: NPY002
         torch.set_rng_state(self._cpu)
         for device, state in self._cuda.items():
             torch.cuda.set_rng_state(state, device)

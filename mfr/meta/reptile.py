@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from mfr.errors import TrainingError
 from mfr.meta.functional import Losses, Params, Task, parameters_of
 from mfr.meta.inner_loop import Adapts, State, Update, descend, everything
 from mfr.meta.rule import Rule, named
@@ -111,7 +112,13 @@ class Reptile(Rule):
         return Resumed(self.update, self.moments) if self.moments else self.update
 
     def meta_gradient(self, params: Params, task: Task) -> tuple[Params, Losses]:
-        """theta - theta_k, and the losses of the last inner step as ``support/*``."""
+        """theta - theta_k, and the losses of the last inner step as ``support/*``.
+
+        Raises:
+            TrainingError: ``steps`` is less than 1, or nothing is adapted.
+        """
+        if self.steps < 1:
+            raise TrainingError(f"Reptile takes at least one inner step, not {self.steps}.")
         trajectory = descend(
             task.at,
             params,
@@ -147,6 +154,17 @@ class Resumed(Update):
 
 
 def carried_moments(network: nn.Module, update: Update, adapts: Adapts = everything) -> Params:
-    """What ``update`` keeps for the parameters that it adapts, to be carried from task to task."""
+    """What ``update`` keeps for the parameters that it adapts, to be carried from task to task.
+
+    Raises:
+        TrainingError: it keeps integers, of which no mean over tasks can be learned.
+    """
     adapted = {name: p for name, p in parameters_of(network).items() if adapts(name)}
-    return {name: kept.requires_grad_() for name, kept in update.start(adapted).items()}
+    start = update.start(adapted)
+    for name, kept in start.items():
+        if not kept.is_floating_point():
+            raise TrainingError(
+                f"{name}, which the update keeps, is of {kept.dtype} and cannot be carried from "
+                "task to task: keep it as a floating-point number."
+            )
+    return {name: kept.requires_grad_() for name, kept in start.items()}

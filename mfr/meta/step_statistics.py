@@ -12,7 +12,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from mfr.meta.closed_layers import ATTENTION
 from mfr.meta.functional import Losses, Objective, Params, Task
 from mfr.meta.substitution import substituted
 from mfr.meta.supervised import Loss
@@ -76,7 +75,7 @@ class StepStatistics:
             nonlocal moved
             # Copies, because autograd keeps the tensors that a pass was given.
             buffers = {name: value[row].clone() for name, value in self.values.items()}
-            with substituted(network, {**buffers, **params}, layers=ATTENTION):
+            with substituted(network, {**buffers, **params}, layers={}):
                 outputs = network(inputs)
                 buffers = dict(network.named_buffers())  # a module may have put another there
             if not moved:

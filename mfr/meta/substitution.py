@@ -9,7 +9,7 @@ It then finds what its pass was given, or is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class _Refused(Tensor):
         )
 
 
-_REFUSED = _Refused()
+_REFUSED: Tensor = _Refused()
 
 
 @dataclass
@@ -45,16 +45,18 @@ class _Pass:
     """One pass of a network.
 
     Attributes:
-        places: of each of the network's own tensors, by its id.
-        values: what stands in the places of some of them; None for what is refused later.
-        buffers: copies of the buffers as the pass found them, by the id of the network's own.
+        network: the network.
+        values: what stands in its places, one by one.
+        buffers: copies of the buffers as the pass found them, with the places of each.
         layers: what replaces PyTorch's layers in the pass.
+        replaced: the ids of the network's own tensors that values stand for.
     """
 
-    places: dict[int, list[Place]]
-    values: Mapping[int, Tensor | None]
-    buffers: dict[int, Tensor]
+    network: nn.Module
+    values: list[tuple[Place, Tensor]]
+    buffers: list[tuple[list[Place], Tensor]]
     layers: closed_layers
+    replaced: Collection[int]
 
 
 class Passes:
@@ -64,6 +66,11 @@ class Passes:
         """With ``before``, the passes repeat those, and find the same buffers as they did."""
         self._all: list[_Pass] = []
         self._before = iter(()) if before is None else iter(before._all)
+
+    @property
+    def replaced(self) -> set[int]:
+        """The ids of the networks' own tensors that others stood for."""
+        return {number for one in self._all for number in one.replaced}
 
     @contextmanager
     def noted(self) -> Iterator[None]:
@@ -79,33 +86,30 @@ class Passes:
         """Around taking derivatives: module code finds what its pass was given."""
         given: dict[tuple[int, str], tuple[Place, Tensor]] = {}
         for one in self._all:
-            for number, value in one.values.items():
-                if value is None or number not in one.buffers:
-                    for place in one.places[number]:
-                        spot, put = (id(place[0]), place[1]), _REFUSED if value is None else value
-                        if spot in given and given[spot][1] is not put:
-                            put = _REFUSED
-                        given[spot] = place, put
+            for place, value in one.values:
+                spot = id(place[0]), place[1]
+                if spot in given and given[spot][1] is not value:
+                    value = _REFUSED
+                given[spot] = place, value
+        # After all values, because they take the place of buffers that were given.
+        for one in self._all:
             # Copies once more, so that running statistics move in the pass alone.
-            for number, buffer in one.buffers.items():
+            for places, buffer in one.buffers:
                 copy = buffer.clone()
-                for place in one.places[number]:
-                    given[id(place[0]), place[1]] = place, copy
-        # Where a part of the network may be run again, it has to have the same layers.
-        again = next((one.layers for one in self._all if one.layers.hooked), None)
+                given |= {(id(held), key): ((held, key), copy) for held, key in places}
         with ExitStack() as stack:
-            if again is not None:
-                stack.enter_context(closed_layers(again.layers))
+            for one in self._all:
+                if one.layers.hooked:
+                    stack.enter_context(_run_with(one.network, one.layers.layers))
             stack.enter_context(_put(list(given.values())))
             yield
 
     def _note(self, one: _Pass) -> None:
         self._all.append(one)
 
-    def _found_before(self, places: dict[int, list[Place]]) -> dict[int, Tensor] | None:
-        """The buffers that the pass which is now repeated had found, if this is a repetition."""
-        before = next(self._before, None)
-        return None if before is None or before.places.keys() != places.keys() else before.buffers
+    def _before_now(self) -> _Pass | None:
+        """The pass which is now repeated, if this is a repetition."""
+        return next(self._before, None)
 
 
 _noting: ContextVar[Passes | None] = ContextVar("noting", default=None)
@@ -139,21 +143,27 @@ def substituted(
         own = names[name] if name in names else _looked_up(network, name)
         if by_tensor.setdefault(id(own), value) is not value:
             raise ValueError(f"{name} has two names, whose values differ")
-    noting = _noting.get() if torch.is_grad_enabled() else None
     mode = closed_layers(layers)
-    if noting is not None:
-        buffers: dict[int, Tensor] = {}
-        if readable_later:
-            found = noting._found_before(places)
-            if found is not None:
-                buffers = found
-                by_tensor |= {number: buffer.clone() for number, buffer in found.items()}
-            else:
-                for buffer in network.buffers():
-                    buffers[id(buffer)] = by_tensor.get(id(buffer), buffer).detach().clone()
-        given = by_tensor if readable_later else dict.fromkeys(by_tensor)
-        noting._note(_Pass(places, given, buffers, mode))
+    noting = _noting.get()
+    buffers: list[tuple[list[Place], Tensor]] = []
+    if noting is not None and torch.is_grad_enabled():
+        before = noting._before_now()
+        if readable_later and before is not None and before.network is network:
+            buffers = before.buffers
+            for held, buffer in buffers:
+                by_tensor[id(held[0][0][held[0][1]])] = buffer.clone()
+        elif readable_later:
+            buffers = [
+                (places[id(own)], by_tensor.get(id(own), own).detach().clone())
+                for own in network.buffers()
+            ]
     spots = [(place, value) for number, value in by_tensor.items() for place in places[number]]
+    if noting is not None and torch.is_grad_enabled():
+        later = spots
+        if not readable_later:
+            later = [(place, _REFUSED) for place, _ in spots]
+        replaced = [number for number, value in by_tensor.items() if id(value) != number]
+        noting._note(_Pass(network, later, buffers, mode, replaced))
     with _put(spots), mode:
         yield
 
@@ -169,6 +179,35 @@ def _put(given: list[tuple[Place, Tensor]]) -> Iterator[None]:
     finally:
         for held, key, value in before:
             held[key] = value
+
+
+@contextmanager
+def _run_with(network: nn.Module, layers: Layers) -> Iterator[None]:
+    """While entered, the network's modules, run one by one, have these layers.
+
+    Autograd runs them without the modes of whoever asked for a derivative, and on a GPU in another
+    thread, so each module enters the mode itself.
+    """
+    modules = list(network.modules())
+    before = [vars(module).get("forward") for module in modules]
+
+    def entering(forward: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with closed_layers(layers):
+                return forward(*args, **kwargs)
+
+        return run
+
+    try:
+        for module in modules:
+            vars(module)["forward"] = entering(module.forward)
+        yield
+    finally:
+        for module, own in zip(modules, before, strict=True):
+            if own is None:
+                del vars(module)["forward"]
+            else:
+                vars(module)["forward"] = own
 
 
 def _places(network: nn.Module) -> tuple[dict[int, list[Place]], dict[str, Tensor]]:

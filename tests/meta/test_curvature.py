@@ -72,7 +72,7 @@ def test_a_constant_gradient_has_no_curvature(params, curvature):
     [(stored_graph, 1, 0), (recomputed_graph, 1, 1), (forward_over_reverse, 1, 1)],
 )
 def test_how_often_the_objective_is_asked(params, curvature, forwards, on_the_way_back):
-    """MFR's running statistics rest on it: a stored graph alone asks once."""
+    """What a step costs rests on it: a stored graph alone asks once."""
     asked = []
 
     def counted(p):

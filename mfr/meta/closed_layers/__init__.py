@@ -6,13 +6,13 @@ any order consist of the same few operations, which do have fast kernels. While 
 entered, such functions replace PyTorch's in any network; values and gradients stay the same up to
 rounding. There is a module with the formulas of each layer.
 
-Attention is closed as well, but slower than PyTorch's, so it is replaced only where a second
-derivative will be taken (`differentiated_twice`), which PyTorch's fused kernels do not have.
+Attention and weight normalisation are slower when spelt out, so they are replaced only where a
+second derivative will be taken (`differentiated_twice`), which PyTorch's fused kernels do not have,
+or have wrong.
 
 Under `torch.func.vmap`, T tasks with separate parameters become T groups of channels.
 """
 
-from mfr.meta.closed_layers.attention import differentiated_twice
-from mfr.meta.closed_layers.mode import ATTENTION, CLOSED, Layers, closed_layers
+from mfr.meta.closed_layers.mode import CLOSED, Layers, closed_layers, differentiated_twice
 
-__all__ = ["ATTENTION", "CLOSED", "Layers", "closed_layers", "differentiated_twice"]
+__all__ = ["CLOSED", "Layers", "closed_layers", "differentiated_twice"]

@@ -9,27 +9,13 @@ the whole process, other threads included, so that is not used here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-_asked: ContextVar[bool] = ContextVar("asked", default=False)
-
-
-@contextmanager
-def differentiated_twice() -> Iterator[None]:
-    """While entered, closed layers include attention."""
-    token = _asked.set(True)
-    try:
-        yield
-    finally:
-        _asked.reset(token)
 
 
 def attention(
@@ -41,32 +27,19 @@ def attention(
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
-) -> Tensor | None:
-    """``F.scaled_dot_product_attention``, or None where its second derivative is not needed."""
-    if not _asked.get():
-        return None
-    # By PyTorch's own mathematical kernel, which consists of differentiable operations.
+) -> Tensor:
+    """``F.scaled_dot_product_attention`` by PyTorch's own mathematical kernel."""
+    if attn_mask is not None and attn_mask.dtype == torch.bool:
+        # The kernel adds its mask, as PyTorch's function does after the same conversion.
+        hidden = torch.zeros_like(attn_mask, dtype=query.dtype)
+        attn_mask = hidden.masked_fill(attn_mask.logical_not(), float("-inf"))
     output: Tensor = torch.ops.aten._scaled_dot_product_attention_math(
         query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
     )[0]
     return output
 
 
-def multi_head_attention(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor | None] | None:
-    """``F.multi_head_attention_forward``, or None where its second derivative is not needed."""
-    if not _asked.get():
-        return None
-    return _with_our_attention(*args, **kwargs)
-
-
-def _always(query: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    with differentiated_twice():
-        output = attention(query, *args, **kwargs)
-    assert output is not None
-    return output
-
-
-def _calling_ours(function: FunctionType) -> Callable[..., tuple[Tensor, Tensor | None]]:
+def _calling_ours(function: Any) -> Callable[..., tuple[Tensor, Tensor | None]]:
     """A copy of PyTorch's function that calls our attention where the original calls PyTorch's.
 
     Functions that PyTorch writes in Python are seen as one call by a mode, which does not see what
@@ -74,7 +47,7 @@ def _calling_ours(function: FunctionType) -> Callable[..., tuple[Tensor, Tensor 
     """
     names = {
         **function.__globals__,
-        "scaled_dot_product_attention": _always,
+        "scaled_dot_product_attention": attention,
         "has_torch_function": lambda tensors: False,
     }
     copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__)
@@ -82,4 +55,5 @@ def _calling_ours(function: FunctionType) -> Callable[..., tuple[Tensor, Tensor 
     return copy
 
 
-_with_our_attention = _calling_ours(F.multi_head_attention_forward)
+multi_head_attention = _calling_ours(F.multi_head_attention_forward)
+"""``F.multi_head_attention_forward`` with that attention."""

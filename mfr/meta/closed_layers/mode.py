@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -13,15 +15,30 @@ from mfr.meta.closed_layers.attention import attention, multi_head_attention
 from mfr.meta.closed_layers.batch_norm import batch_norm
 from mfr.meta.closed_layers.convolution import conv2d
 from mfr.meta.closed_layers.prelu import prelu
+from mfr.meta.closed_layers.weight_norm import weight_norm
 
 Layers = Mapping[Callable[..., Any], Callable[..., Any]]
 """PyTorch's function -> ours, which returns None where PyTorch's has to run."""
 
-ATTENTION: Layers = {
+CLOSED: Layers = {F.conv2d: conv2d, F.batch_norm: batch_norm, torch.prelu: prelu}
+SECOND_ORDER: Layers = {
     F.scaled_dot_product_attention: attention,
     F.multi_head_attention_forward: multi_head_attention,
+    torch._weight_norm: weight_norm,
 }
-CLOSED: Layers = {F.conv2d: conv2d, F.batch_norm: batch_norm, torch.prelu: prelu, **ATTENTION}
+"""Those of which PyTorch has no second derivative, or a wrong one."""
+
+_twice: ContextVar[bool] = ContextVar("twice", default=False)
+
+
+@contextmanager
+def differentiated_twice() -> Iterator[None]:
+    """While entered, layers without a right second derivative are replaced too."""
+    token = _twice.set(True)
+    try:
+        yield
+    finally:
+        _twice.reset(token)
 
 
 class closed_layers(TorchFunctionMode):  # noqa: N801 - a context manager
@@ -29,8 +46,8 @@ class closed_layers(TorchFunctionMode):  # noqa: N801 - a context manager
 
     They are used only where they are known to be right and faster: on the CPU, for batch
     normalisation by the statistics of its batch, without autocast and without forward-mode
-    derivatives. PyTorch's layers do everything else. Attention is replaced wherever its second
-    derivative is asked for.
+    derivatives. PyTorch's layers do everything else. Attention and weight normalisation
+    are replaced inside `differentiated_twice`.
 
     Images keep their memory layout: PyTorch's batch normalisation is faster in channels-last
     layout, but less exact, which was seen to change float32 gradients by up to 2%.
@@ -43,7 +60,8 @@ class closed_layers(TorchFunctionMode):  # noqa: N801 - a context manager
 
     def __init__(self, layers: Layers = CLOSED) -> None:
         super().__init__()
-        self.layers, self.hooked = layers, False
+        self.layers = {**layers, **SECOND_ORDER} if _twice.get() else layers
+        self.hooked = False
         self._hooks = _saved_tensors_hooks()
 
     def __torch_function__(
