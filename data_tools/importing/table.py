@@ -10,9 +10,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_tools.importing.adding import ImportResult, add_rows, place_below
+from data_tools.importing.adding import ImportResult, add_rows, is_there, place_below
 from data_tools.importing.csv_rows import check_columns, read_csv
-from data_tools.importing.names import check_domain, check_name, shown
+from data_tools.importing.names import check_domain, check_name, printable, shown
 from mfr.data.manifest_file import SPLITS
 from mfr.errors import DataError
 
@@ -56,10 +56,10 @@ def import_table(
         empty = True
         for where, row in _read(table):
             path = folder / _needed(where, row, "path")
-            if not path.is_file():
+            if not is_there(path):
                 raise DataError(
-                    f"{where}: {path} is missing: correct the path, or name with --photos the "
-                    "folder that paths are relative to."
+                    f"{where}: {printable(str(path))} is missing: correct the path, or name with "
+                    "--photos the folder that paths are relative to."
                 )
             domain = _needed(where, row, "domain")
             check_domain(domain)

@@ -31,6 +31,7 @@ from data_tools.importing.packs.pack import Pack, PackedImage
 from data_tools.importing.people import read_people
 from data_tools.locking import unpacking_alone
 from mfr import atomic
+from mfr.data.inside import inside
 from mfr.data.manifest_file import FILE_NAME, SCHEMA, ManifestFile
 from mfr.errors import DataError, ImageError
 from mfr.faces.quality import measure_crop
@@ -123,7 +124,7 @@ def import_pack(
     name = re.sub(r"[^\w.-]", "_", pack.path.resolve().stem)[:40]
     folder = f"{DIRECTORY}/{domain}/{name}-{pack.fingerprint()}"
     _refuse_mixing(root, domain, folder)
-    with unpacking_alone(root / folder):
+    with unpacking_alone(inside(root, folder)):
         unpacking = _Unpacking(pack, root, domain, folder, on_progress)
         result = add_rows(
             root,
@@ -192,7 +193,7 @@ class _Unpacking:
         """Write the images of one folder and return their rows."""
         folder = f"{self.folder}/{number:05d}"
         try:
-            (self.root / folder).mkdir(parents=True, exist_ok=True)
+            inside(self.root, folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise atomic.write_error(self.root / folder, error) from error
         names = (f"{folder}/{position:09d}" for position in itertools.count(first))
@@ -226,11 +227,7 @@ class _Unpacking:
                 blur, brightness = measure_crop(pixels)
                 row |= {"alignment": "given", "crop": row["path"]}
                 row |= {"blur": blur, "brightness": brightness}
-        path = self.root / row["path"]
-        try:
-            path.write_bytes(image.data)
-        except OSError as error:
-            raise atomic.write_error(path, error) from error
+        atomic.write_unflushed(self.root / row["path"], image.data)
         return row
 
 
