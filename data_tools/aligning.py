@@ -9,7 +9,14 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 from data_tools import journal
-from data_tools.alignment_pipeline import NO_FACE, Aligner, OnMiss, PhotoTask, batches_at_once
+from data_tools.alignment_pipeline import (
+    NO_FACE,
+    UNFIT,
+    Aligner,
+    OnMiss,
+    PhotoTask,
+    batches_at_once,
+)
 from data_tools.crop_places import free_place
 from data_tools.locking import aligning_alone
 from mfr import atomic
@@ -136,7 +143,7 @@ def _summary(manifest: Manifest, aligned: int) -> AlignResult:
     problems = []
     for row in manifest.table.select(["path", "domain", "alignment", "problem"]).to_pylist():
         state = row["alignment"]
-        if state == "missed" and row["problem"] != NO_FACE:
+        if state == "missed" and row["problem"] != NO_FACE and not row["problem"].startswith(UNFIT):
             state = "unreadable"
         counts[row["domain"]][state] += 1
         if row["problem"] is not None:

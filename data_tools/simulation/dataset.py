@@ -141,9 +141,10 @@ def simulate_domain(
     settings = {"version": VERSION, "source": source, "condition": condition, "seed": seed}
     with simulating_alone(root):
         manifest = Manifest.read(root)
-        wanted = manifest.where(domains=[source], cropped=True).table.to_pylist()
+        given = manifest.where(domains=[source])
+        wanted = given.where(cropped=True).table.to_pylist()
         if not wanted:
-            raise DataError(f"The domain {source} has no crops: run 'mfr data align' first.")
+            raise DataError(f"The domain {source} has no crops: {given.why_no_crops()}.")
         parts = inside(root, f"simulated/{name}.parts")
         recorded = _recorded(root, manifest, name, settings, parts)
         if not recorded:

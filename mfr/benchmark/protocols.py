@@ -156,16 +156,10 @@ def _check_people(
         )
     if not len(rows.where(cropped=True)):
         raise DataError(
-            f"No image of domain {domain}, split {split}, has a crop: {_why_none(rows)}"
+            f"No image of domain {domain}, split {split}, has a crop: {every.why_no_crops()}."
         )
     if len(np.unique(persons)) < 2:
         raise DataError(
             f"Domain {domain}, split {split}, has images of one person only: a benchmark needs "
             "at least two people."
         )
-
-
-def _why_none(rows: Manifest) -> str:
-    if len(rows):
-        return "in none of its photos a face was found, so name another domain."
-    return "run 'mfr data align' first."
