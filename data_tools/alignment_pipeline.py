@@ -262,8 +262,8 @@ def _write_known(root: Path, task: PhotoTask, image: np.ndarray) -> dict[str, An
     try:
         crop = align_face(image, landmarks)
     except FaceError as error:
-        # The landmarks are kept, so that they can be corrected and the photo examined again.
-        return _row(task, "missed", landmarks=task.landmarks, problem=f"{UNFIT}: {error}")
+        # Without its landmarks, the photo can be examined again, then by the detector.
+        return _row(task, "missed", problem=f"{UNFIT}: {error}")
     write_png(root / task.crop, crop)
     blur, brightness = measure_crop(crop)
     return _row(

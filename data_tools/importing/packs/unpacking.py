@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 
 from data_tools.importing.adding import ImportResult, add_rows
 from data_tools.importing.names import check_domain
+from data_tools.importing.packs.limits import limited
 from data_tools.importing.packs.pack import Pack, PackedImage
 from data_tools.importing.people import read_people
 from data_tools.locking import unpacking_alone
@@ -174,7 +175,7 @@ class _Unpacking:
             if images is None and listed.exists():
                 rows = _read_rows(listed)
             else:
-                images = images or itertools.islice(self.pack.images(), done, None)
+                images = images or itertools.islice(limited(self.pack), done, None)
                 rows = self._write_folder(itertools.islice(images, IMAGES_A_FOLDER), number, done)
                 if not done and not rows:
                     raise DataError(f"{self.pack.path} holds no images: name another pack.")

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from data_tools.importing.names import own_person
+from data_tools.importing.packs.limits import REPEATS, unfolds
 from data_tools.importing.packs.pack import Pack, PackedImage, open_file
 from data_tools.importing.packs.plain_pickle import PlainArray, read_plain
 from mfr.data.manifest import Manifest
@@ -25,10 +26,6 @@ from mfr.errors import DataError
 FOLDS: Final = 10
 
 _LARGEST_LABEL: Final = 8  # bytes
-
-_REPEATS: Final = 16
-"""The largest allowed ratio of the size of all images to the size of the pack. It may exceed 1,
-because a pack may use one image in several pairs, but a small file must not fill a disk."""
 
 
 class VerificationBin(Pack):
@@ -63,11 +60,8 @@ class VerificationBin(Pack):
                 f"{self.path} holds {len(self._mated)} pairs, but needs at least {FOLDS}, one for "
                 "each fold: name another pack."
             )
-        if sum(map(len, self._images)) > _REPEATS * self.path.stat().st_size:
-            raise DataError(
-                f"{self.path} unpacks to more than {_REPEATS} times its size, as no genuine pack "
-                "does: get it from another source."
-            )
+        if sum(map(len, self._images)) > REPEATS * self.path.stat().st_size:
+            raise unfolds(self.path)
         self.total = len(self._images)
 
     def images(self) -> Iterator[PackedImage]:
