@@ -6,12 +6,21 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from data_tools import journal
-from data_tools.alignment_pipeline import NO_FACE, Aligner, OnMiss, PhotoTask, batches_at_once
+from data_tools.alignment_pipeline import (
+    NO_FACE,
+    UNFIT,
+    Aligner,
+    OnMiss,
+    PhotoTask,
+    batches_at_once,
+)
+from data_tools.crop_places import free_place
 from data_tools.locking import aligning_alone
 from mfr import atomic
+from mfr.data.inside import inside
 from mfr.data.manifest import Manifest
 from mfr.devices import usable_device
 from mfr.errors import ConfigError
@@ -85,7 +94,8 @@ def align_dataset(
         on_progress: called repeatedly with the number of photos done and the total.
 
     Raises:
-        DataError: there is no dataset, a domain is unknown, or another alignment is under way.
+        DataError: there is no dataset, a domain is unknown, another alignment is under way, or a
+            link leads out of the dataset.
         ConfigError: the detector, the device or a number cannot be used.
         FaceError, ImageError: a photo shows no face or cannot be read, and ``on_miss`` is 'fail'.
         WriteError: the disk is full or not writable; finished photos are kept.
@@ -99,8 +109,8 @@ def align_dataset(
     with aligning_alone(root):
         journal.merge(root)
         tasks = _plan(Manifest.read(root), domains, retry_missed)
-        for folder in {(root / task.crop).parent for task in tasks}:
-            atomic.remove_unfinished(folder)
+        for crops in sorted({PurePosixPath(task.crop).parent for task in tasks}):
+            atomic.remove_unfinished(inside(root, crops))
         try:
             if tasks:
                 aligner.align(tasks, batch, on_progress)
@@ -121,30 +131,11 @@ def _plan(manifest: Manifest, domains: Sequence[str] | None, retry_missed: bool)
     for row, photo in zip(manifest.table.to_pylist(), manifest.photo_paths(), strict=True):
         if row["crop"] is not None:
             continue
-        crop = _free_place(row, taken)
+        crop = free_place(row["path"], row["domain"], row["identity"], taken)
         taken.add(crop)
         if row["domain"] in wanted and row["alignment"] in states:
             tasks.append(PhotoTask(row["path"], photo, crop, row["landmarks"]))
     return tasks
-
-
-def _free_place(row: dict[str, Any], taken: set[str]) -> str:
-    photo = PurePosixPath(row["path"])
-    folder = PurePosixPath("crops", _folder_name(row["domain"]), _folder_name(row["identity"]))
-    names = [photo.stem, photo.name]
-    for name in names:
-        if str(folder / f"{name}.png") not in taken:
-            return str(folder / f"{name}.png")
-    number = 2
-    while str(folder / f"{photo.name}~{number}.png") in taken:
-        number += 1
-    return str(folder / f"{photo.name}~{number}.png")
-
-
-def _folder_name(name: str) -> str:
-    """``name`` as the name of one folder, so that no manifest can lead out of the dataset."""
-    name = name.replace("/", "%2F").replace("\0", "%00")
-    return name.replace(".", "%2E") if name in (".", "..") else name
 
 
 def _summary(manifest: Manifest, aligned: int) -> AlignResult:
@@ -152,7 +143,7 @@ def _summary(manifest: Manifest, aligned: int) -> AlignResult:
     problems = []
     for row in manifest.table.select(["path", "domain", "alignment", "problem"]).to_pylist():
         state = row["alignment"]
-        if state == "missed" and row["problem"] != NO_FACE:
+        if state == "missed" and row["problem"] != NO_FACE and not row["problem"].startswith(UNFIT):
             state = "unreadable"
         counts[row["domain"]][state] += 1
         if row["problem"] is not None:

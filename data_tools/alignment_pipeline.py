@@ -29,6 +29,9 @@ OnMiss = Literal["skip", "resize", "fail"]
 NO_FACE: Final = "no face found"
 """The entry in the column ``problem`` for a photo that can be read but shows no face."""
 
+UNFIT: Final = "imported landmarks that fit no face"
+"""The beginning of that entry for a photo whose landmarks cannot be aligned by."""
+
 _PIXELS_AHEAD: Final = 100_000_000
 """The most pixels in decoded but not yet aligned photos (300 MB), unless it is one photo."""
 
@@ -259,7 +262,8 @@ def _write_known(root: Path, task: PhotoTask, image: np.ndarray) -> dict[str, An
     try:
         crop = align_face(image, landmarks)
     except FaceError as error:
-        return _row(task, "missed", problem=str(error))
+        # Without its landmarks, the photo can be examined again, then by the detector.
+        return _row(task, "missed", problem=f"{UNFIT}: {error}")
     write_png(root / task.crop, crop)
     blur, brightness = measure_crop(crop)
     return _row(

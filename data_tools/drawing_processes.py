@@ -57,8 +57,8 @@ def done_by_processes(
             yield waiting.popleft().result()
     except BrokenProcessPool as error:
         raise DataError(
-            f"A process that drew {what} was ended from outside, perhaps because memory ran "
-            "out: run the same command again, with fewer --processes."
+            f"A process that drew {what} was ended from outside, as the system does when memory "
+            "runs out: run the same command again, and with fewer --processes if it happens again."
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -34,6 +34,7 @@ class Part:
         resized: photos that were resized as a whole, because no face was found in them.
         given: images that came as crops, already aligned or drawn by their source.
         missed: photos that were examined and have no crop.
+        pending: photos that have not been examined yet. These five add up to ``images``.
         images_per_person: the median number of images of one person.
     """
 
@@ -45,6 +46,7 @@ class Part:
     resized: int
     given: int
     missed: int
+    pending: int
     images_per_person: float
 
 
@@ -75,6 +77,7 @@ def inspect_dataset(root: str | Path) -> list[Part]:
             resized=ways[part]["resized"],
             given=ways[part]["given"],
             missed=ways[part]["missed"],
+            pending=ways[part]["pending"],
             images_per_person=float(statistics.median(people[part].values())),
         )
         for part in sorted(people, key=lambda part: (part[0], order.index(part[1])))
@@ -101,9 +104,10 @@ def draw_contact_sheet(
     """
     if Path(out).suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise DataError(f"{out} must be a .png or .jpg picture: give it that extension.")
-    manifest = Manifest.read(root).where(cropped=True)
-    if not len(manifest):
-        raise DataError(f"{root} has no crops to show: run 'mfr data align' first.")
+    manifest = Manifest.read(root)
+    if not len(manifest.where(cropped=True)):
+        raise DataError(f"{root} has no crops to show: {manifest.why_no_crops()}.")
+    manifest = manifest.where(cropped=True)
     domains = manifest.domains
     row_height = CROP_SIZE + _LABEL_HEIGHT
     sheet = Image.new(

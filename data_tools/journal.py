@@ -39,7 +39,8 @@ class Journal:
     def __init__(self, root: Path) -> None:
         self.path = root / FILE_NAME
         try:
-            self._file = self.path.open("a", encoding="utf-8")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+            self._file = os.fdopen(os.open(self.path, flags, 0o666), "a", encoding="utf-8")
         except OSError as error:
             raise atomic.write_error(self.path, error) from error
 

@@ -27,8 +27,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The suffix is kept because some writers choose their format by it.
-        unique = f".{path.stem}.{secrets.token_hex(8)}.tmp{path.suffix}"
+        # The suffix is kept because some writers choose their format by it. Of the stem, only the
+        # beginning is, because a name has 255 bytes at most and ``path`` may use them all.
+        begun = os.fsdecode(os.fsencode(path.stem)[:100])
+        unique = f".{begun}.{secrets.token_hex(8)}.tmp{path.suffix}"
         # Made here with the permissions the umask gives: reading the umask would set it, for all
         # threads of the process.
         os.close(os.open(path.with_name(unique), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -67,6 +69,23 @@ def write_text(path: str | Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_unflushed(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path``, which a crash may tear, making its directories.
+
+    For bulk writers, who flush many files together. A link at ``path`` is not followed.
+
+    Raises:
+        WriteError: the disk is full, or the place not writable or a symbolic link.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise write_error(path, error) from error
+
+
 def sync_directory(directory: Path) -> None:
     """Make a rename in ``directory`` outlast a crash."""
     descriptor = os.open(directory, os.O_RDONLY)
@@ -83,6 +102,8 @@ def write_error(path: Path, error: OSError) -> WriteError:
             f"No space left on the disk while writing {path}: free some space and run the same "
             "command again; what was there before is untouched."
         )
+    if error.errno == errno.ELOOP:
+        return WriteError(f"{path} is a symbolic link, which is not followed: remove the link.")
     return WriteError(
         f"Cannot write {path} ({error.strerror or error}): choose a place you can write to."
     )

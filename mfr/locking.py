@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from mfr import atomic
 from mfr.errors import MfrError
@@ -47,9 +48,10 @@ def refusing_others(path: Path, work: str, error: type[MfrError]) -> Iterator[No
         yield
 
 
-def _opened(path: Path) -> TextIO:
+def _opened(path: Path) -> BinaryIO:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a")
+        # Neither followed, if it is a link, nor waited for, if it is a pipe.
+        return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "rb+", 0)
     except OSError as error:
         raise atomic.write_error(path, error) from error

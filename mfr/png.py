@@ -31,13 +31,9 @@ def write_png_unflushed(path: Path, pixels: np.ndarray, compression: int = COMPR
     files together, and record what they wrote only then.
 
     Raises:
-        WriteError: the disk is full or the place not writable.
+        WriteError: the disk is full, or the place not writable or a symbolic link.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(png_bytes(pixels, compression))
-    except OSError as error:
-        raise atomic.write_error(path, error) from error
+    atomic.write_unflushed(path, png_bytes(pixels, compression))
 
 
 def png_bytes(pixels: np.ndarray, compression: int = COMPRESSION) -> bytes:

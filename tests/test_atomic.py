@@ -164,3 +164,17 @@ def test_kill_9_at_any_moment_leaves_a_whole_file(tmp_path):
         writer.stdout.close()
         data = path.read_bytes()
         assert len(data) == 300_000 and len(set(data)) == 1
+
+
+def test_a_name_may_use_all_bytes_that_a_file_system_allows(tmp_path):
+    path = tmp_path / ("é" * 125 + ".json")  # 255 bytes
+    atomic.write_text(path, "{}")
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_bulk_write_follows_no_link(tmp_path):
+    (tmp_path / "there").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    with pytest.raises(WriteError, match="link is a symbolic link"):
+        atomic.write_unflushed(tmp_path / "link", b"new")
+    assert (tmp_path / "there").read_bytes() == b"old"

@@ -25,6 +25,7 @@ from data_tools.checking.quality import find_quality_outliers
 from data_tools.checking.shortcuts import find_shortcuts
 from data_tools.checking.unreadable import find_unreadable
 from mfr import atomic
+from mfr.data.inside import inside
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
 from mfr.errors import DataError
@@ -85,7 +86,7 @@ def check_dataset(
     manifest = Manifest.read(root)
     if not len(manifest):
         raise DataError(f"{root} has no images: import some first.")
-    folder = root / FOLDER
+    folder = inside(root, FOLDER)
     cache = None if encoder is None else EmbeddingCache(folder, encoder)
     try:
         measured = measure(manifest, cache, on_progress)

@@ -51,8 +51,7 @@ def plan_fix(manifest: Manifest, measured: Measured) -> Fix:
     name is wrong, but the picture does not show which. Mere suspicions are left to human eyes.
 
     Raises:
-        DataError: more than half of a domain is unreadable, probably because a disk is not
-            mounted.
+        DataError: more than half of a domain is unreadable, as where a disk is not mounted.
     """
     _refuse_missing_disk(manifest, measured)
     columns = {name: manifest.column(name) for name in ("domain", "identity", "person", "crop")}

@@ -96,6 +96,7 @@ def inspect(
 ) -> None:
     """Show a table of domains and splits, and draw a contact sheet of the crops."""
     from data_tools.inspecting import draw_contact_sheet, inspect_dataset
+    from mfr.data.manifest import Manifest
 
     parts = inspect_dataset(dataset)
     picture: Path | None = None
@@ -108,7 +109,7 @@ def inspect(
     # Counts that are zero everywhere are left out, so that the table fits 80 columns.
     counts = [
         name
-        for name in ("detected", "resized", "given", "missed")
+        for name in ("detected", "resized", "given", "missed", "pending")
         if name == "detected" or any(getattr(part, name) for part in parts)
     ]
     heads = ("split", "people", "images", *counts, "each")
@@ -118,7 +119,7 @@ def inspect(
         table.add_row(escape(part.domain), *map(str, shown), f"{part.images_per_person:g}")
     print_table(table)
     if picture is None:
-        say("No crops yet: run 'mfr data align' for a contact sheet.")
+        say(f"No crops for a contact sheet: {Manifest.read(dataset).why_no_crops()}.")
     else:
         say(f"Contact sheet: {picture}")
 

@@ -160,6 +160,14 @@ def place_below(root: str | Path) -> Callable[[Path], str]:
     return lambda path: os.path.relpath(path, resolved)
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a file ``path``; no name, however long, is an error."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _checked(rows: Iterable[Mapping[str, Any]], people: People) -> Iterator[Mapping[str, Any]]:
     """The rows with the person that they or the people file give, or else with an empty one."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -116,8 +117,11 @@ class IdentityFolders:
         """
         for photo in self:
             identity = photo.identity
-            form = rf"{re.escape(identity)}_\d{{4}}{re.escape(suffix)}"
-            if not re.fullmatch(form, photo.path.name):
+            # Macs write names in another normal form than other systems do.
+            named, name = (
+                unicodedata.normalize("NFC", text) for text in (identity, photo.path.name)
+            )
+            if not re.fullmatch(rf"{re.escape(named)}_[0-9]{{4}}{re.escape(suffix)}", name):
                 raise DataError(
                     f"{photo.path} is not named as {dataset} images are "
                     f"({identity}_0001{suffix}): unpack {dataset} again, or use "

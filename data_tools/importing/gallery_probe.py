@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
+from data_tools.importing.adding import is_there
 from data_tools.importing.text_list import read_list
 from mfr.data.protocol import GalleryProbeProtocol
 from mfr.errors import DataError
@@ -41,7 +42,7 @@ def read_files(
         named = Path(*PureWindowsPath(line.split()[0]).parts)
         if named.is_absolute() or ".." in named.parts:
             raise DataError(f"{path}, line {number}: '{named}' is not below {folder}: correct it.")
-        found = next((file for file in candidates(folder / named) if file.is_file()), None)
+        found = next((file for file in candidates(folder / named) if is_there(file)), None)
         if found is None:
             raise DataError(
                 f"{path}, line {number}: {folder / named} is missing: unpack the dataset again."

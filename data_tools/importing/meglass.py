@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from data_tools.importing.adding import ImportResult, add_rows, place_below
+from data_tools.importing.adding import ImportResult, add_rows, is_there, place_below
 from data_tools.importing.gallery_probe import Search, read_files, search_protocol
 from data_tools.importing.leaving_out import Leftovers
 from data_tools.importing.names import check_domain
@@ -73,7 +73,7 @@ def import_meglass(
     def rows() -> Iterator[dict[str, Any]]:
         for name, glasses in read_meta(folder / "meta.txt"):
             file = photos / name
-            if not file.is_file():
+            if not is_there(file):
                 leftovers.add("images of meta.txt that are missing", name)
                 continue
             yield {

@@ -20,7 +20,7 @@ from data_tools.importing.folder import IdentityFolders
 from data_tools.importing.names import check_domain
 from data_tools.importing.text_list import read_list, wrong_line
 from mfr.data.manifest import Manifest
-from mfr.data.pair_list import pair_protocol, read_pair_list
+from mfr.data.pair_list import pair_protocol, read_pair_list, whole_number
 from mfr.data.protocol import PairProtocol
 
 LICENCE: Final = "MFR2: pictures of public figures from the web, for research (arXiv:2008.11104)"
@@ -89,7 +89,8 @@ def read_masks(path: str | Path) -> dict[tuple[str, int], str]:
     masks = {}
     for number, line in read_list(path):
         fields = [field.strip() for field in line.split(",")]
-        if len(fields) != 3 or not fields[1].isdigit() or not fields[2]:
+        image = whole_number(fields[1]) if len(fields) == 3 else None
+        if image is None or not fields[2]:
             raise wrong_line(path, number, line, "Name, 1, mask")
-        masks[fields[0], int(fields[1])] = fields[2]
+        masks[fields[0], image] = fields[2]
     return masks

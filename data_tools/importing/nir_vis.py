@@ -17,6 +17,7 @@ from data_tools.importing.adding import ImportResult, add_rows, place_below
 from data_tools.importing.gallery_probe import Search, read_files, search_protocol
 from data_tools.importing.names import check_domain
 from mfr.data.manifest import Manifest
+from mfr.data.pair_list import whole_number
 from mfr.data.protocol import GalleryProbeProtocol
 from mfr.errors import DataError
 
@@ -102,7 +103,7 @@ def _folds(lists: Path) -> list[str]:
     """The folds of View 2, which are '1' to '10' if the dataset is complete."""
     prefix = "vis_gallery_"
     found = [path.stem.removeprefix(prefix) for path in lists.glob(f"{prefix}*.txt")]
-    folds = sorted((fold for fold in found if fold.isdigit()), key=int)
+    folds = sorted((fold for fold in found if whole_number(fold) is not None), key=int)
     if not folds:
         raise DataError(
             f"{lists} has no lists vis_gallery_1.txt and so on: give the path of the folder that "

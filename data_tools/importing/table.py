@@ -10,14 +10,18 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_tools.importing.adding import ImportResult, add_rows, place_below
+from data_tools.importing.adding import ImportResult, add_rows, is_there, place_below
 from data_tools.importing.csv_rows import check_columns, read_csv
-from data_tools.importing.names import check_domain, check_name, shown
+from data_tools.importing.names import check_domain, check_name, printable, shown
+from data_tools.importing.packs.parquet_pages import unpacked_page_sizes
 from mfr.data.manifest_file import SPLITS
 from mfr.errors import DataError
+from mfr.images import MAX_BYTES
 
 _NEEDED: Final = ("path", "identity", "domain")
 _OPTIONAL: Final = ("person", "split", "landmarks")
+_ROWS_AT_ONCE: Final = 16_384
+_BYTES_AT_ONCE: Final = 256 * 2**20
 _EXACT: Final = 2**53
 """Above this, different whole numbers are one floating-point number, and so would be two people."""
 
@@ -56,10 +60,10 @@ def import_table(
         empty = True
         for where, row in _read(table):
             path = folder / _needed(where, row, "path")
-            if not path.is_file():
+            if not is_there(path):
                 raise DataError(
-                    f"{where}: {path} is missing: correct the path, or name with --photos the "
-                    "folder that paths are relative to."
+                    f"{where}: {printable(str(path))} is missing: correct the path, or name with "
+                    "--photos the folder that paths are relative to."
                 )
             domain = _needed(where, row, "domain")
             check_domain(domain)
@@ -102,7 +106,12 @@ def _read_parquet(table: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         check_columns(table, names, _NEEDED)
         wanted = [name for name in (*_NEEDED, *_OPTIONAL) if name in names]
         number = 0
-        for batch in file.iter_batches(columns=wanted):
+        # Many rows may share one value, which then is in memory as often.
+        largest = max(unpacked_page_sizes(table, wanted), default=0)
+        if largest > MAX_BYTES:
+            raise DataError(f"{table} has a page of {largest} bytes: write it in smaller pages.")
+        rows = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // max(1, largest)))
+        for batch in file.iter_batches(rows, columns=wanted):
             for row in batch.to_pylist():
                 number += 1
                 yield f"{table}, row {number}", row

@@ -30,6 +30,7 @@ from data_tools.simulation.draws import Draws
 from data_tools.simulation.pose import Pose, fit_pose
 from mfr import atomic
 from mfr.cpus import usable_cpus
+from mfr.data.inside import inside
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, FaceError, ImageError
 from mfr.faces.align import similarity_transform
@@ -140,10 +141,11 @@ def simulate_domain(
     settings = {"version": VERSION, "source": source, "condition": condition, "seed": seed}
     with simulating_alone(root):
         manifest = Manifest.read(root)
-        wanted = manifest.where(domains=[source], cropped=True).table.to_pylist()
+        given = manifest.where(domains=[source])
+        wanted = given.where(cropped=True).table.to_pylist()
         if not wanted:
-            raise DataError(f"The domain {source} has no crops: run 'mfr data align' first.")
-        parts = root / "simulated" / f"{name}.parts"
+            raise DataError(f"The domain {source} has no crops: {given.why_no_crops()}.")
+        parts = inside(root, f"simulated/{name}.parts")
         recorded = _recorded(root, manifest, name, settings, parts)
         if not recorded:
             atomic.write_text(parts / _SETTINGS, json.dumps(settings))
@@ -221,7 +223,7 @@ def _do(unit: _Unit) -> int:
             record["skipped"] = str(error)
         else:
             place = _place(unit.name, row["crop"])
-            write_png_unflushed(unit.root / place, crop)
+            write_png_unflushed(inside(unit.root, place), crop)
             record |= {"crop": place, **drawn}
         records.append(record)
     # All crops of the unit are flushed at once, because flushing each alone would take longer than

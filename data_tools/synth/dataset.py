@@ -30,6 +30,7 @@ from data_tools.synth.domains import DOMAINS, Domain
 from data_tools.synth.photograph import person, photograph
 from mfr import atomic
 from mfr.cpus import usable_cpus
+from mfr.data.inside import inside
 from mfr.data.manifest_file import FILE_NAME as MANIFEST
 from mfr.data.manifest_file import ROWS_A_GROUP, ManifestFile, in_groups
 from mfr.data.manifest_file import SCHEMA as MANIFEST_SCHEMA
@@ -126,6 +127,7 @@ def synthesise(
         "photo_size": photo_size,
     }
     with synthesising_alone(root):
+        inside(root, _PARTS)
         present = _present(root, world, chosen)
         missing = [domain for domain in chosen if domain.name not in present]
         if missing:
@@ -168,7 +170,7 @@ def _draw(unit: _Unit) -> int:
         for image in range(unit.images):
             taken = photograph(who, unit.domain, image, photo_size=unit.photo_size)
             path = str(folder / f"{image:04d}.png")
-            write_png_unflushed(unit.root / path, taken.image, compression=2)
+            write_png_unflushed(inside(unit.root, path), taken.image, compression=2)
             crop = unit.photo_size is None
             rows.append(truth.truth_row(path, name, unit.domain.name, number, image, taken, crop))
     # All images of the unit are flushed at once, because flushing each alone would take longer than

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,9 @@ HEADS: Final = ("logits.", "head.", "classifier.")
 
 CENTRE: Final = "centre"
 """Name of a centred encoder's mean embedding among the tensors of a model file."""
+
+_REPEATS: Final = 16
+"""The largest allowed ratio of what a checkpoint unfolds to and its size; PyTorch's own is 1."""
 
 _SHOWN: Final = 3
 _COUNTER: Final = "num_batches_tracked"
@@ -150,6 +154,8 @@ def _read_checkpoint(path: Path) -> object:
         # A zip archive, or the bare pickle that PyTorch wrote before 1.6.
         if not start.startswith((b"PK\x03\x04", b"\x80")):
             raise ModelError(f"{path} is not a PyTorch checkpoint: give a file of weights.")
+        if zipfile.is_zipfile(path):
+            _check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols; nothing a user could act on
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -166,6 +172,17 @@ def _read_checkpoint(path: Path) -> object:
         raise ModelError(
             f"{path} is truncated or damaged: copy it again from its source."
         ) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse a zip archive that unfolds to more than its size: PyTorch compresses nothing."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if sum(member.file_size for member in members) > _REPEATS * path.stat().st_size:
+        raise ModelError(
+            f"{path} unfolds to more than {_REPEATS} times its size, as no genuine checkpoint "
+            "does: get it from another source."
+        )
 
 
 def _unreadable(path: Path) -> ModelError:

@@ -64,15 +64,18 @@ class Resamples:
     ) -> None:
         """Fill in one resample from weighted counts (bins), bins of rising score.
 
-        The rules are those of `mfr.benchmark.metrics`.
+        The first bin is that of the failed comparisons. The rules are those of
+        `mfr.benchmark.metrics`.
         """
         if not (mated.any() and nonmated.any()):
             return
-        accepted, false = _counts_from_above(mated), _counts_from_above(nonmated)
+        accepted, false = _counts_from_above(mated[1:]), _counts_from_above(nonmated[1:])
+        all_mated, all_nonmated = accepted[-1] + mated[0], false[-1] + nonmated[0]
         # In whole numbers, divided once, so that a perfect resample has an AUC of exactly 1.
         twice = ((false[1:] - false[:-1]) * (accepted[1:] + accepted[:-1])).sum()
-        self.auc[index] = twice / (2 * accepted[-1] * false[-1])
-        tar, fmr = accepted / accepted[-1], false / false[-1]
+        twice += 2 * nonmated[0] * accepted[-1]  # the ROC goes on horizontally where it ends
+        self.auc[index] = twice / (2 * all_mated * all_nonmated)
+        tar, fmr = accepted / all_mated, false / all_nonmated
         self.eer[index] = _crossing(fmr, tar)
         self.tar[index] = tar[np.searchsorted(fmr, fmrs, side="right") - 1]
 
@@ -96,7 +99,7 @@ def resample(
     """Measure every resample.
 
     Args:
-        mated: (m,) scores.
+        mated: (m,) scores, minus infinity where the comparison failed.
         mated_people: (m,) the person of each, numbered from 0.
         nonmated: (n,) scores.
         nonmated_people: two (n,) arrays, the people of each; never the same person twice.
@@ -104,7 +107,8 @@ def resample(
         fmrs: (f,) wanted false match rates.
     """
     people = multiplicities.shape[1]
-    edges = score_grid(Scores.of(mated, nonmated))
+    # Failed comparisons have a bin of their own, the first.
+    edges = np.concatenate([[-np.inf], score_grid(Scores.of(mated, nonmated))])
     size = len(edges)
     mated_counts = _counts(_bins(edges, mated), mated_people, (size, people))
     # One row per (first person, bin), one column per second person.
@@ -161,17 +165,23 @@ def percentile_interval(
 
 
 def score_grid(scores: Scores) -> NDArray[np.floating]:
-    """At most `GRID` observed scores, rising and starting at the lowest: the thresholds used."""
-    distinct = np.unique(np.concatenate([scores.mated, scores.nonmated]))
+    """At most `GRID` observed scores, rising and starting at the lowest: the thresholds used.
+
+    Failed comparisons have no score and are left out.
+    """
+    distinct = scores.distinct()
     if len(distinct) <= GRID:
         return distinct
-    n, m = len(scores.nonmated), len(scores.mated)
+    mated, nonmated = scores.measured_mated, scores.measured_nonmated
+    n, m = len(nonmated), len(mated)
+    if not (n and m):  # one kind alone has scores
+        return distinct[np.linspace(0, len(distinct) - 1, GRID).astype(np.int64)]
     ranks = np.concatenate([np.arange(min(_TOP, n)), np.geomspace(1, n, _RANKS) - 1])
     quantiles = np.linspace(0, m - 1, min(m, _QUANTILES))
     chosen = [
         distinct[:1],
-        scores.nonmated[n - 1 - ranks.astype(np.int64)],
-        scores.mated[quantiles.astype(np.int64)],
+        nonmated[n - 1 - ranks.astype(np.int64)],
+        mated[quantiles.astype(np.int64)],
     ]
     return np.unique(np.concatenate(chosen))
 
@@ -195,6 +205,8 @@ def _counts_from_above(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _crossing(fmr: NDArray[np.float64], tar: NDArray[np.float64]) -> float:
     excess = fmr + tar - 1
+    if not (excess >= 0).any():
+        return float(1 - tar[-1])
     after = int(np.argmax(excess >= 0))
     share = -excess[after - 1] / (excess[after] - excess[after - 1])
     return float(fmr[after - 1] + share * (fmr[after] - fmr[after - 1]))

@@ -102,8 +102,11 @@ def calibrate_encoder(
         DataError: unknown domain or split, or too few people or images with crops.
         ModelError: the model gives an embedding that is not finite.
     """
-    rows = by_path(manifest.where(domains=domains, splits=[split], cropped=True))
+    every = manifest.where(domains=domains, splits=[split])
+    rows = by_path(every.where(cropped=True))
     source = f"{', '.join(sorted(domains))} ({split})"
+    if len(every) and not len(rows):
+        raise DataError(f"No image of {source} has a crop: {every.why_no_crops()}.")
     persons = numbered(rows.column("person"))
     people = len(np.unique(persons))
     scores = np.zeros(0, np.float32)

@@ -49,7 +49,11 @@ def choose_protocol(
             for domain in domains
         ]
     if domains:
-        raise ConfigError(f"The protocol {protocol} knows its domains: leave --domain out.")
+        raise ConfigError(
+            f"--domain goes with the protocols {' and '.join(get_args(Protocol))}, and "
+            f"'{protocol}' is neither: leave --domain out if it is a protocol of the dataset, "
+            "which knows its domains."
+        )
     return lambda encoder, manifest, **options: [
         benchmark_protocol(encoder, manifest, read_protocol(manifest.root, protocol), **options)
     ]

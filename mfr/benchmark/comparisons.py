@@ -19,11 +19,19 @@ _ROWS = 256  # rows of the score matrix at a time
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Comparisons of one kind: (n,) scores and the (n,) rows of the two images of each."""
+    """Comparisons of one kind: (n,) scores and the (n,) rows of the two images of each.
+
+    Those that failed, because an image has no crop, have the score minus infinity.
+    """
 
     scores: NDArray[np.float32]
     first: NDArray[np.int32]
     second: NDArray[np.int32]
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """(n,) which comparisons failed."""
+        return np.isneginf(self.scores)
 
 
 @dataclass(frozen=True)
@@ -44,23 +52,32 @@ class Compared:
 
 
 def choose_gallery(
-    identities: Sequence[str], paths: Sequence[str], *, seed: int
+    identities: Sequence[str],
+    paths: Sequence[str],
+    *,
+    seed: int,
+    acquired: Sequence[bool] | NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """Which rows are in the gallery: one per identity, the least SHA-256 of 'seed:path'.
 
-    The choice depends on seed and paths alone: on no row order, machine or library version.
+    The choice depends on no row order, machine or library version. Rows that are not ``acquired``
+    are chosen only where an identity has no others: nobody enrols a photo without a face.
     """
-    best: dict[str, tuple[str, int]] = {}
+    best: dict[str, tuple[bool, str, int]] = {}
     for row, (identity, path) in enumerate(zip(identities, paths, strict=True)):
-        candidate = (hashlib.sha256(f"{seed}:{path}".encode()).hexdigest(), row)
+        failed = acquired is not None and not acquired[row]
+        candidate = (failed, hashlib.sha256(f"{seed}:{path}".encode()).hexdigest(), row)
         best[identity] = min(best.get(identity, candidate), candidate)
     chosen = np.zeros(len(paths), bool)
-    chosen[[row for _, row in best.values()]] = True
+    chosen[[row for *_, row in best.values()]] = True
     return chosen
 
 
 def compare_with_gallery(
-    embeddings: NDArray[np.float32], persons: NDArray[np.integer], gallery: NDArray[np.bool_]
+    embeddings: NDArray[np.float32],
+    persons: NDArray[np.integer],
+    gallery: NDArray[np.bool_],
+    acquired: NDArray[np.bool_] | None = None,
 ) -> Compared:
     """Every probe against every gallery image; the first image of a comparison is the probe.
 
@@ -68,6 +85,7 @@ def compare_with_gallery(
         embeddings: (n, d) of unit length.
         persons: (n,) the person each image shows; decides what is mated.
         gallery: (n,) the rows in the gallery; the others are probes.
+        acquired: (n,) the rows with an embedding; all by default. Comparisons of others fail.
 
     Raises:
         DataError: more than `MAX_COMPARISONS`.
@@ -80,6 +98,9 @@ def compare_with_gallery(
     for start in range(0, len(probes), _ROWS):
         rows = probes[start : start + _ROWS]
         scores = embeddings[rows] @ embeddings[entries].T
+        if acquired is not None:
+            scores[~acquired[rows]] = -np.inf
+            scores[:, ~acquired[entries]] = -np.inf
         same = persons[rows][:, None] == persons[entries][None, :]
         mate = same.any(axis=1)
         mates.append(rows[mate])
@@ -92,8 +113,14 @@ def compare_with_gallery(
     return Compared(_joined(kinds[True]), _joined(kinds[False]), searched, found)
 
 
-def compare_all(embeddings: NDArray[np.float32], persons: NDArray[np.integer]) -> Compared:
+def compare_all(
+    embeddings: NDArray[np.float32],
+    persons: NDArray[np.integer],
+    acquired: NDArray[np.bool_] | None = None,
+) -> Compared:
     """Every image against every later one: n (n - 1) / 2 comparisons.
+
+    Comparisons of rows that are not ``acquired`` (n,), which all are by default, fail.
 
     Raises:
         DataError: more than `MAX_COMPARISONS`.
@@ -104,6 +131,9 @@ def compare_all(embeddings: NDArray[np.float32], persons: NDArray[np.integer]) -
     for start in range(0, n, _ROWS):
         stop = min(start + _ROWS, n)
         scores = embeddings[start:stop] @ embeddings[start:].T
+        if acquired is not None:
+            scores[~acquired[start:stop]] = -np.inf
+            scores[:, ~acquired[start:]] = -np.inf
         later = np.arange(start, n)[None, :] > np.arange(start, stop)[:, None]
         same = persons[start:stop][:, None] == persons[start:][None, :]
         for kind, chosen in ((True, same & later), (False, ~same & later)):
@@ -119,9 +149,15 @@ def compare_listed(
     first: NDArray[np.int32],
     second: NDArray[np.int32],
     same: NDArray[np.bool_],
+    acquired: NDArray[np.bool_] | None = None,
 ) -> Compared:
-    """The listed pairs of rows, mated as ``same`` says; each kind in the order of the list."""
+    """The listed pairs of rows, mated as ``same`` says; each kind in the order of the list.
+
+    Comparisons of rows that are not ``acquired`` (n,), which all are by default, fail.
+    """
     scores = np.einsum("nd,nd->n", embeddings[first], embeddings[second])
+    if acquired is not None:
+        scores[~(acquired[first] & acquired[second])] = -np.inf
     mated, nonmated = (
         Comparisons(scores[kind], first[kind], second[kind]) for kind in (same, ~same)
     )

@@ -44,6 +44,26 @@ def embed_rows(encoder: Encoder, manifest: Manifest) -> NDArray[np.float32]:
     return np.concatenate(parts) if parts else np.zeros((0, encoder.embedding_size), np.float32)
 
 
+def embed_acquired(
+    encoder: Encoder, manifest: Manifest
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Embeddings (rows, size) as `embed_rows` gives, zero for rows without a crop, and who has one.
+
+    Raises:
+        ModelError, DataError: as `embed_rows`.
+    """
+    acquired = np.asarray(pc.is_valid(manifest.table["crop"]))
+    embeddings = np.zeros((len(manifest), encoder.embedding_size), np.float32)
+    embeddings[acquired] = embed_rows(encoder, manifest.where(cropped=True))
+    return embeddings, acquired
+
+
+def examined(manifest: Manifest) -> Manifest:
+    """The rows in whose photos a face has been looked for, found or not; the others are pending."""
+    pending = pc.equal(manifest.table["alignment"], "pending")
+    return replace(manifest, table=manifest.table.filter(pc.invert(pending)))
+
+
 def by_path(manifest: Manifest) -> Manifest:
     """The same rows in the order of their paths, so that results cannot depend on row order."""
     return replace(manifest, table=manifest.table.take(pc.sort_indices(manifest.table["path"])))

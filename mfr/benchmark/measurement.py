@@ -83,7 +83,7 @@ def measure(
         _metric(
             "auc",
             "AUC",
-            "Area under the ROC; ties count half.",
+            "Area under the ROC; ties count half. A failed mated comparison wins against none.",
             auc(scores),
             drawn.auc,
             unit="area",
@@ -91,7 +91,8 @@ def measure(
         _metric(
             "eer",
             "EER",
-            "FMR where FMR = 1 - TAR, linear between points of the ROC.",
+            "FMR where FMR = 1 - TAR, linear between points of the ROC, which goes on horizontally "
+            "where failed comparisons end it.",
             eer(scores),
             drawn.eer,
         ),
@@ -160,11 +161,12 @@ def _curve(scores: Scores, wanted: NDArray[np.float64], drawn: NDArray[np.float6
 
 
 def _histogram(scores: Scores) -> Histogram:
-    low = min(scores.mated[0], scores.nonmated[0])
-    high = max(scores.mated[-1], scores.nonmated[-1])
+    """The scores of the comparisons that did not fail."""
+    distinct = scores.distinct()
+    low, high = (distinct[0], distinct[-1]) if len(distinct) else (0.0, 0.0)
     edges = np.linspace(low, high, _BINS + 1) if high > low else np.linspace(low - 1, high + 1, 3)
     return Histogram(
         edges=edges.tolist(),
-        mated=np.histogram(scores.mated, edges)[0].tolist(),
-        nonmated=np.histogram(scores.nonmated, edges)[0].tolist(),
+        mated=np.histogram(scores.measured_mated, edges)[0].tolist(),
+        nonmated=np.histogram(scores.measured_nonmated, edges)[0].tolist(),
     )

@@ -4,6 +4,12 @@ Scores are cosines (any finite number works); higher is more similar. A *mated* 
 one person twice, a *non-mated* one two people. A comparison is accepted when score >= threshold,
 so FMR(t) and TAR(t) are the shares of non-mated and mated comparisons that score at least t.
 
+A comparison that *failed*, because one of its images has no crop, has the score minus infinity. It
+counts as a non-match at every threshold (failure to acquire, ISO/IEC 19795-1): a failed mated
+comparison is a false non-match, a failed non-mated one is never a false match, and both stay in the
+denominators. So the TAR never exceeds the share of mated comparisons that did not fail; the ROC
+ends there and goes on horizontally to FMR 1, in AUC and EER too.
+
 Everything is computed from two sorted arrays by counting, in integers, without building the ROC:
 10^7 scores need a few hundred megabytes and seconds.
 """
@@ -21,7 +27,7 @@ from mfr.errors import DataError
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of mated and non-mated comparisons, each sorted rising and all finite.
+    """The scores of mated and non-mated comparisons, each sorted rising; failed ones come first.
 
     Attributes:
         mated: (m,) scores of one person compared with themselves, m >= 1.
@@ -36,16 +42,30 @@ class Scores:
         """Sort and check scores in any order; the arguments are not changed.
 
         Raises:
-            DataError: a kind without comparisons, or a score that is NaN or infinite.
+            DataError: a kind without comparisons, or a score that is NaN or plus infinity.
         """
         return cls(_sorted(mated, "mated"), _sorted(nonmated, "non-mated"))
 
+    @property
+    def measured_mated(self) -> NDArray[np.float64]:
+        """The scores of the mated comparisons that did not fail, rising; there may be none."""
+        return self.mated[np.searchsorted(self.mated, -np.inf, side="right") :]
+
+    @property
+    def measured_nonmated(self) -> NDArray[np.float64]:
+        """The scores of the non-mated comparisons that did not fail, rising; there may be none."""
+        return self.nonmated[np.searchsorted(self.nonmated, -np.inf, side="right") :]
+
+    def distinct(self) -> NDArray[np.float64]:
+        """All different scores of comparisons that did not fail, rising."""
+        return np.unique(np.concatenate([self.measured_mated, self.measured_nonmated]))
+
     def mated_at(self, thresholds: ArrayLike) -> NDArray[np.int64]:
-        """How many mated comparisons score at least each threshold."""
+        """How many mated comparisons score at least each threshold, which is finite or infinity."""
         return len(self.mated) - np.searchsorted(self.mated, thresholds, side="left")
 
     def nonmated_at(self, thresholds: ArrayLike) -> NDArray[np.int64]:
-        """How many non-mated comparisons score at least each threshold."""
+        """How many non-mated comparisons score at least each threshold, as in `mated_at`."""
         return len(self.nonmated) - np.searchsorted(self.nonmated, thresholds, side="left")
 
 
@@ -84,10 +104,10 @@ class FoldAccuracy:
 def roc(scores: Scores) -> Roc:
     """The whole ROC: a point per distinct score, after (0, 0) at threshold infinity.
 
-    Equal scores make one point, as in scikit-learn's ``roc_curve(drop_intermediate=False)``.
+    Equal scores make one point, as in scikit-learn's ``roc_curve(drop_intermediate=False)``. With
+    failed comparisons it ends before (1, 1).
     """
-    distinct = np.unique(np.concatenate([scores.mated, scores.nonmated]))[::-1]
-    thresholds = np.concatenate([[np.inf], distinct])
+    thresholds = np.concatenate([[np.inf], scores.distinct()[::-1]])
     return Roc(
         fmr=scores.nonmated_at(thresholds) / len(scores.nonmated),
         tar=scores.mated_at(thresholds) / len(scores.mated),
@@ -101,7 +121,7 @@ def operating_points(scores: Scores, fmrs: ArrayLike) -> Roc:
     The rule: the lowest threshold among the observed scores whose FMR is at most the wanted one.
     With k the largest count for which k / n <= wanted FMR, that is the lowest score above the
     (k + 1)-th highest non-mated score; where no score lies above it, the next float32.
-    At k = n it is the lowest score of all.
+    Where that score failed, and at k = n, it is the lowest score of all that did not fail.
     The FMRs returned are those reached, at most the wanted ones.
     """
     wanted = np.asarray(fmrs, np.float64)
@@ -118,7 +138,8 @@ def operating_points(scores: Scores, fmrs: ArrayLike) -> Roc:
     thresholds[nothing_above] = np.nextafter(
         refused[nothing_above].astype(np.float32), np.float32(np.inf)
     )
-    thresholds[allowed == count] = min(scores.mated[0], scores.nonmated[0])
+    if len(distinct := scores.distinct()):
+        thresholds[allowed == count] = distinct[0]
     return Roc(
         fmr=scores.nonmated_at(thresholds) / count,
         tar=scores.mated_at(thresholds) / len(scores.mated),
@@ -134,10 +155,13 @@ def resolves(scores: Scores, fmr: float) -> bool:
 def auc(scores: Scores) -> float:
     """Area under the ROC: the chance that a mated score beats a non-mated one, ties half.
 
-    Mann and Whitney, Annals of Mathematical Statistics 18, 1947; counted in integers.
+    Mann and Whitney, Annals of Mathematical Statistics 18, 1947; counted in integers. A failed
+    mated comparison beats none, not even a failed non-mated one, which all others beat: the largest
+    AUC is the share of mated comparisons that did not fail.
     """
-    below = np.searchsorted(scores.nonmated, scores.mated, side="left")
-    not_above = np.searchsorted(scores.nonmated, scores.mated, side="right")
+    mated = scores.measured_mated
+    below = np.searchsorted(scores.nonmated, mated, side="left")
+    not_above = np.searchsorted(scores.nonmated, mated, side="right")
     twice = int(below.sum(dtype=np.int64)) + int(not_above.sum(dtype=np.int64))
     return twice / (2 * len(scores.mated) * len(scores.nonmated))
 
@@ -145,7 +169,9 @@ def auc(scores: Scores) -> float:
 def eer(scores: Scores) -> float:
     """Equal error rate: FMR where the ROC, joined by straight lines, meets FMR = 1 - TAR.
 
-    Linear between neighbouring points of `roc`, not on its convex hull. Lies in [0, 1].
+    Linear between neighbouring points of `roc`, not on its convex hull. Lies in [0, 1]. Where the
+    ROC ends before it meets that line, because so many comparisons failed, it goes on horizontally,
+    and the EER is the share of mated comparisons that failed.
     """
     m, n = len(scores.mated), len(scores.nonmated)
 
@@ -154,12 +180,15 @@ def eer(scores: Scores) -> float:
         return int(scores.nonmated_at(threshold)) * m + int(scores.mated_at(threshold)) * n - m * n
 
     # The segment that crosses ends at the highest score whose excess is not negative. The lowest
-    # score of all accepts everything, so at least one array has such a score.
+    # score of all accepts everything that did not fail; if nothing failed, one array has such a
+    # score.
     ends = []
-    for values in (scores.mated, scores.nonmated):
+    for values in (scores.measured_mated, scores.measured_nonmated):
         first_negative = bisect.bisect_left(values, True, key=lambda t: excess(t) < 0)
         if first_negative > 0:
             ends.append(values[first_negative - 1])
+    if not ends:
+        return 1 - len(scores.measured_mated) / m
     after = float(max(ends))
     before = float(
         min(_next_above(scores.mated, after).item(), _next_above(scores.nonmated, after).item())
@@ -189,8 +218,9 @@ def fold_accuracy(scores: ArrayLike, same: ArrayLike, folds: ArrayLike) -> FoldA
     """Accuracy as LFW View 2 reports it: each fold by the threshold best on the other folds.
 
     Thresholds stand midway between neighbouring distinct scores of the other folds (and beyond
-    both ends); among equally good ones the middle one is taken. The standard error is that of
-    Huang et al. (UMass TR 07-49, 2007, Eq. 2): standard deviation (ddof = 1) / sqrt(folds).
+    both ends), of the comparisons that did not fail; among equally good ones the middle one is
+    taken. The standard error is that of Huang et al. (UMass TR 07-49, 2007, Eq. 2): standard
+    deviation (ddof = 1) / sqrt(folds).
 
     Args:
         scores: (n,).
@@ -217,7 +247,9 @@ def fold_accuracy(scores: ArrayLike, same: ArrayLike, folds: ArrayLike) -> FoldA
 
 def best_threshold(scores: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
     """The threshold of highest accuracy on these pairs; see `fold_accuracy` for the choice."""
-    distinct = np.unique(scores)
+    distinct = np.unique(scores[np.isfinite(scores)])
+    if not len(distinct):
+        return 0.0  # everything failed, and any threshold refuses it
     candidates = np.concatenate(
         [[distinct[0] - 1], (distinct[:-1] + distinct[1:]) / 2, [distinct[-1] + 1]]
     )
@@ -237,7 +269,7 @@ def _sorted(values: ArrayLike, kind: str) -> NDArray[np.float64]:
         raise DataError(
             f"There are no {kind} comparisons to measure: use data with more people and images."
         )
-    if not np.isfinite(array).all():
+    if np.isnan(array).any() or np.isposinf(array).any():
         raise DataError(f"A {kind} score is NaN or infinite: use a model with finite weights.")
     return np.sort(array, axis=None).astype(np.float64)
 

@@ -17,11 +17,16 @@ _MISTAKES = 8
 
 
 def worst_mistakes(rows: Manifest, compared: Compared) -> list[Mistake]:
-    """The non-mated comparisons of highest and the mated ones of lowest score, with pictures."""
+    """The non-mated comparisons of highest and the mated ones of lowest score, with pictures.
+
+    Those that failed have no score and no pictures.
+    """
+    highest = np.where(compared.nonmated.failed, np.inf, -compared.nonmated.scores)
+    lowest = np.where(compared.mated.failed, np.inf, compared.mated.scores)
     chosen: list[tuple[Literal["mated", "nonmated"], Comparisons, int]] = [
-        ("nonmated", compared.nonmated, i) for i in _lowest(-compared.nonmated.scores)
+        ("nonmated", compared.nonmated, i) for i in _lowest(highest)
     ]
-    chosen += [("mated", compared.mated, i) for i in _lowest(compared.mated.scores)]
+    chosen += [("mated", compared.mated, i) for i in _lowest(lowest)]
     needed = sorted({int(r) for _, part, i in chosen for r in (part.first[i], part.second[i])})
     pictures = dict(zip(needed, _pictures(take_rows(rows, needed)), strict=True))
     paths, identities = rows.column("path"), rows.column("identity")
@@ -41,10 +46,10 @@ def worst_mistakes(rows: Manifest, compared: Compared) -> list[Mistake]:
 
 
 def _lowest(scores: NDArray[np.float32]) -> list[int]:
-    """Where the lowest scores stand, lowest first."""
+    """Where the lowest finite scores stand, lowest first."""
     few = np.argpartition(scores, min(_MISTAKES, len(scores)) - 1)[:_MISTAKES]
     ordered: list[int] = few[np.lexsort((few, scores[few]))].tolist()
-    return ordered
+    return [i for i in ordered if np.isfinite(scores[i])]
 
 
 def _pictures(rows: Manifest) -> list[str]:

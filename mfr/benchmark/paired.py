@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mfr.benchmark import bootstrap
 from mfr.benchmark.comparisons import Compared, choose_gallery, compare_with_gallery
-from mfr.benchmark.embedding import by_path, embed_rows, numbered
+from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered
 from mfr.benchmark.metrics import Scores, auc, operating_points
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError
@@ -62,12 +62,15 @@ def compare_encoders(
         DataError: nothing to compare in that split of the domain.
         ModelError: an embedding is not finite.
     """
-    rows = by_path(manifest.where(domains=[domain], splits=[split], cropped=True))
+    rows = by_path(examined(manifest.where(domains=[domain], splits=[split])))
     persons = numbered(rows.column("person"))
-    gallery = choose_gallery(rows.column("identity"), rows.column("path"), seed=seed)
-    compared = [
-        compare_with_gallery(embed_rows(one, rows), persons, gallery) for one in (first, second)
-    ]
+    compared = []
+    for encoder in (first, second):
+        embeddings, acquired = embed_acquired(encoder, rows)
+        gallery = choose_gallery(
+            rows.column("identity"), rows.column("path"), seed=seed, acquired=acquired
+        )
+        compared.append(compare_with_gallery(embeddings, persons, gallery, acquired))
     if not all(len(c.mated.scores) and len(c.nonmated.scores) for c in compared):
         raise DataError(
             f"Domain {domain}, split {split}, has nothing to compare: use another split or domain."

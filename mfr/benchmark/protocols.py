@@ -8,10 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfr.benchmark.comparisons import choose_gallery, compare_all, compare_with_gallery
-from mfr.benchmark.embedding import by_path, embed_rows, numbered
+from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered
 from mfr.benchmark.measurement import measure
 from mfr.benchmark.report import Report
-from mfr.benchmark.reporting import check_resamples, common_parts, count, resized_warning, sources
+from mfr.benchmark.reporting import (
+    check_resamples,
+    common_parts,
+    count,
+    failed_warning,
+    resized_warning,
+    sources,
+)
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError
 
@@ -36,6 +43,8 @@ def benchmark_domain(
 
     Gallery-probe is the protocol of the MFR paper (Guo et al., CVPR 2020, section 4): one image
     per identity in the gallery, all its others probes. What is mated is decided by ``person``.
+    Comparisons with photos in which no face was found fail (see `mfr.benchmark.metrics`); photos
+    that have not been aligned yet are left out.
 
     Args:
         seed: chooses the gallery images and the bootstrap resamples.
@@ -51,19 +60,22 @@ def benchmark_domain(
         raise ConfigError(f"Unknown protocol '{protocol}': use gallery-probe or all-pairs.")
     check_resamples(resamples)
     every = manifest.where(domains=[domain], splits=[split])
-    rows = by_path(every.where(cropped=True))
+    rows = by_path(examined(every))
     persons = numbered(rows.column("person"))
     _check_people(rows, every, persons, domain=domain, split=split)
+    embeddings, acquired = embed_acquired(encoder, rows)
     if protocol == "gallery-probe":
-        gallery = choose_gallery(rows.column("identity"), rows.column("path"), seed=seed)
+        gallery = choose_gallery(
+            rows.column("identity"), rows.column("path"), seed=seed, acquired=acquired
+        )
         if gallery.all():
             raise DataError(
                 f"Every identity of domain {domain}, split {split}, has only one image, so there "
                 "are no probes: use another split or domain."
             )
-        compared = compare_with_gallery(embed_rows(encoder, rows), persons, gallery)
+        compared = compare_with_gallery(embeddings, persons, gallery, acquired)
     else:
-        compared = compare_all(embed_rows(encoder, rows), persons)
+        compared = compare_all(embeddings, persons, acquired)
         if not len(compared.mated.scores):
             raise DataError(
                 f"Nobody in domain {domain}, split {split}, has two images, so nothing is mated: "
@@ -80,6 +92,7 @@ def benchmark_domain(
         warnings=[
             *_seen_domain(encoder, domain, split),
             *_left_out(left_out, len(every)),
+            *failed_warning(rows, compared),
             *resized_warning(rows),
         ],
         split=split,
@@ -101,8 +114,9 @@ def _describe(protocol: Protocol, domain: str, split: str, seed: int) -> list[st
     how = {
         "gallery-probe": [
             "One image of each identity is in the gallery, the one with the least SHA-256 of "
-            f"'{seed}:path'; all others are probes. Every probe is compared with every gallery "
-            "image. People with one image are in the gallery only, where they distract.",
+            f"'{seed}:path' among those with a crop; all others are probes. Every probe is "
+            "compared with every gallery image. People with one image are in the gallery only, "
+            "where they distract.",
         ],
         "all-pairs": ["Every image is compared with every other one, each pair once."],
     }
@@ -127,8 +141,8 @@ def _left_out(left_out: int, images: int) -> list[str]:
     if not left_out:
         return []
     return [
-        f"{left_out} of {images} images have no crop and were left out, most likely the hardest "
-        "ones: align with --on-miss resize to count them."
+        f"{left_out} of {images} images have not been aligned yet and were left out: run "
+        "'mfr data align' and judge again."
     ]
 
 
@@ -140,9 +154,9 @@ def _check_people(
             f"Domain {domain} has no images in split {split}: split the dataset with "
             "'mfr data split', or use another domain."
         )
-    if not len(rows):
+    if not len(rows.where(cropped=True)):
         raise DataError(
-            f"No image of domain {domain}, split {split}, has a crop: run 'mfr data align' first."
+            f"No image of domain {domain}, split {split}, has a crop: {every.why_no_crops()}."
         )
     if len(np.unique(persons)) < 2:
         raise DataError(

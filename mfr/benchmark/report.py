@@ -71,13 +71,20 @@ class Histogram(_Part):
 
 
 class Counts(_Part):
-    """How many people, images and comparisons were measured."""
+    """How many people, images and comparisons were measured.
+
+    A comparison fails where one of its images has no crop. It counts among the mated or non-mated
+    ones, as a non-match at every threshold.
+    """
 
     people: int
     images: int
     mated: int
     nonmated: int
-    left_out: int = Field(description="images without a crop")
+    left_out: int = Field(description="images that were not aligned yet")
+    failed: int = Field(default=0, description="images without a crop whose comparisons failed")
+    failed_mated: int = Field(default=0, description="of the mated comparisons")
+    failed_nonmated: int = Field(default=0, description="of the non-mated comparisons")
     distractors: int = Field(default=0, description="people in the gallery whom no probe shows")
     probes: int | None = None
 

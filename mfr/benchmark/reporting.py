@@ -71,7 +71,7 @@ def count(
         rows: the images that were compared.
         compared: the comparisons.
         persons: (rows,) the person of each image, numbered from 0.
-        left_out: how many images had no crop.
+        left_out: how many images without a crop were not compared.
     """
     searched = len(compared.probes) > 0
     people = len(np.unique(persons))
@@ -81,6 +81,9 @@ def count(
         mated=len(compared.mated.scores),
         nonmated=len(compared.nonmated.scores),
         left_out=left_out,
+        failed=len(rows.where(cropped=False)),
+        failed_mated=int(compared.mated.failed.sum()),
+        failed_nonmated=int(compared.nonmated.failed.sum()),
         distractors=people - len(np.unique(persons[compared.probes])) if searched else 0,
         probes=len(compared.probes) if searched else None,
     )
@@ -89,6 +92,21 @@ def count(
 def sources(encoder: Encoder) -> list[str]:
     """The domains the model's record says it was trained on."""
     return list(encoder.record.data.get("sources", ()))
+
+
+def failed_warning(rows: Manifest, compared: Compared) -> list[str]:
+    """A warning about images without a crop, if there are any: their comparisons failed."""
+    bare = len(rows.where(cropped=False))
+    if not bare:
+        return []
+    mated, nonmated = compared.mated, compared.nonmated
+    return [
+        f"{bare} of {len(rows)} images have no crop (the manifest says why of each). Comparisons "
+        "with them count as non-matches at every threshold (failure to acquire, ISO/IEC 19795-1): "
+        f"{mated.failed.sum()} of {len(mated.scores)} mated and {nonmated.failed.sum()} of "
+        f"{len(nonmated.scores)} non-mated ones. 'mfr data align --retry-missed --on-miss resize' "
+        "compares whole photos instead."
+    ]
 
 
 def resized_warning(rows: Manifest) -> list[str]:

@@ -13,11 +13,18 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from mfr.benchmark.comparisons import Compared, compare_listed, compare_with_gallery
-from mfr.benchmark.embedding import embed_rows, numbered, take_rows
+from mfr.benchmark.embedding import embed_acquired, numbered, take_rows
 from mfr.benchmark.measurement import Measurement, measure
 from mfr.benchmark.metrics import fold_accuracy
 from mfr.benchmark.report import Metric, Report
-from mfr.benchmark.reporting import check_resamples, common_parts, count, resized_warning, sources
+from mfr.benchmark.reporting import (
+    check_resamples,
+    common_parts,
+    count,
+    failed_warning,
+    resized_warning,
+    sources,
+)
 from mfr.data.manifest import Manifest
 from mfr.data.pair_list import pair_protocol, read_pair_list
 from mfr.data.protocol import GalleryProbeProtocol, PairProtocol, StoredProtocol
@@ -42,7 +49,8 @@ def benchmark_protocol(
 
     Pairs give the accuracy over folds, TAR at FMRs, AUC and EER of all pairs together. A gallery
     with probes gives TAR at FMRs, AUC, EER and rank-1 identification of every fold, and their mean
-    and standard deviation. Every image of the protocol must have a crop, whatever its split.
+    and standard deviation. Every image counts, whatever its split: comparisons with one without a
+    crop fail (see `mfr.benchmark.metrics`).
 
     Args:
         seed: chooses the bootstrap resamples.
@@ -50,17 +58,18 @@ def benchmark_protocol(
         command: what the user ran, for the report.
 
     Raises:
-        DataError: an image that is not in the manifest or has no crop, or no comparison of a kind.
+        DataError: an image is not in the manifest or has not been aligned yet, or there is no
+            comparison of a kind.
         ConfigError: a negative number of resamples.
         ModelError: the model gives an embedding that is not finite.
     """
     check_resamples(resamples)
     rows = _rows(manifest, protocol)
-    embeddings = embed_rows(encoder, rows)
+    embedded = embed_acquired(encoder, rows)
     if isinstance(protocol, PairProtocol):
-        metrics, description, judged = _judge_pairs(rows, embeddings, protocol, seed, resamples)
+        metrics, description, judged = _judge_pairs(rows, embedded, protocol, seed, resamples)
     else:
-        metrics, description, judged = _judge_searches(rows, embeddings, protocol, seed, resamples)
+        metrics, description, judged = _judge_searches(rows, embedded, protocol, seed, resamples)
     rows, persons, compared, measured = judged
     return Report(
         title=f"{encoder.record.backbone} on {protocol.name}",
@@ -68,7 +77,11 @@ def benchmark_protocol(
         description=[*description, f"The protocol is the dataset's own ({protocol.source})."],
         metrics=metrics,
         counts=count(rows, compared, persons),
-        warnings=[*_seen(encoder, rows), *resized_warning(rows)],
+        warnings=[
+            *_seen(encoder, rows),
+            *failed_warning(rows, compared),
+            *resized_warning(rows),
+        ],
         split=None,
         **common_parts(
             encoder,
@@ -111,20 +124,23 @@ def benchmark_lfw(
     )
 
 
+_Embedded = tuple[NDArray[np.float32], NDArray[np.bool_]]
+"""Embeddings of rows, and which rows have one, as `embed_acquired` gives them."""
+
 _Judged = tuple[Manifest, NDArray[np.int32], Compared, Measurement]
 """What the counts, curves and mistakes of a report are about: rows, their persons, comparisons."""
 
 
 def _judge_pairs(
     rows: Manifest,
-    embeddings: NDArray[np.float32],
+    embedded: _Embedded,
     protocol: PairProtocol,
     seed: int,
     resamples: int,
 ) -> tuple[list[Metric], list[str], _Judged]:
     first, second = _places(protocol.table["first"], rows), _places(protocol.table["second"], rows)
     mated = np.asarray(protocol.table["mated"])
-    compared = compare_listed(embeddings, first, second, mated)
+    compared = compare_listed(embedded[0], first, second, mated, embedded[1])
     # The list decides who is who, so people are told apart by the names it goes by.
     persons = numbered(rows.column("identity"))
     measured = measure(compared, persons, seed=seed, resamples=resamples)
@@ -141,7 +157,7 @@ def _judge_pairs(
 
 def _judge_searches(
     rows: Manifest,
-    embeddings: NDArray[np.float32],
+    embedded: _Embedded,
     protocol: GalleryProbeProtocol,
     seed: int,
     resamples: int,
@@ -151,6 +167,7 @@ def _judge_searches(
         np.asarray(column)
         for column in (protocol.table["fold"], pc.equal(protocol.table["role"], "gallery"))
     )
+    embeddings, acquired = embedded
     judged: list[_Judged] = []
     metrics = []
     for fold in range(protocol.folds):  # one at a time: the scores of a fold are many
@@ -159,7 +176,9 @@ def _judge_searches(
         chosen = places[here][order]
         part = take_rows(rows, chosen.tolist())
         persons = numbered(part.column("person"))
-        compared = compare_with_gallery(embeddings[chosen], persons, in_gallery[here][order])
+        compared = compare_with_gallery(
+            embeddings[chosen], persons, in_gallery[here][order], acquired[chosen]
+        )
         measured = measure(compared, persons, seed=seed, resamples=0 if fold else resamples)
         metrics.append(measured.metrics)
         judged = judged or [(part, persons, compared, measured)]
@@ -229,19 +248,22 @@ def _rows(manifest: Manifest, protocol: StoredProtocol) -> Manifest:
     """The rows the protocol speaks of, each once, in the order of their paths.
 
     Raises:
-        DataError: an image is missing or has no crop.
+        DataError: an image is missing or has not been aligned yet.
     """
     protocol.check_paths(manifest)
     used = np.unique(np.concatenate([protocol.column(name) for name in protocol.PATHS]))
     places = pc.index_in(pa.array(used, pa.string()), value_set=manifest.table["path"])
     rows = take_rows(manifest, places.to_pylist())
-    bare = rows.where(cropped=False).column("path")
-    if bare:
-        more = f" and {len(bare) - _SHOWN} more" if len(bare) > _SHOWN else ""
+    pending = [
+        path
+        for path, state in zip(rows.column("path"), rows.column("alignment"), strict=True)
+        if state == "pending"
+    ]
+    if pending:
+        more = f" and {len(pending) - _SHOWN} more" if len(pending) > _SHOWN else ""
         raise DataError(
-            f"{len(bare)} of the {len(rows)} images of the protocol have no crop "
-            f"({', '.join(bare[:_SHOWN])}{more}): run 'mfr data align' with --on-miss resize, so "
-            "that none is left out."
+            f"{len(pending)} of the {len(rows)} images of the protocol have not been aligned yet "
+            f"({', '.join(pending[:_SHOWN])}{more}): run 'mfr data align' first."
         )
     return rows
 

@@ -176,7 +176,20 @@ class Manifest:
         crops = self.column("crop")
         if None in crops:
             raise DataError(
-                f"{crops.count(None)} images of {self.root} have no crop: "
-                "run 'mfr data align' first."
+                f"{crops.count(None)} of {len(crops)} images of {self.root} have no crop: "
+                f"{self.why_no_crops()}."
             )
         return [self.root / crop for crop in crops]
+
+    def why_no_crops(self) -> str:
+        """Why rows have no crop, and what to do about it, as the second half of a sentence."""
+        states = self.column("alignment")
+        parts = []
+        if pending := states.count("pending"):
+            parts.append(f"{pending} are not aligned yet, so run 'mfr data align'")
+        if missed := states.count("missed"):
+            parts.append(
+                f"{missed} were examined without finding a face, or cannot be read, so use "
+                "'mfr data align --retry-missed --on-miss resize' or leave them out"
+            )
+        return "; ".join(parts) or "it has no images"

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from mfr.data.manifest import Manifest
 from mfr.data.protocol import PairProtocol
@@ -18,6 +20,10 @@ from mfr.errors import DataError
 Image = tuple[str, int]
 """A person's name and the number of the image, from 1."""
 
+_MATED: Final = ("name", "i", "j")
+_NONMATED: Final = ("name", "i", "other", "j")
+_NAMES: Final = ("name", "other")
+_EDGES: Final = ", \t\r\n"
 _SHOWN = 5  # how many images a message names before it says how many more there are
 
 
@@ -34,7 +40,9 @@ class ListedPair:
 def read_pair_list(path: str | Path) -> list[ListedPair]:
     """Read a list with lines 'name i j' (mated) and 'name i other j' (non-mated).
 
-    Fields are separated by spaces, tabs or commas. A first line that consists of numbers is a
+    Fields are separated by tabs, else by commas, else by white space: what separates fields with
+    numbers in the right places is taken, so that names may have commas or spaces in them where
+    tabs or commas separate. A first line that consists of numbers is a
     header: '10 300' means ten folds, each of 300 mated and then 300 non-mated pairs (``pairs.txt``
     of LFW's View 2); '1100' means one such fold (View 1's ``pairsDevTrain.txt``). Without a header
     (MFR2, RFW) a fold begins wherever a mated pair follows a non-mated one.
@@ -53,10 +61,11 @@ def read_pair_list(path: str | Path) -> list[ListedPair]:
         lines.pop()
     if not lines:
         raise DataError(f"{path} is empty: give the path of a pairs.txt in the format of LFW's.")
-    header = _fields(lines[0])
-    if len(header) > 2 or not all(field.isdigit() for field in header):
+    header = [whole_number(field) for field in re.split(r"[,\s]+", lines[0].strip(_EDGES))]
+    if len(header) > 2 or None in header:
         return list(_in_runs(path, lines))
-    folds, per_kind = (int(header[0]) if len(header) == 2 else 1), int(header[-1])
+    folds, per_kind = (header[0] if len(header) == 2 else 1), header[-1]
+    assert folds is not None and per_kind is not None
     if len(lines) - 1 != 2 * folds * per_kind or len(lines) == 1:
         raise DataError(
             f"{path}, line {len(lines)}: the file ends after {len(lines) - 1} pairs and its header "
@@ -88,12 +97,17 @@ def pair_protocol(
         DataError: images are missing, or `PairProtocol` refuses the pairs.
     """
     identities, paths = manifest.column("identity"), manifest.column("path")
-    known = {
-        (identity, Path(path).stem): path for identity, path in zip(identities, paths, strict=True)
-    }
+    known: dict[tuple[str, str], str] = {}
+    for identity, path in zip(identities, paths, strict=True):
+        known[identity, Path(path).stem] = path
+    # Macs write names in another normal form than other systems do.
+    composed = {(_composed(name), _composed(stem)): path for (name, stem), path in known.items()}
     wanted = sorted({image for pair in pairs for image in (pair.first, pair.second)})
     stems = {image: f"{image[0]}_{image[1]:04d}" for image in wanted}
-    place = {image: known.get((image[0], stem)) for image, stem in stems.items()}
+    place = {
+        image: known.get((image[0], stem)) or composed.get((_composed(image[0]), _composed(stem)))
+        for image, stem in stems.items()
+    }
     missing = [stems[image] for image in wanted if place[image] is None]
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
@@ -105,8 +119,17 @@ def pair_protocol(
     return PairProtocol.of(name, rows, domain=domain, source=source)
 
 
+def whole_number(text: str) -> int | None:
+    """The number that up to nine digits from 0 to 9 write, or None: '²' is a digit to Python."""
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
 def _in_runs(path: Path, lines: Sequence[str]) -> Iterator[ListedPair]:
-    kinds = [len(_fields(line)) == 3 for line in lines]
+    kinds = [len(_fields(line)) == len(_MATED) for line in lines]
     begins = (not before and mated for before, mated in itertools.pairwise(kinds))
     folds = itertools.accumulate(begins, initial=0)
     for number, (line, mated, fold) in enumerate(zip(lines, kinds, folds, strict=True), 1):
@@ -114,17 +137,31 @@ def _in_runs(path: Path, lines: Sequence[str]) -> Iterator[ListedPair]:
 
 
 def _fields(line: str) -> list[str]:
-    return re.split(r"[,\s]+", line.strip(", \t\r\n"))
+    """The fields of a line, by the first separator that gives a pair; else by white space."""
+    fields: list[str] = []
+    for separator in (r"\t+", ",", r"[,\s]+"):
+        fields = [field.strip() for field in re.split(separator, line.strip(_EDGES))]
+        if _is_pair(fields):
+            break
+    return fields
+
+
+def _is_pair(fields: Sequence[str]) -> bool:
+    """Whether there are names and numbers as in `_MATED` or `_NONMATED`."""
+    form = {len(one): one for one in (_MATED, _NONMATED)}.get(len(fields), ())
+    return bool(form) and all(
+        field and (name in _NAMES or whole_number(field) is not None)
+        for field, name in zip(fields, form, strict=True)
+    )
 
 
 def _pair(path: Path, number: int, line: str, *, mated: bool, fold: int) -> ListedPair:
     fields = _fields(line)
-    form = "name i j" if mated else "name i other j"
-    indices = (1, 2) if mated else (1, 3)
-    if len(fields) != len(form.split()) or not all(fields[i].isdigit() for i in indices):
+    form = _MATED if mated else _NONMATED
+    if len(fields) != len(form) or not _is_pair(fields):
         raise DataError(
-            f"{path}, line {number}: expected '{form}' and found '{line}': correct the line or "
-            "download the file again."
+            f"{path}, line {number}: expected '{' '.join(form)}' and found '{line}': correct the "
+            "line or download the file again."
         )
     first = (fields[0], int(fields[1]))
     second = (fields[0] if mated else fields[2], int(fields[-1]))

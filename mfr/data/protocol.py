@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mfr import atomic
+from mfr.data.inside import inside
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError
 
@@ -89,12 +90,12 @@ class _Stored:
             manifest: the rows among which all images must be found; by default the dataset's.
 
         Raises:
-            DataError: a row is wrong, or ``root`` is not a dataset.
+            DataError: a row is wrong, ``root`` is not a dataset, or a link leads out of it.
             WriteError: the disk is full or the place not writable.
         """
         self.check()
         self.check_paths(Manifest.read(root) if manifest is None else manifest)
-        path = _place(root, self.name)
+        path = inside(root, _place("", self.name).as_posix())
         header = {
             "version": VERSION,
             "kind": self.KIND,

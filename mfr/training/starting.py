@@ -71,8 +71,11 @@ def training_people(manifest: Manifest, config: RunConfig) -> Manifest:
     people = manifest.where(splits=["train"], cropped=True)
     for domain in config.sources:
         if domain not in people.domains:
-            raise DataError(
-                f"The domain '{domain}' has no aligned training images: run "
-                f"'mfr data align {config.data}', or split again."
+            every = manifest.where(splits=["train"])
+            why = (
+                every.where(domains=[domain]).why_no_crops()
+                if domain in every.domains
+                else "none of its people is on the training side, so split again"
             )
+            raise DataError(f"The domain '{domain}' has no aligned training images: {why}.")
     return people

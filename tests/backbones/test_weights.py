@@ -212,6 +212,16 @@ def test_a_zip_of_something_else(tmp_path):
         load_foreign_weights(tmp_path / "w.pt", NARROW)
 
 
+def test_an_archive_that_unfolds_to_far_more_is_not_unfolded(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb/data.pkl", bytes(2**22))
+        archive.writestr("bomb/version", "3")
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was unfolded"))
+    with pytest.raises(ModelError, match="unfolds to more than 16 times its size"):
+        load_foreign_weights(path, "mobilefacenet-112x96")
+
+
 @pytest.mark.parametrize(
     "content", [{}, {"epoch": 3}, [torch.ones(3)], torch.ones(3), {"model": 3}]
 )

@@ -12,7 +12,7 @@ from mfr.errors import ConfigError
 @pytest.mark.parametrize(
     ("arguments", "options", "word"),
     [
-        (("mfr2", ["a"]), {}, "leave --domain out"),
+        (("mfr2", ["a"]), {}, "'mfr2' is neither: leave --domain out if"),
         (("lfw", ["a", "b"]), {"pairs": "p"}, "one domain"),
         (("gallery-probe", ["a"]), {"pairs": "p"}, "--protocol lfw"),
         (("all-pairs", []), {}, "--domain"),

@@ -94,15 +94,31 @@ def test_one_person_under_two_identities_is_mated(tmp_path, encoder):
     assert (counts.people, counts.mated, counts.nonmated) == (2, 5, 4)
 
 
-def test_images_without_crops_are_left_out_and_told(dataset, encoder):
+def test_images_without_crops_are_told_apart_and_told(dataset, encoder):
     crops, alignments = dataset.column("crop"), dataset.column("alignment")
-    crops[-1], alignments[-1], alignments[0] = None, "missed", "resized"
-    report = benchmark_domain(
-        encoder, dataset.with_columns({"crop": crops, "alignment": alignments}), "lfw", resamples=5
+    crops[-1], alignments[-1] = None, "missed"
+    crops[-2], alignments[-2], alignments[0] = None, "pending", "resized"
+    rows = dataset.with_columns({"crop": crops, "alignment": alignments})
+    report = benchmark_domain(encoder, rows, "lfw", resamples=5)
+    counts = report.counts
+    assert (counts.left_out, counts.failed, counts.images) == (1, 1, 29)
+    assert (counts.failed_mated, counts.failed_nonmated) == (1, 11)
+    assert (counts.mated, counts.nonmated) == (17, 17 * 11)
+    pending, failed, resized = report.warnings
+    assert "1 of 30 images have not been aligned yet" in pending
+    assert "1 of 29 images have no crop" in failed and "1 of 17 mated and 11 of 187" in failed
+    assert "In 1 of 29" in resized
+    # The gallery is chosen among what has a crop, so all other scores are as they were.
+    without = replace(rows, table=rows.table.slice(0, len(rows) - 2))
+    fewer = benchmark_domain(encoder, without, "lfw", resamples=5)
+    assert report.metric("rank1").value == pytest.approx(
+        fewer.metric("rank1").value * fewer.counts.probes / counts.probes
     )
-    assert (report.counts.left_out, report.counts.images) == (1, 29)
-    assert "1 of 30 images have no crop" in report.warnings[0]
-    assert "In 1 of 29 images no face was found" in report.warnings[1]
+    nothing = dataset.with_columns({"crop": [None] * 30, "alignment": ["missed"] * 30})
+    with pytest.raises(DataError, match="has a crop: 30 were examined without finding a face"):
+        benchmark_domain(encoder, nothing, "lfw")
+    write_report(report, dataset.root / "report")
+    assert "1 images without a crop" in (dataset.root / "report/report.html").read_text()
 
 
 def test_a_domain_trained_on_is_called_so(dataset):

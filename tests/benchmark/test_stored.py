@@ -49,13 +49,36 @@ def test_lfw_missing_images_are_named(lfw, encoder):
         benchmark_lfw(encoder, replace(data, table=data.table.filter(pa.array(keep))), path)
 
 
-def test_lfw_needs_every_crop(lfw, encoder):
-    data, path = lfw
+def lacking(data, state):
     crops, alignments = data.column("crop"), data.column("alignment")
-    crops[0], alignments[0] = None, "missed"
-    bare = data.with_columns({"crop": crops, "alignment": alignments})
-    with pytest.raises(DataError, match=r"1 of the 30 .*Ada_0_0001.*--on-miss resize"):
-        benchmark_lfw(encoder, bare, path)
+    crops[0], alignments[0] = None, state
+    return data.with_columns({"crop": crops, "alignment": alignments})
+
+
+def test_pairs_with_an_image_without_a_face_are_non_matches(lfw, encoder):
+    data, path = lfw
+    report = benchmark_lfw(encoder, lacking(data, "missed"), path, resamples=50)
+    counts = report.counts
+    assert (counts.failed, counts.failed_mated, counts.failed_nonmated) == (1, 1, 1)
+    assert (counts.mated, counts.nonmated, counts.images) == (10, 10, 30)
+    # Its mated pair is refused at every threshold, its non-mated pair rightly so.
+    assert report.metric("accuracy").value == pytest.approx(0.95)
+    assert report.metric("auc").value == pytest.approx(0.9)
+    assert report.metric("eer").value == pytest.approx(0.1)
+    assert max(report.roc.tar) == pytest.approx(0.9) and max(report.roc.fmr) == pytest.approx(0.9)
+    assert sum(report.histogram.mated) == 9
+    assert len(report.mistakes) == 16 and not any(
+        "Ada_0_0001" in m.paths[0] for m in report.mistakes
+    )
+    (warning,) = report.warnings
+    assert "1 of 10 mated and 1 of 10 non-mated" in warning and "--on-miss resize" in warning
+    write_report(report, data.root / "report")
+
+
+def test_pairs_with_an_image_not_aligned_yet_are_refused(lfw, encoder):
+    data, path = lfw
+    with pytest.raises(DataError, match=r"1 of the 30 .*not been aligned yet .*Ada_0_0001"):
+        benchmark_lfw(encoder, lacking(data, "pending"), path)
 
 
 def test_one_fold_has_no_accuracy_and_says_why(lfw, encoder):
@@ -133,13 +156,23 @@ def rows_of(protocol):
     return list(zip(*(protocol.column(name) for name in protocol.SCHEMA.names), strict=True))
 
 
-def test_every_image_of_a_protocol_needs_a_crop(searches, encoder):
+def test_a_probe_without_a_face_is_a_miss(searches, encoder):
     data, protocol = searches
-    crops, alignments = data.column("crop"), data.column("alignment")
-    crops[0], alignments[0] = None, "missed"
-    bare = data.with_columns({"crop": crops, "alignment": alignments})
-    with pytest.raises(DataError, match=r"1 of the 16 images .*no crop.*--on-miss resize"):
-        benchmark_protocol(encoder, bare, protocol)
-    lacking = replace(data, table=data.table.slice(1))
+    single = [(0, *row[1:]) for row in rows_of(protocol) if row[0] == 1]
+    protocol = GalleryProbeProtocol.of("one", single, domain="two", source="test lists")
+    whole = benchmark_protocol(encoder, data, protocol, resamples=20)
+    report = benchmark_protocol(encoder, lacking(data, "missed"), protocol, resamples=20)
+    counts = report.counts
+    assert (counts.failed, counts.failed_mated, counts.failed_nonmated) == (1, 1, 4)
+    assert (counts.mated, counts.nonmated) == (whole.counts.mated, whole.counts.nonmated)
+    assert report.metric("rank1").value <= whole.metric("rank1").value
+    assert max(report.roc.tar) == pytest.approx(0.9)
+
+
+def test_every_image_of_a_protocol_is_in_the_manifest_and_examined(searches, encoder):
+    data, protocol = searches
+    with pytest.raises(DataError, match=r"1 of the 16 images .* not been aligned yet"):
+        benchmark_protocol(encoder, lacking(data, "pending"), protocol)
+    lacking_one = replace(data, table=data.table.slice(1))
     with pytest.raises(DataError, match="the manifest lacks"):
-        benchmark_protocol(encoder, lacking, protocol)
+        benchmark_protocol(encoder, lacking_one, protocol)

@@ -1,6 +1,9 @@
+import unicodedata
+
 import pytest
 
-from mfr.data.pair_list import ListedPair, read_pair_list
+from mfr.data.manifest import Manifest
+from mfr.data.pair_list import ListedPair, pair_protocol, read_pair_list, whole_number
 from mfr.errors import DataError
 
 
@@ -79,4 +82,59 @@ def test_a_list_without_header_has_its_folds_in_runs(tmp_path, comma):
     assert pairs[4] == ListedPair(("m.0c", 1), ("m.0a", 2), False, 1)
     path.write_text("m.0a 1 2\nm.0a one m.0b 1\n")
     with pytest.raises(DataError, match="line 2: expected 'name i other j'"):
+        read_pair_list(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("Ann B. Cole\t1\t2", "Ann B. Cole"),
+        ("Cole, Ann\t1\t2", "Cole, Ann"),
+        ("Cole, Ann 2\t 1\t2\t", "Cole, Ann 2"),
+        ("Ann B. Cole, 1, 2", "Ann B. Cole"),
+        ("Ann_B 1, 2", "Ann_B"),
+        ("Ann_B,1,2,", "Ann_B"),
+        ("m.0a\t\t1\t2", "m.0a"),
+    ],
+)
+def test_names_may_have_what_does_not_separate(tmp_path, line, name):
+    path = tmp_path / "pairs.txt"
+    path.write_text(line + "\n")
+    assert read_pair_list(path) == [ListedPair((name, 1), (name, 2), True, 0)]
+    if "\t" in line:
+        path.write_text(f"{name}\t1\tBo, X\t7\n")
+        assert read_pair_list(path) == [ListedPair((name, 1), ("Bo, X", 7), False, 0)]
+
+
+def test_names_meet_in_any_normal_form(tmp_path):
+    rows = [
+        {
+            "path": f"{unicodedata.normalize(form, 'Zoë')}_{i:04d}.jpg",
+            "identity": unicodedata.normalize(form, "Zoë"),
+            "domain": "d",
+            "person": "p",
+        }
+        for i, form in enumerate(("NFC", "NFD"), 1)
+    ] + [{"path": "Bo_0001.jpg", "identity": "Bo", "domain": "d", "person": "q"}]
+    manifest = Manifest.empty(tmp_path).append(rows)
+    for form in ("NFC", "NFD"):
+        path = tmp_path / "pairs.txt"
+        zoe = unicodedata.normalize(form, "Zoë")
+        path.write_text(f"{zoe}\t1\t2\n{zoe}\t2\tBo\t1\n", encoding="utf-8")
+        protocol = pair_protocol(
+            read_pair_list(path), manifest, name="p", domain="d", source="test"
+        )
+        assert protocol.column("first") == [rows[0]["path"], rows[1]["path"]]
+        assert protocol.column("second") == [rows[1]["path"], "Bo_0001.jpg"]
+
+
+@pytest.mark.parametrize("number", ["²", "٣", "-1", "", "1.0", "9" * 5000])
+def test_only_plain_digits_are_numbers(tmp_path, number):
+    assert whole_number(number) is None
+    path = tmp_path / "pairs.txt"
+    path.write_text(f"Ann\t1\t{number}\n", encoding="utf-8")
+    with pytest.raises(DataError, match="line 1: expected"):
+        read_pair_list(path)
+    path.write_text(f"{number}\nAnn\t1\t2\n", encoding="utf-8")
+    with pytest.raises(DataError, match="line 1: expected"):
         read_pair_list(path)

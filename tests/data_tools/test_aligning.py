@@ -153,6 +153,16 @@ def test_a_hostile_manifest_cannot_write_elsewhere(tmp_path, make_photos, fake_d
         assert crop.is_relative_to((tmp_path / "ds/crops").resolve())
 
 
+def test_a_photo_whose_landmarks_fit_no_face_is_not_called_unreadable(dataset, fake_detector):
+    manifest = Manifest.read(dataset)
+    landmarks = [[5.0] * 10, *[None] * (len(manifest) - 1)]
+    manifest.with_columns({"landmarks": landmarks}).write()
+    (domain,) = align_dataset(dataset).domains
+    assert (domain.missed, domain.unreadable) == (2, 1)  # text.jpg is the unreadable one
+    problem = Manifest.read(dataset).column("problem")[0]
+    assert problem.startswith("imported landmarks that fit no face: These landmarks coincide")
+
+
 @pytest.mark.parametrize("batch", [1, 2, 64])
 @pytest.mark.parametrize("ahead", [1, 40_000, 10**8])
 def test_the_result_does_not_depend_on_batches_or_memory(

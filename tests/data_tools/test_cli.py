@@ -60,7 +60,7 @@ def test_the_whole_tour_in_words(tmp_path, make_photos, fake_detector):
     root = str(tmp_path / "ds")
     for arguments, words in [
         (["import", "folder", str(photos), "--domain", "d", "--out", root], "2 added"),
-        (["inspect", root], "No crops yet"),
+        (["inspect", root], "2 are not aligned yet"),
         (["align", root], "no face found"),
         (["split", root], "all people"),
         (["inspect", root], "Contact sheet"),

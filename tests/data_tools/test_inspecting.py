@@ -74,3 +74,18 @@ def test_what_cannot_be_drawn(dataset, tmp_path):
     Manifest.empty(dataset).append([row("a", "p", 0, None, False)]).write()
     with pytest.raises(DataError, match="no crops to show"):
         draw_contact_sheet(dataset, dataset / "sheet.png")
+
+
+def test_the_states_add_up_and_say_why_there_is_no_crop(tmp_path):
+    rows = [row("a", "p", i, None, False) for i in range(5)]
+    for one in rows[:2]:
+        one.update(alignment="pending", problem=None)
+    Manifest.empty(tmp_path).append(rows).write()
+    (part,) = inspect_dataset(tmp_path)
+    assert (part.missed, part.pending, part.images) == (3, 2, 5)
+    with pytest.raises(DataError, match=r"2 are not aligned yet.*; 3 were examined without"):
+        draw_contact_sheet(tmp_path, tmp_path / "x.png")
+    with pytest.raises(DataError, match=r"5 of 5 images .* have no crop: 2 are not aligned yet"):
+        Manifest.read(tmp_path).crop_paths()
+    missed = Manifest.read(tmp_path).with_columns({"alignment": ["missed"] * 5})
+    assert missed.why_no_crops().startswith("5 were examined")

@@ -17,18 +17,23 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data_tools.importing.names import check_name
+from data_tools.importing.packs.arrow_messages import is_compressed
+from data_tools.importing.packs.limits import REPEATS, check_size, unfolds
 from data_tools.importing.packs.pack import (
     Pack,
     PackedImage,
     list_files,
     open_file,
 )
+from data_tools.importing.packs.parquet_pages import unpacked_page_sizes
 from mfr.errors import DataError
 
 _ROWS_AT_ONCE: Final = 32
+_BYTES_AT_ONCE: Final = 256 * 2**20
 _LABELS: Final = ("identity", "label")
 _DESCRIPTIONS: Final = ("dataset_dict.json", "dataset_info.json", "state.json", "README.md")
 _ARROW_END: Final = b"\xff\xff\xff\xff\0\0\0\0"  # the last bytes of a stream that was closed
@@ -67,7 +72,8 @@ class HuggingFaceDataset(Pack):
         for file in self.files:
             image, label, names = self._columns[file]
             number = 0
-            for batch in _batches(file, [image, label]):
+            for batch in _batches(file, image, label):
+                _check_sizes(batch.column(image), file, number)
                 for held, value in zip(
                     batch.column(image).to_pylist(), batch.column(label).to_pylist(), strict=True
                 ):
@@ -80,27 +86,50 @@ class HuggingFaceDataset(Pack):
                     )
 
 
-def _batches(file: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of a file, in small batches; an error in the file is raised as a `DataError`.
-
-    Args:
-        columns: the columns to read; None yields the batches as they are stored, without reading
-            them.
-    """
+def _batches(file: Path, image: str, label: str) -> Iterator[pa.RecordBatch]:
+    """The two columns of a file, in small batches; an error in it is raised as a `DataError`."""
     with _reading(file):
         if file.suffix == ".parquet":
+            columns = [f"{image}.bytes", label]
+            rows = _rows_at_once(file, columns)
             with pq.ParquetFile(file) as table:
-                yield from table.iter_batches(_ROWS_AT_ONCE, columns=columns)
+                yield from table.iter_batches(rows, columns=columns)
             return
-        with pa.memory_map(str(file)) as memory, pa.ipc.open_stream(memory) as stream:
-            for batch in stream:
-                if columns is None:
-                    yield batch
-                    continue
-                batch = batch.select(columns)
-                batch.validate(full=True)  # pyarrow takes offsets from the file unchecked
-                for start in range(0, len(batch), _ROWS_AT_ONCE):
-                    yield batch.slice(start, _ROWS_AT_ONCE)
+        for batch in _stored_batches(file):
+            batch = batch.select([image, label])
+            batch.validate(full=True)  # pyarrow takes offsets from the file unchecked
+            for start in range(0, len(batch), _ROWS_AT_ONCE):
+                yield batch.slice(start, _ROWS_AT_ONCE)
+
+
+def _stored_batches(file: Path) -> Iterator[pa.RecordBatch]:
+    """The batches of an Arrow file, which lie in the file and are only mapped into memory."""
+    if is_compressed(file):
+        raise DataError(
+            f"{file} is compressed, as save_to_disk writes none: save the dataset again with it."
+        )
+    with pa.memory_map(str(file)) as memory, pa.ipc.open_stream(memory) as stream:
+        yield from stream
+
+
+def _rows_at_once(file: Path, columns: Sequence[str]) -> int:
+    """How many rows of a Parquet file to hold in memory, after a check of what its pages claim.
+
+    No value is larger than the largest page, but many rows may share one value of a dictionary.
+    """
+    allowed = REPEATS * file.stat().st_size
+    total = largest = 0
+    for size in unpacked_page_sizes(file, columns):
+        total, largest = total + size, max(largest, size)
+        if total > allowed:
+            raise unfolds(file)
+    return max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE // max(1, largest)))
+
+
+def _check_sizes(images: pa.StructArray, file: Path, first: int) -> None:
+    sizes = pc.fill_null(pc.binary_length(pc.struct_field(images, "bytes")), 0)
+    for number, size in enumerate(sizes.to_pylist(), first):
+        check_size(size, f"Row {number} of {file}")
 
 
 def _count(file: Path) -> int:
@@ -111,7 +140,8 @@ def _count(file: Path) -> int:
         end.seek(-min(len(_ARROW_END), file.stat().st_size), 2)
         if end.read() != _ARROW_END:
             raise _damaged(file)
-    return sum(len(batch) for batch in _batches(file))
+    with _reading(file):
+        return sum(len(batch) for batch in _stored_batches(file))
 
 
 def _columns(file: Path, label: str | None) -> tuple[str, str, list[str] | None]:

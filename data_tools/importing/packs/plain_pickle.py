@@ -1,7 +1,7 @@
 """A reader for pickles of plain data that does not run them.
 
 A pickle is a program, and `pickle.load` runs whatever it names. This module only lists the
-instructions (`pickletools.genops`) and interprets the few that build lists, tuples, numbers,
+instructions (by `pickletools`) and interprets the few that build lists, tuples, numbers,
 booleans, strings and bytes. Nothing is ever imported or called: the handful of names that NumPy
 arrays and old protocols need are mapped to fixed parts of this module, and every other name and
 every other instruction is refused. Memory use is bounded by the file's size.
@@ -9,10 +9,15 @@ every other instruction is refused. Memory use is bounded by the file's size.
 
 from __future__ import annotations
 
+import codecs
+import io
 import mmap
 import pickletools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Final, cast
+
+import numpy as np
 
 from mfr.errors import DataError
 
@@ -29,22 +34,51 @@ _NAMES: Final = frozenset(
 
 _VALUES: Final = frozenset(
     {
-        *("NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2"),
+        *("NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1"),
         *("SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"),
         *("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
-        *("SHORT_BINSTRING", "BINSTRING"),
+        *("SHORT_BINSTRING", "BINSTRING", "STRING", "UNICODE"),
     }
 )
 _FIXED: Final = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_HARMLESS: Final = frozenset(
+    {
+        *("EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "EMPTY_SET", "ADDITEMS", "FROZENSET"),
+        *("FLOAT", "BINFLOAT", "LONG4", "DUP", "POP", "POP_MARK"),
+    }
+)
+"""Instructions that cannot run a program, but that no pack needs."""
+
+_INSTRUCTIONS: Final = {one.code.encode("latin-1"): one for one in pickletools.opcodes}
 _TUPLES: Final = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+_KINDS: Final = ("b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8")
+"""NumPy's names of booleans and whole numbers, with their sizes in bytes."""
 
 
 @dataclass
 class PlainArray:
-    """A NumPy array of bytes ('u1') or booleans ('b1'): its kind and the bytes of its elements."""
+    """A NumPy array of whole numbers or booleans.
+
+    Attributes:
+        kind: one of NumPy's names, such as 'u1' for bytes and 'b1' for booleans.
+        data: the bytes of the elements.
+        big: whether the most significant byte of an element comes first.
+    """
 
     kind: str = ""
     data: bytes = b""
+    big: bool = False
+
+    def values(self) -> list[int]:
+        """The elements in order, booleans as 0 and 1.
+
+        Raises:
+            ValueError: there are not whole elements.
+        """
+        kind = np.dtype(self.kind).newbyteorder(">" if self.big else "<")
+        return [int(one) for one in np.frombuffer(self.data, kind)]
 
 
 @dataclass(frozen=True)
@@ -54,20 +88,25 @@ class _Name:
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class _ElementType:
     kind: str
+    big: bool = False
 
 
 class _ForeignError(Exception):
-    """The pickle uses something that plain data does not need."""
+    """The pickle uses something that plain data does not need and that could run a program."""
+
+
+class _StrangeError(Exception):
+    """The pickle holds something that could not run a program, but is no pack."""
 
 
 def read_plain(data: bytes | mmap.mmap, source: str) -> Any:
     """The value that a pickle of plain data holds.
 
     Args:
-        data: the pickle, of any protocol except 0 (whose byte strings are text).
+        data: the pickle, of any protocol.
         source: the name of the pickle for error messages.
 
     Returns:
@@ -79,6 +118,10 @@ def read_plain(data: bytes | mmap.mmap, source: str) -> Any:
     """
     try:
         return _Machine(len(data)).run(data)
+    except _StrangeError as error:
+        raise DataError(
+            f"{source} holds {error}, which no pack of images has: name another file."
+        ) from error
     except _ForeignError as error:
         raise DataError(
             f"{source} holds {error}, which a pack of images does not need and which could run a "
@@ -101,22 +144,22 @@ class _Machine:
         self.copies_left = size
 
     def run(self, data: bytes | mmap.mmap) -> Any:
-        for instruction, argument, _ in pickletools.genops(cast(IO[bytes], data)):
-            if instruction.name == "STOP":
+        for name, argument in _instructions(data):
+            if name == "STOP":
                 (value,) = self.stack
                 return value
-            self.step(instruction.name, argument)
+            self.step(name, argument)
         raise ValueError("no STOP")
 
     def step(self, name: str, argument: Any) -> None:
         stack, memo = self.stack, self.memo
         if name in _VALUES:
             stack.append(_value(name, argument))
-        elif name in ("BINPUT", "LONG_BINPUT"):
+        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
             memo[argument] = stack[-1]
         elif name == "MEMOIZE":
             memo[len(memo)] = stack[-1]
-        elif name in ("BINGET", "LONG_BINGET"):
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
             stack.append(memo[argument])
         elif name == "MARK":
             self.marks.append(len(stack))
@@ -144,6 +187,8 @@ class _Machine:
             target, state = self.pop(2)
             _fill(target, state)
             stack.append(target)
+        elif name in _HARMLESS:
+            raise _StrangeError(f"the instruction {name}")
         elif name not in ("PROTO", "FRAME"):
             raise _ForeignError(f"the instruction {name}")
 
@@ -166,26 +211,58 @@ class _Machine:
                 if self.copies_left < 0:
                     raise _ForeignError("more bytes than the file has")
                 return text.encode("latin-1")
-            case _Name("numpy.dtype"), ("u1" | "b1" | b"u1" | b"b1" as kind, *_):
-                return _ElementType(kind if isinstance(kind, str) else kind.decode())
-            case _Name("numpy.core.multiarray.scalar"), (_ElementType("b1"), b"\0" | b"\1" as bit):
-                return bit == b"\1"
+            case _Name("numpy.dtype"), (str() | bytes() as kind, *_) if _text(kind) in _KINDS:
+                return _ElementType(_text(kind))
+            case _Name("numpy.dtype"), (str() | bytes() as kind, *_):
+                raise _StrangeError(f"NumPy elements of the kind {_text(kind)[:40]!r}")
+            case _Name("numpy.core.multiarray.scalar"), (_ElementType() as kind, bytes() as raw):
+                (value,) = PlainArray(kind.kind, raw, kind.big).values()
+                return bool(value) if kind.kind == "b1" else value
             case _Name("numpy.core.multiarray._reconstruct"), (_Name("numpy.ndarray"), *_):
                 return PlainArray()
             case _Name("numpy.core.numeric._frombuffer"), (
                 bytes() as raw,
-                _ElementType(kind),
+                _ElementType(kind, big),
                 *_,
             ):
-                return PlainArray(kind, raw)
+                return PlainArray(kind, raw, big)
         raise _ForeignError(f"a use of {name.name if isinstance(name, _Name) else 'its data'}")
+
+
+def _instructions(data: bytes | mmap.mmap) -> Iterator[tuple[str, Any]]:
+    """The names of a pickle's instructions and their arguments.
+
+    This is what `pickletools.genops` does, except for the byte strings of protocol 0, which it
+    takes for ASCII.
+    """
+    file = io.BytesIO(data) if isinstance(data, bytes) else data
+    while code := file.read(1):
+        instruction = _INSTRUCTIONS[code]
+        if instruction.name == "STRING":
+            yield "STRING", _quoted(file.readline())
+        elif instruction.arg is None:
+            yield instruction.name, None
+        else:
+            yield instruction.name, instruction.arg.reader(cast(IO[bytes], file))
+
+
+def _quoted(line: bytes) -> bytes:
+    """The bytes that a line of protocol 0 writes in quotes, with escapes, as Python 2 does."""
+    text = line.removesuffix(b"\n").strip()
+    if len(text) < 2 or text[:1] not in (b"'", b'"') or text[-1:] != text[:1]:
+        raise ValueError("a string without quotes")
+    return bytes(codecs.escape_decode(text[1:-1])[0])
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
 
 
 def _value(name: str, argument: Any) -> Any:
     if name in _FIXED:
         return _FIXED[name]
-    if name.endswith("STRING"):
-        return argument.encode("latin-1")  # genops shows Python 2's bytes as text
+    if name.endswith("BINSTRING"):
+        return argument.encode("latin-1")  # pickletools shows Python 2's bytes as text
     return bytes(argument) if isinstance(argument, bytearray) else argument
 
 
@@ -204,9 +281,9 @@ def _list(value: Any) -> list[Any]:
 
 def _fill(target: Any, state: Any) -> None:
     match target, state:
-        case _ElementType(), tuple():  # byte order and alignment, irrelevant to single bytes
-            pass
-        case PlainArray(), (_, _, _ElementType(kind), _, bytes() as raw):
-            target.kind, target.data = kind, raw
+        case _ElementType(), (_, str() | bytes() as order, *_):
+            target.big = _text(order) == ">"
+        case PlainArray(), (_, _, _ElementType(kind, big), _, bytes() as raw):
+            target.kind, target.data, target.big = kind, raw, big
         case _:
             raise _ForeignError("a state for an object that is not an array")

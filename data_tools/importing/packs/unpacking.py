@@ -27,10 +27,12 @@ import pyarrow.parquet as pq
 
 from data_tools.importing.adding import ImportResult, add_rows
 from data_tools.importing.names import check_domain
+from data_tools.importing.packs.limits import limited
 from data_tools.importing.packs.pack import Pack, PackedImage
 from data_tools.importing.people import read_people
 from data_tools.locking import unpacking_alone
 from mfr import atomic
+from mfr.data.inside import inside
 from mfr.data.manifest_file import FILE_NAME, SCHEMA, ManifestFile
 from mfr.errors import DataError, ImageError
 from mfr.faces.quality import measure_crop
@@ -123,7 +125,7 @@ def import_pack(
     name = re.sub(r"[^\w.-]", "_", pack.path.resolve().stem)[:40]
     folder = f"{DIRECTORY}/{domain}/{name}-{pack.fingerprint()}"
     _refuse_mixing(root, domain, folder)
-    with unpacking_alone(root / folder):
+    with unpacking_alone(inside(root, folder)):
         unpacking = _Unpacking(pack, root, domain, folder, on_progress)
         result = add_rows(
             root,
@@ -173,7 +175,7 @@ class _Unpacking:
             if images is None and listed.exists():
                 rows = _read_rows(listed)
             else:
-                images = images or itertools.islice(self.pack.images(), done, None)
+                images = images or itertools.islice(limited(self.pack), done, None)
                 rows = self._write_folder(itertools.islice(images, IMAGES_A_FOLDER), number, done)
                 if not done and not rows:
                     raise DataError(f"{self.pack.path} holds no images: name another pack.")
@@ -192,7 +194,7 @@ class _Unpacking:
         """Write the images of one folder and return their rows."""
         folder = f"{self.folder}/{number:05d}"
         try:
-            (self.root / folder).mkdir(parents=True, exist_ok=True)
+            inside(self.root, folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise atomic.write_error(self.root / folder, error) from error
         names = (f"{folder}/{position:09d}" for position in itertools.count(first))
@@ -226,11 +228,7 @@ class _Unpacking:
                 blur, brightness = measure_crop(pixels)
                 row |= {"alignment": "given", "crop": row["path"]}
                 row |= {"blur": blur, "brightness": brightness}
-        path = self.root / row["path"]
-        try:
-            path.write_bytes(image.data)
-        except OSError as error:
-            raise atomic.write_error(path, error) from error
+        atomic.write_unflushed(self.root / row["path"], image.data)
         return row
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from data_tools.importing.names import own_person
+from data_tools.importing.packs.limits import REPEATS, unfolds
 from data_tools.importing.packs.pack import Pack, PackedImage, open_file
 from data_tools.importing.packs.plain_pickle import PlainArray, read_plain
 from mfr.data.manifest import Manifest
@@ -24,9 +25,7 @@ from mfr.errors import DataError
 
 FOLDS: Final = 10
 
-_REPEATS: Final = 16
-"""The largest allowed ratio of the size of all images to the size of the pack. It may exceed 1,
-because a pack may use one image in several pairs, but a small file must not fill a disk."""
+_LARGEST_LABEL: Final = 8  # bytes
 
 
 class VerificationBin(Pack):
@@ -36,8 +35,8 @@ class VerificationBin(Pack):
     same person may be behind many of these identities. Such a domain is meant for its pair
     protocol, not for training or for a gallery.
 
-    Images may be bytes or NumPy arrays of bytes. The second list may hold booleans, 0 and 1 or
-    NumPy booleans, or be a NumPy array of booleans.
+    Images may be bytes or NumPy arrays of bytes. The second list may hold booleans, 0 and 1, or
+    NumPy's booleans and whole numbers, or be a NumPy array of these.
     """
 
     importer = "bin"
@@ -61,11 +60,8 @@ class VerificationBin(Pack):
                 f"{self.path} holds {len(self._mated)} pairs, but needs at least {FOLDS}, one for "
                 "each fold: name another pack."
             )
-        if sum(map(len, self._images)) > _REPEATS * self.path.stat().st_size:
-            raise DataError(
-                f"{self.path} unpacks to more than {_REPEATS} times its size, as no genuine pack "
-                "does: get it from another source."
-            )
+        if sum(map(len, self._images)) > REPEATS * self.path.stat().st_size:
+            raise unfolds(self.path)
         self.total = len(self._images)
 
     def images(self) -> Iterator[PackedImage]:
@@ -105,13 +101,25 @@ def _two_lists(path: Path) -> tuple[list[Any], list[Any]]:
             ) from error
     if isinstance(value, (tuple, list)) and len(value) == 2:
         images, mated = value
-        if isinstance(mated, PlainArray) and mated.kind == "b1":
-            mated = [bool(bit) for bit in mated.data]
+        if isinstance(mated, PlainArray) and isinstance(images, (list, tuple)):
+            mated = _values(mated, len(images), path)
         if isinstance(images, (list, tuple)) and isinstance(mated, (list, tuple)):
             return list(images), list(mated)
     raise DataError(
         f"{path} does not hold a list of images and a list of booleans, so it is not a "
         "verification pack: name another file."
+    )
+
+
+def _values(labels: PlainArray, most: int, path: Path) -> list[int]:
+    try:
+        if len(labels.data) <= _LARGEST_LABEL * most:
+            return labels.values()
+    except ValueError:
+        pass
+    raise DataError(
+        f"{path} has labels that are cut short, or more of them than images: copy it again from "
+        "its source."
     )
 
 

@@ -22,6 +22,7 @@ from typing import BinaryIO, Final, NamedTuple
 from data_tools.importing.folder import EXTENSIONS
 from data_tools.importing.leaving_out import Leftovers
 from data_tools.importing.names import check_name, shown
+from data_tools.importing.packs.limits import check_size
 from data_tools.importing.packs.pack import (
     Pack,
     PackedImage,
@@ -181,11 +182,9 @@ def _check_member(member: tarfile.TarInfo, shard: Path) -> None:
             f"{shard} has a file named {member.name[:40]!r}..., which is too long or not UTF-8, "
             "so it is damaged or not a shard of samples: copy it again from its source."
         )
-    if member.size > MAX_BYTES:
-        raise DataError(
-            f"{member.name!r} in {shard} is larger than the limit of {MAX_BYTES // 2**20} MiB for "
-            "an image: remove it."
-        )
+    if member.issparse():  # its holes take no room in the archive, but would on disk
+        raise DataError(f"{member.name!r} in {shard} is sparse, as no image is: remove it.")
+    check_size(member.size, f"{member.name!r} in {shard}")
 
 
 class _Bounded(io.BufferedReader):

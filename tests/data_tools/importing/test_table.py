@@ -50,6 +50,7 @@ def test_both_kinds_of_table_give_the_same_rows(tmp_path, make_photos, suffix, w
     ("row", "words"),
     [
         ({"path": "none.png"}, "none.png is missing"),
+        ({"path": f"{'x' * 300}.png"}, "x.png is missing"),
         ({"path": ""}, "path is empty"),
         ({"identity": " "}, "identity is empty"),
         ({"domain": "a/b"}, "cannot name a domain"),

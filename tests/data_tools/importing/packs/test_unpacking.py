@@ -204,3 +204,12 @@ def test_no_space_is_one_sentence_and_keeps_nothing_half(tmp_path, folder):
     assert not (tmp_path / "ds/manifest.parquet").exists()
     import_pack(InsightFaceRec(folder), tmp_path / "ds", domain="d")
     assert len(Manifest.read(tmp_path / "ds")) == 25
+
+
+def test_no_link_in_a_dataset_leads_the_unpacked_images_outside(tmp_path, folder):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "ds/packs").mkdir(parents=True)
+    (tmp_path / "ds/packs/d").symlink_to(tmp_path / "outside")
+    with pytest.raises(DataError, match="packs/d is a symbolic link"):
+        import_pack(InsightFaceRec(folder), tmp_path / "ds", domain="d")
+    assert not [*(tmp_path / "outside").iterdir()]

@@ -63,6 +63,10 @@ def test_training_reads_the_crops(tmp_path, write):
         [[np.frombuffer(image, np.uint8) for image in IMAGES], np.array(SAME)],
         ([np.frombuffer(image, np.uint8)[:, None] for image in IMAGES], list(np.array(SAME))),
         (IMAGES, [int(one) for one in SAME]),
+        (IMAGES, np.array(SAME, np.int64)),
+        (IMAGES, list(np.array(SAME, np.int64))),
+        pickle.dumps((IMAGES, SAME), 0),
+        pickle.dumps((IMAGES, np.array(SAME, np.int64)), 0),
     ],
 )
 def test_other_ways_to_say_the_same(write, value):
@@ -83,6 +87,8 @@ def test_other_ways_to_say_the_same(write, value):
         ((IMAGES, [None, *SAME[1:]]), "Pair 0 .* labelled None"),
         (([IMAGES[0], "text", *IMAGES[2:]], SAME), "Image 1 of"),
         (([IMAGES[0], np.array([True]), *IMAGES[2:]], SAME), "Image 1 of"),
+        ((IMAGES, np.array([2, *SAME[1:]])), "Pair 0 .* labelled 2"),
+        ((IMAGES, np.zeros(10_000, np.int64)), "more of them than images"),
         ((IMAGES, 5), "not a verification pack"),
         ((IMAGES, SAME, SAME), "not a verification pack"),
         ({"images": IMAGES}, "EMPTY_DICT"),
