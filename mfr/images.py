@@ -123,6 +123,8 @@ def _refusing_damage(name: str) -> Iterator[None]:
             f"{name} would take far longer to decode than a photo does: open it in another program "
             "and save it anew."
         ) from error
+    except Image.DecompressionBombError as error:  # some of Pillow's parsers look at once
+        raise _too_many_pixels(name, MAX_PIXELS) from error
     except _DAMAGE as error:
         raise ImageError(
             f"{name} is a damaged or truncated image: copy it again from its source."

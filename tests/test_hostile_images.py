@@ -149,6 +149,14 @@ def test_a_tiff_tile_far_larger_than_its_image_is_refused():
         image_size_or_pixels(one)
 
 
+def test_a_gif_that_claims_a_vast_canvas_is_refused():
+    data = bytearray(encode(Image.new("P", (8, 8)), "GIF"))
+    start = data.index(b",")
+    data[start + 5 : start + 9] = b"\xff\xff\xff\x7f"  # its first frame: 65535 x 32767
+    with pytest.raises(ImageError, match="more pixels than the limit"):
+        read_image(bytes(data))
+
+
 def image_size_or_pixels(data: bytes) -> None:
     image_size(data)
     read_image(data)
