@@ -55,6 +55,7 @@ def render(report: QuickstartReport, root: Path) -> str:
         metrics=_METRICS,
         sources=SOURCES,
         unseen=UNSEEN,
+        varies=wording.VARIES,
         people=people,
         sheet={
             domain: [jpeg_in_base64(load_crop(path), _QUALITY) for path in paths]

@@ -48,6 +48,8 @@ def summary(report: QuickstartReport, page: Path) -> str:
         + ", ".join(f"{name} {value:.0f}" for name, value in seconds.items())
         + f"; {sum(seconds.values()):.0f} in all.",
         "",
+        wording.VARIES,
+        "",
         f"The report is {page}.",
     ]
     return "\n".join(lines)

@@ -15,6 +15,14 @@ TITLES: Final = {
     AGG: "aggregation",
     MFR: "MFR",
 }
+VARIES: Final = (
+    "On this machine, with as many threads, the same command gives the same figures. Another "
+    "processor or another number of threads rounds sums differently; training carries that on, and "
+    "the figures differ by some points, as the intervals allow. The seconds are for idle cores: "
+    "busy ones take longer."
+)
+"""What varies from one quickstart to another, and why."""
+
 DOMAINS: Final = {
     "daylight": "outdoor snapshots",
     "side_light": "one hard lamp from the side",

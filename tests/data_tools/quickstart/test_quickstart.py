@@ -112,6 +112,7 @@ def test_the_summary_is_a_table_the_verdict_and_the_times(done, capsys):
     assert report.judgement.verdict.sentence in out
     assert out.count(f"| {UNSEEN} (unseen) |") == 4
     assert "Seconds: draw " in out and f"The report is {done / 'report.html'}." in out
+    assert "rounds sums differently" in out
 
 
 def test_nobody_has_two_roles_and_the_enrolled_are_test_people(done):
