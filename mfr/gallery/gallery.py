@@ -17,7 +17,7 @@ from mfr.errors import (
     GalleryError,
     GalleryExistsError,
 )
-from mfr.gallery.names import identity_name
+from mfr.gallery.names import identity_name, spelled_name
 from mfr.gallery.own_calibration import (
     calibration_for,
     own_calibration,
@@ -158,8 +158,8 @@ class Gallery:
         same command may be run again.
 
         Args:
-            identity: any name, made NFC and trimmed; up to `NAME_LIMIT` characters, no control
-                characters. A new name makes a new identity.
+            identity: any name, made NFC and trimmed; up to `NAME_LIMIT` characters that can be
+                seen. A new name makes a new identity.
             photos: paths, or the bytes of image files; at least one.
             face: which face of a photo with several; 'only' refuses such photos.
             any_quality: take faces too that are too small, dark, bright or blurred.
@@ -220,11 +220,11 @@ class Gallery:
         recogniser = self._photo_recogniser()
         calibration = calibration_for(self._store, recogniser.calibration, threshold)
         chosen = threshold_for(calibration, fmr, threshold)
-        templates = self._store.embeddings(identity_name(identity))
+        templates = self._store.embeddings(spelled_name(identity))
         embedded = recogniser.embed_photo(photo, face=face)
         score = float(best_scores(templates, self._checked(embedded.embedding[None]))[0])
         decision = decide(score, chosen, calibration)
-        left_out = damage_of(self._store, identity_name(identity))
+        left_out = damage_of(self._store, spelled_name(identity))
         return replace(decision, warnings=(*embedded.remarks, *left_out))
 
     def score(self, identity: str, embedding: np.ndarray) -> float:
@@ -239,7 +239,7 @@ class Gallery:
     def score_many(self, identity: str, embeddings: np.ndarray) -> np.ndarray:
         """As `score`, for embeddings (n, D): (n,) float32."""
         probes = self._checked(embeddings)
-        return best_scores(self._store.embeddings(identity_name(identity)), probes)
+        return best_scores(self._store.embeddings(spelled_name(identity)), probes)
 
     def identify(
         self,
@@ -311,7 +311,7 @@ class Gallery:
         Raises:
             NotEnrolledError: nobody of that name is enrolled.
         """
-        return self._store.templates(identity_name(identity))
+        return self._store.templates(spelled_name(identity))
 
     def remove(self, identity: str, template_id: int | None = None) -> int:
         """Remove an identity, or one of its templates; the last one takes the identity along.
@@ -322,7 +322,7 @@ class Gallery:
         Raises:
             NotEnrolledError: there is no such identity or template.
         """
-        removed = self._store.remove(identity_name(identity), template_id)
+        removed = self._store.remove(spelled_name(identity), template_id)
         self._searching.forget_removed()
         return removed
 
