@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from threading import Lock
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 from torch.fx.experimental.optimization import fuse
 
 from mfr.devices import usable_device
+from mfr.forking import insist_on_own_process, outlast_forks
 
 
 class TorchRuntime:
@@ -39,13 +41,20 @@ class TorchRuntime:
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cudnn.deterministic = True
             torch.backends.cudnn.benchmark = False
+        outlast_forks("torch")
+        self._process = os.getpid()
         self._network = network
         self._folded: nn.Module | None = None
         self._folding = Lock()
 
     @torch.inference_mode()
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, 3, height, width) float32 network input -> (N, d) float32, not normalised."""
+        """(N, 3, height, width) float32 network input -> (N, d) float32, not normalised.
+
+        Raises:
+            ModelError: on a GPU, in a process that was forked from the one that made this.
+        """
+        insist_on_own_process(self.device, self._process)
         images = images.contiguous(memory_format=torch.channels_last)
         features: torch.Tensor = self._ready()(images)
         return features
