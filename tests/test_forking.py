@@ -126,3 +126,19 @@ def test_a_gallery_opened_before_a_fork_is_refused_and_stays_whole(tmp_path: Pat
         with Gallery.open(tmp_path / "g") as other:  # the lock is still held
             assert not other._store._file._use.take_alone()
         assert gallery.rebuild() == 1
+
+
+def test_a_child_that_lives_on_does_not_hold_up_the_gallery(tmp_path: Path) -> None:
+    gallery = Gallery.create(tmp_path / "g", FakeRecogniser())
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        os.read(reading, 1)  # until the parent closes its end
+        os._exit(0)
+    gallery.close()
+    with Gallery.open(tmp_path / "g") as other:
+        assert other._store._file._use.take_alone()
+    os.close(writing)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    os.close(reading)

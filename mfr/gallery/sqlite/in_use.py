@@ -60,6 +60,9 @@ class UseLock:
     def release(self) -> None:
         """Give the lock back."""
         if self._file is not None:
+            # A forked child has the same lock: closing alone would leave it to that one.
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_UN)
             self._file.close()
             self._file = None
 
