@@ -34,8 +34,8 @@ def insist_on_none(doubts: Sequence[str]) -> None:
     if doubts:
         more = f" (one of {len(doubts)} reasons)" if len(doubts) > 1 else ""
         raise DoubtfulEnrolmentError(
-            f"{doubts[0].rstrip('.')}{more}, so nothing was enrolled: check the photos and the name, "
-            "or insist with --anyway."
+            f"{doubts[0].rstrip('.')}{more}, so nothing was enrolled: check the photos and the "
+            "name, or insist with --anyway."
         )
 
 
