@@ -121,3 +121,14 @@ def test_a_page_is_recorded_with_its_command_or_not_at_all(tmp_path):
     text = page.read_text()
     assert text.startswith("# page\n\n- command: `python -c print('| a |')`\n")
     assert text.endswith("\n\n| a |\n")
+
+
+def test_the_page_of_robustness_names_tests_that_exist():
+    from scripts.study.robustness import kinds
+
+    for one in kinds():
+        assert one["tests"], one["kind"]
+        for test in one["tests"]:
+            path, _, name = test.partition("::")
+            text = (ROOT / path).read_text("utf-8")
+            assert not name or f"def {name}(" in text, test
