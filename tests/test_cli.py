@@ -222,6 +222,15 @@ def test_calibrate_then_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert whole["command"].startswith(f"mfr benchmark {model}")
     assert cli.run([*arguments, "--out", str(tmp_path / "report"), "--protocol", "all-pairs"]) == 0
     assert "The report is" in capsys.readouterr().out
+    arguments = ["benchmark", model, "--data", data, "--domain", "x", "--split", "val"]
+    arguments += ["--resamples", "0", "--out", str(tmp_path / "seen")]
+    assert "4 of the 4 people of domain x, split val" in _refused(capsys, *arguments)
+    assert cli.run([*arguments, "--allow-seen"]) == 0
+    assert capsys.readouterr().out.startswith("This model has seen 4 of the 4 people")
+    told = _refused(capsys, "data", "split", data, "--test", "0.7", "--val", "0.1")
+    assert "calibrated on 8 others" in told
+    assert cli.run(["data", "split", data, "--test", "0.3", "--val", "0.6", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kept"]["val"] == 8
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,18 @@ rates are not claimed at all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfr.benchmark.embedding import by_path, embed_rows, numbered
+from mfr.benchmark.seen import refuse_seen
 from mfr.calibration import Calibration
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError
+from mfr.seen_people import SeenPeople
 
 if TYPE_CHECKING:
     from mfr.encoder import Encoder
@@ -83,6 +86,27 @@ def calibrate(nonmated: ArrayLike, *, people: int, source: str) -> Calibration:
     )
 
 
+@dataclass(frozen=True)
+class MeasuredCalibration:
+    """A calibration, and what it was measured on.
+
+    Attributes:
+        calibration: the false match rate behind each threshold.
+        persons: the people it was measured on.
+        seen: a sentence about those whom the model was trained on; None if there are none.
+    """
+
+    calibration: Calibration
+    persons: list[str]
+    seen: str | None
+
+    def applied_to(self, encoder: Encoder) -> Encoder:
+        """The encoder with this calibration, and with a record of the people behind it."""
+        people = encoder.record.seen or SeenPeople.nobody(encoder.model_hash, complete=False)
+        people = people.replacing("calibrated", self.persons)
+        return encoder.with_calibration(self.calibration).with_seen(people)
+
+
 def calibrate_encoder(
     encoder: Encoder,
     manifest: Manifest,
@@ -90,7 +114,8 @@ def calibrate_encoder(
     domains: Sequence[str],
     split: str = "val",
     seed: int = 0,
-) -> Calibration:
+    allow_seen: bool = False,
+) -> MeasuredCalibration:
     """Calibrate on every pair of images of two people, within and across the domains.
 
     Pairs across domains are included because a gallery photo and a probe rarely come from one
@@ -98,8 +123,12 @@ def calibrate_encoder(
     domains are never compared. Over `MAX_PAIRS` pairs, that many are drawn with ``seed``, whatever
     the order of the manifest's rows.
 
+    Args:
+        allow_seen: measure also on people whom the model was trained on, and say so in ``source``.
+
     Raises:
-        DataError: unknown domain or split, or too few people or images with crops.
+        DataError: unknown domain or split, too few people or images with crops, or people whom the
+            model was trained on.
         ModelError: the model gives an embedding that is not finite.
     """
     every = manifest.where(domains=domains, splits=[split])
@@ -107,12 +136,17 @@ def calibrate_encoder(
     source = f"{', '.join(sorted(domains))} ({split})"
     if len(every) and not len(rows):
         raise DataError(f"No image of {source} has a crop: {every.why_no_crops()}.")
+    names = sorted(set(rows.column("person")))
+    # Whom the weights do not come from, they can be calibrated on, validation people included.
+    seen = refuse_seen(encoder, names, source, roles=["trained"], allow_seen=allow_seen)
+    if seen is not None:
+        source += ", partly people it was trained on"
     persons = numbered(rows.column("person"))
-    people = len(np.unique(persons))
+    people = len(names)
     scores = np.zeros(0, np.float32)
     if people >= 2:
         scores = nonmated_scores(embed_rows(encoder, rows), persons, seed=seed)
-    return calibrate(scores, people=people, source=source)
+    return MeasuredCalibration(calibrate(scores, people=people, source=source), names, seen)
 
 
 def nonmated_scores(

@@ -17,6 +17,7 @@ from mfr.benchmark import bootstrap
 from mfr.benchmark.comparisons import Compared, choose_gallery, compare_with_gallery
 from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered
 from mfr.benchmark.metrics import Scores, auc, operating_points
+from mfr.benchmark.seen import refuse_seen
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError
 
@@ -51,21 +52,26 @@ def compare_encoders(
     split: str = "test",
     seed: int = 0,
     resamples: int = 1000,
+    allow_seen: bool = False,
 ) -> list[Difference]:
     """The first minus the second by the gallery-probe protocol of `protocols.benchmark_domain`.
 
     Args:
         seed: chooses gallery images and resamples, as in the reports of the two.
         resamples: of the bootstrap; 0 for no intervals.
+        allow_seen: compare them also on people whom one of them has seen.
 
     Raises:
-        DataError: nothing to compare in that split of the domain.
+        DataError: nothing to compare in that split of the domain, or one of the two was trained,
+            validated or calibrated on people in it.
         ModelError: an embedding is not finite.
     """
     rows = by_path(examined(manifest.where(domains=[domain], splits=[split])))
     persons = numbered(rows.column("person"))
     compared = []
+    where = f"domain {domain}, split {split}"
     for encoder in (first, second):
+        refuse_seen(encoder, rows.column("person"), where, allow_seen=allow_seen)
         embeddings, acquired = embed_acquired(encoder, rows)
         gallery = choose_gallery(
             rows.column("identity"), rows.column("path"), seed=seed, acquired=acquired

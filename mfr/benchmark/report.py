@@ -115,6 +115,9 @@ class Report(_Part):
 
     format: Literal["mfr-report"] = "mfr-report"
     version: int = VERSION
+    seen: str | None = Field(
+        default=None, description="what is to be known first: whom of these people it has seen"
+    )
     title: str
     protocol: str
     description: list[str]

@@ -8,6 +8,9 @@ from PIL import Image
 
 from mfr.data.manifest import Manifest
 from mfr.model_file import ModelRecord
+from mfr.seen_people import SeenPeople
+
+NOBODY = SeenPeople.nobody("fake")
 
 
 class FakeEncoder:
@@ -17,9 +20,13 @@ class FakeEncoder:
     model_hash = "f" * 64
     embedding_size = 64
 
-    def __init__(self, *, sources=(), seed=0):
+    def __init__(self, *, sources=(), seed=0, seen=NOBODY):
         self.record = ModelRecord(
-            backbone="fake", embedding_size=64, flip_fusion=False, data={"sources": list(sources)}
+            backbone="fake",
+            embedding_size=64,
+            flip_fusion=False,
+            data={"sources": list(sources)},
+            seen=seen,
         )
         self.projection = np.random.default_rng(seed).normal(size=(192, 64))
 

@@ -77,7 +77,7 @@ def test_encoder_is_calibrated_on_pairs_of_people_across_domains(tmp_path, encod
             "identity": [f"{p}-{i % 2}" for i, p in enumerate(both.column("person"))],
         }
     )
-    made = calibrate_encoder(encoder, table, domains=["a", "b"])
+    made = calibrate_encoder(encoder, table, domains=["a", "b"]).calibration
     # 24 images give 276 pairs, of which 6 x 6 show one person, some of them in two domains.
     assert made.comparisons == 276 - 36
     assert made.people == 6

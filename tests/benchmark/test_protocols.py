@@ -122,12 +122,18 @@ def test_images_without_crops_are_told_apart_and_told(dataset, encoder):
 
 
 def test_a_domain_trained_on_is_called_so(dataset):
-    seen = FakeEncoder(sources=["lfw"])
+    seen = FakeEncoder(sources=["lfw"], seen=None)
     report = benchmark_domain(seen, dataset, "lfw", resamples=5)
     assert "no unseen domain" in report.warnings[0]
+    assert "does not say whom it was trained on" in report.warnings[1]
     val = dataset.with_columns({"split": ["val"] * len(dataset)})
     report = benchmark_domain(seen, val, "lfw", split="val", resamples=5)
     assert "not unseen" in report.warnings[0]
+    told = benchmark_domain(FakeEncoder(sources=["lfw"]), dataset, "lfw", resamples=5)
+    assert told.warnings == [
+        "The model was trained on domain lfw, though on none of these people: they are unseen, the "
+        "domain is not."
+    ]
 
 
 def test_the_smallest_benchmark_there_is(tmp_path, encoder):

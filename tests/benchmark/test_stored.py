@@ -38,7 +38,7 @@ def test_lfw_ten_folds(lfw, encoder):
 
 def test_lfw_reports_every_training_on_it(lfw):
     data, path = lfw
-    report = benchmark_lfw(FakeEncoder(sources=["lfw"]), data, path, resamples=5)
+    report = benchmark_lfw(FakeEncoder(sources=["lfw"], seen=None), data, path, resamples=5)
     assert "not unseen" in report.warnings[0]
 
 
