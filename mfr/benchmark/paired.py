@@ -35,7 +35,7 @@ class Difference:
         key: the key of the metric, as in a report: ``tar@fmr=0.01``, ``auc``, ``rank1``.
         value: the difference on the whole sample, -1 to 1.
         interval: the 95 % interval of the difference, by a bootstrap over people; None without
-            resamples.
+            resamples and with too few people (`mfr.benchmark.bootstrap.FEWEST_PEOPLE`).
     """
 
     key: str
@@ -105,19 +105,23 @@ def differences(
     (tar, area, rank), (other_tar, other_area, other_rank) = (
         _whole(compared) for compared in (first, second)
     )
+    enough = len(np.unique(persons[first.mated.first])) >= bootstrap.FEWEST_PEOPLE
     drawn, other = (_drawn(compared, persons, multiplicities) for compared in (first, second))
-    found = [
-        _difference(f"tar@fmr={fmr:g}", tar[i] - other_tar[i], drawn.tar[:, i] - other.tar[:, i])
+    metrics = [
+        (f"tar@fmr={fmr:g}", tar[i] - other_tar[i], drawn.tar[:, i] - other.tar[:, i])
         for i, fmr in enumerate(FMRS)
     ]
-    found.append(_difference("auc", area - other_area, drawn.auc - other.auc))
+    metrics.append(("auc", area - other_area, drawn.auc - other.auc))
     if rank is not None and other_rank is not None:
         shares, other_shares = (
             bootstrap.resample_shares(one.rank_one, persons[one.probes], multiplicities)
             for one in (first, second)
         )
-        found.append(_difference("rank1", rank - other_rank, shares - other_shares))
-    return found
+        metrics.append(("rank1", rank - other_rank, shares - other_shares))
+    return [
+        Difference(key, value, bootstrap.percentile_interval(between) if enough else None)
+        for key, value, between in metrics
+    ]
 
 
 def _whole(compared: Compared) -> tuple[list[float], float, float | None]:
@@ -139,7 +143,3 @@ def _drawn(
         multiplicities,
         FMRS,
     )
-
-
-def _difference(key: str, value: float, drawn: NDArray[np.float64]) -> Difference:
-    return Difference(key, value, bootstrap.percentile_interval(drawn))

@@ -137,18 +137,26 @@ def calibrate(
                 "seen": measured.seen,
                 "model": out,
                 "calibration": calibration.model_dump(),
+                "mated": measured.mated,
+                "fnmrs": measured.fnmrs,
                 "warnings": warnings,
             }
         )
         return
     if measured.seen is not None:
         say(measured.seen)
-    table = Table("False-match rate", "Threshold")
-    for fmr, threshold in zip(calibration.fmrs, calibration.thresholds, strict=True):
-        table.add_row(f"{fmr:.2g}", f"{threshold:.4f}")
+    table = Table("False-match rate", "Threshold", "Rightful people refused (FNMR)")
+    refused = ["–"] * len(calibration.fmrs)
+    if measured.fnmrs is not None:
+        refused = [f"{fnmr:.2%}" for fnmr in measured.fnmrs]
+    for fmr, threshold, share in zip(
+        calibration.fmrs, calibration.thresholds, refused, strict=True
+    ):
+        table.add_row(f"{fmr:.2g}", f"{threshold:.4f}", share)
     print_table(table)
     say(
-        f"Measured on {calibration.comparisons} comparisons of {calibration.people} people, "
+        f"Measured on {calibration.comparisons} non-mated and {measured.mated} mated comparisons "
+        f"of {calibration.people} people, "
         f"{calibration.source}; the model is {out}."
     )
     for warning in warnings:
@@ -183,13 +191,20 @@ def _summary(report: Report, data: Path, page: Path) -> dict[str, Any]:
 
 
 def _print_report(report: Report, page: Path) -> None:
-    from mfr.benchmark.page import amount, bounds
+    from mfr.benchmark.page import amount, bounds, refused
 
     if report.seen is not None:
         say(report.seen)
-    table = Table("Metric", "Value", "95% interval", title=Text(report.title))
+    columns = ("Metric", "Value", "95% interval", "Threshold", "Rightful people refused (FNMR)")
+    table = Table(*columns, title=Text(report.title))
     for metric in report.metrics:
-        table.add_row(Text(metric.name), amount(metric), metric.reason or bounds(metric))
+        table.add_row(
+            Text(metric.name),
+            amount(metric),
+            metric.reason or metric.interval_reason or bounds(metric),
+            "–" if metric.threshold is None else f"{metric.threshold:.4f}",
+            refused(metric),
+        )
     print_table(table)
     counts = report.counts
     say(

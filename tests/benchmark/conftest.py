@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mfr.benchmark import bootstrap
 from mfr.data.manifest import Manifest
 from mfr.model_file import ModelRecord
 from mfr.seen_people import SeenPeople
@@ -64,6 +65,12 @@ def make_dataset(root: Path, images: dict[str, int], *, noise: float, seed: int 
                 }
             )
     return Manifest.empty(root).append(rows)
+
+
+@pytest.fixture
+def any_number_of_people(monkeypatch):
+    """Intervals of however few people, for tests of what is done with intervals."""
+    monkeypatch.setattr(bootstrap, "FEWEST_PEOPLE", 1)
 
 
 @pytest.fixture

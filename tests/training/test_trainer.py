@@ -311,7 +311,9 @@ def test_a_model_and_its_dataset_know_whom_it_was_trained_on(tmp_path):
         return set(manifest.where(domains=domains, splits=[side]).column("person"))
 
     config = configure(data, method="triplet", steps=1)
-    model = start(config, tmp_path / "run").model
+    result = start(config, tmp_path / "run")
+    model = result.model
+    assert "Calibration needs at least 10 people and a, b, c (val) has 6" in result.uncalibrated
     seen, used = Encoder.load(model).record.seen, read_used(data)
     for one in (seen, used):
         assert set(one.known("trained", people("train") | people("test"))) == people("train")
