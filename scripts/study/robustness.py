@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.lib.command_line import command
-from scripts.study import mutated_images
+from scripts.study import kill_gallery, mutated_images
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,6 +35,7 @@ def main() -> None:
     """Print the table, run the experiments, print theirs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     print(f"command: {command()}, seed {arguments.seed}\n")
@@ -45,6 +46,8 @@ def main() -> None:
         print(f"| {' | '.join(cells)} | {tests} |")
     print(f"\n## {arguments.images} damaged images through read_image\n")
     print("\n".join(mutated_images.table(arguments.images, arguments.seed)))
+    print(f"\n## {arguments.rounds} rounds of kill -9 over enrolments, removals and rebuilds\n")
+    print("\n".join(kill_gallery.table(arguments.rounds, arguments.seed)))
 
 
 if __name__ == "__main__":
