@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mfr.errors import ModelError
+
+_ROUNDING: Final = 1e-4
+"""How far a cosine of float32 embeddings may be beyond 1."""
 
 
 class Calibration(BaseModel):
@@ -32,6 +37,12 @@ class Calibration(BaseModel):
             raise ValueError("thresholds and fmrs must be finite")
         if (np.diff(thresholds) >= 0).any() or (np.diff(fmrs) <= 0).any():
             raise ValueError("thresholds must fall and fmrs rise")
+        if (np.abs(thresholds) > 1 + _ROUNDING).any():
+            raise ValueError("thresholds must be cosines")
+        if (fmrs <= 0).any() or (fmrs > 1).any():
+            raise ValueError("fmrs must be rates")
+        if fmrs[0] * self.comparisons < 1 - _ROUNDING:
+            raise ValueError("there are too few comparisons for the lowest rate")
         return self
 
     def threshold_at(self, fmr: float) -> float:

@@ -28,6 +28,7 @@ from mfr.registry import is_place
 from mfr.runtimes import build_runtime
 from mfr.runtimes.runtime import Runtime
 from mfr.seen_people import SeenPeople
+from mfr.tensor_file import type_name
 
 PretrainedName = Literal["facenet-vggface2", "facenet-casia-webface"]
 
@@ -115,7 +116,10 @@ class Encoder:
         size = _feature_size(record.backbone, record.arguments, record.geometry)
         encoder = cls(record, network, centre, build_runtime(runtime, network, device))
         fits = size == record.embedding_size and record.centred == (centre is not None)
-        if not fits or (centre is not None and centre.shape != (encoder.embedding_size,)):
+        if centre is not None:
+            fits = fits and centre.shape == (encoder.embedding_size,)
+            fits = fits and centre.dtype == torch.float32
+        if not fits:
             raise ModelError(f"The record in {path} belies its weights: use the original file.")
         return encoder
 
@@ -318,6 +322,12 @@ def _assemble(
             f"These weights are not of the backbone '{backbone}': use the file and the name that "
             "belong together."
         ) from error
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            raise ModelError(
+                f"The weights '{name}' are of the type {type_name(tensor)}, not float32: use a "
+                "model file that was written by mfr."
+            )
     return network.eval().requires_grad_(False)
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 CROP_SIZE: Final = 112
 """Side of a crop in pixels."""
+
+LARGEST_INPUT: Final = 1024
+"""The largest side of a network's input, in pixels. A model file may say what it likes: a batch of
+20000 x 20000 would take more memory than any machine has."""
 
 TEMPLATE: Final = np.array(
     [
@@ -38,8 +42,15 @@ class CropGeometry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    height: int = Field(default=112, gt=0)
-    width: int = Field(default=112, gt=0)
+    height: int = Field(default=112, gt=0, le=LARGEST_INPUT)
+    width: int = Field(default=112, gt=0, le=LARGEST_INPUT)
     columns: tuple[int, int] = (0, 112)
-    mean: float = 127.5
-    scale: float = Field(default=128.0, gt=0)
+    mean: float = Field(default=127.5, allow_inf_nan=False)
+    scale: float = Field(default=128.0, gt=0, allow_inf_nan=False)
+
+    @field_validator("columns")
+    @classmethod
+    def _within(cls, columns: tuple[int, int]) -> tuple[int, int]:
+        if not 0 <= columns[0] < columns[1] <= CROP_SIZE:
+            raise ValueError("columns must be a part of the crop")
+        return columns

@@ -14,13 +14,22 @@ from typing import Any, Final, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from mfr.calibration import Calibration
 from mfr.errors import ModelError
 from mfr.geometry import CropGeometry
 from mfr.seen_people import SeenPeople
-from mfr.tensor_file import check_finite, write_tensors
+from mfr.tensor_file import (
+    SEAL,
+    add_tensors,
+    check_finite,
+    is_sealed,
+    read_metadata,
+    read_tensors,
+    sealed,
+    write_tensors,
+)
 
 VERSION: Final = 1
 
@@ -57,10 +66,7 @@ def hash_model(record: ModelRecord, tensors: Mapping[str, torch.Tensor]) -> str:
         include={"backbone", "arguments", "geometry", "embedding_size", "flip_fusion", "centred"}
     )
     digest = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    add_tensors(digest, tensors)
     return digest.hexdigest()
 
 
@@ -76,7 +82,8 @@ def write_model(
     check_finite(path, tensors)
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     record = record.model_copy(update={"model_hash": hash_model(record, stored)})
-    write_tensors(path, stored, {"mfr": record.model_dump_json()})
+    # The hash of the model leaves out the calibration, which decides a match: the seal does not.
+    write_tensors(path, stored, sealed({}, {"mfr": record.model_dump_json()}))
     return record
 
 
@@ -90,8 +97,7 @@ def read_model(path: str | Path) -> tuple[ModelRecord, dict[str, torch.Tensor]]:
     path = Path(path)
     record = read_record(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = read_tensors(path)[1]
     except (SafetensorError, OSError) as error:
         raise ModelError(
             f"{path} is truncated or damaged: copy it again from its source."
@@ -111,8 +117,7 @@ def read_record(path: str | Path) -> ModelRecord:
     if not path.is_file():
         raise ModelError(f"There is no model file {path}: check the path.")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+        metadata = read_metadata(path)
     except PermissionError as error:
         raise ModelError(f"{path} cannot be read: give yourself permission to read it.") from error
     except (SafetensorError, OSError) as error:
@@ -124,6 +129,11 @@ def read_record(path: str | Path) -> ModelRecord:
         raise ModelError(
             f"{path} holds weights but no MFR record: name its network with --backbone."
         )
+    if SEAL in metadata and not is_sealed({}, metadata):
+        raise ModelError(
+            f"The record in {path}, with its calibration, was altered after it was written: use "
+            "the original file."
+        )
     try:
         raw = json.loads(metadata["mfr"])
         version = raw.get("version")
@@ -133,5 +143,5 @@ def read_record(path: str | Path) -> ModelRecord:
                 "install the mfr that wrote it."
             )
         return ModelRecord.model_validate(raw)
-    except (ValidationError, ValueError, AttributeError) as error:
+    except (ValidationError, ValueError, AttributeError, RecursionError) as error:
         raise ModelError(f"The record in {path} is damaged: use the original file.") from error

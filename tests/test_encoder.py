@@ -1,3 +1,4 @@
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -15,7 +16,7 @@ from mfr.model_file import ModelRecord, hash_model
 from mfr.runtimes.torch import TorchRuntime
 
 NARROW = "mobilefacenet-112x96"
-CALIBRATION = Calibration(thresholds=[0.5], fmrs=[0.01], comparisons=99, people=9, source="val")
+CALIBRATION = Calibration(thresholds=[0.5], fmrs=[0.01], comparisons=100, people=9, source="val")
 
 
 def lively(name=NARROW, seed=0):
@@ -229,7 +230,7 @@ class TestFiles:
             {"arguments": {"depth": 9}},
             {"arguments": {"embedding_size": 32}},
             {"geometry": {"height": 8, "width": 8}},
-            {"geometry": {"columns": (50, 50)}},
+            {"geometry": {"height": 1024, "width": 1024}},
         ],
     )
     def test_a_record_that_belies_its_weights(self, tmp_path, encoder, lie):
@@ -241,6 +242,37 @@ class TestFiles:
         save_file(tensors, path, metadata={"mfr": record.model_dump_json()})
         with pytest.raises(ModelError):
             Encoder.load(path)
+
+    @pytest.mark.parametrize(
+        "dtype", [torch.bfloat16, torch.float16, torch.float64, torch.float8_e4m3fn]
+    )
+    def test_weights_of_another_type(self, tmp_path, encoder, dtype):
+        path = tmp_path / "model.safetensors"
+        encoder.save(path)
+        tensors = {
+            name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+            for name, tensor in load_file(path).items()
+        }
+        hashed = hash_model(encoder.record, tensors)
+        record = encoder.record.model_copy(update={"model_hash": hashed})
+        save_file(tensors, path, metadata={"mfr": record.model_dump_json()})
+        with pytest.raises(ModelError, match=f"of the type {str(dtype)[6:]}"):
+            Encoder.load(path)
+
+    @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+    def test_a_pipe_is_not_waited_for(self, tmp_path, suffix):
+        os.mkfifo(tmp_path / f"m{suffix}")
+        for backbone in (None, NARROW):
+            with pytest.raises(ModelError, match="There is no weight file"):
+                Encoder.load(tmp_path / f"m{suffix}", backbone=backbone)
+
+    def test_weights_too_large_for_float32(self, tmp_path, network):
+        weights = network.state_dict()
+        name = next(name for name in weights if name.endswith("weight"))
+        weights[name] = weights[name].double() + 1e300
+        save_file(weights, tmp_path / "m.safetensors")
+        with pytest.raises(ModelError, match=f"'{name}' has NaN or infinite"):
+            Encoder.load(tmp_path / "m.safetensors", backbone=NARROW)
 
     def test_an_unusable_device(self, tmp_path, encoder):
         encoder.save(tmp_path / "m.safetensors")

@@ -38,7 +38,7 @@ ARROWS: dict[str, set[str]] = {
     "losses": set(),
     "meta": {"images", "losses", "tensor_file"},
     "runtimes": {"devices"},
-    "encoder": {"backbones", "calibration", "model_file", "runtimes", "seen_people"},
+    "encoder": {"backbones", "calibration", "model_file", "runtimes", "seen_people", "tensor_file"},
     "models": {"encoder"},
     "recogniser": {"calibration", "decision", "encoder", "faces", "images", "models"},
     "gallery": {"calibration", "decision", "faces", "images", "models", "recogniser"},

@@ -1,4 +1,6 @@
 import json
+import math
+import os
 
 import numpy as np
 import pytest
@@ -110,6 +112,10 @@ class TestHash:
         assert len({hash_model(record, tensors) for tensors in variants}) == len(variants)
 
 
+def _with(**values):
+    return json.dumps({"version": 1, "backbone": "b", "embedding_size": 4, **values})
+
+
 class TestDamage:
     def test_an_altered_weight_is_noticed(self, tmp_path, record, tensors):
         path = tmp_path / "m.safetensors"
@@ -127,6 +133,21 @@ class TestDamage:
         save_file(load_file(path), path, metadata={"mfr": other.model_dump_json()})
         with pytest.raises(ModelError, match="was altered"):
             read_model(path)
+
+    def test_an_altered_calibration_is_noticed(self, tmp_path, record, tensors):
+        path = tmp_path / "m.safetensors"
+        write_model(path, record, tensors)
+        whole = path.read_bytes()
+        assert whole.count(b"0.4") == 1
+        path.write_bytes(whole.replace(b"0.4", b"0.3"))  # the threshold of one FMR, still in order
+        with pytest.raises(ModelError, match=r"record .*, with its calibration, was altered"):
+            read_model(path)
+
+    def test_a_record_without_a_seal_is_read(self, tmp_path, record, tensors):
+        path = tmp_path / "m.safetensors"
+        written = write_model(path, record, tensors)
+        save_file(load_file(path), path, metadata={"mfr": written.model_dump_json()})
+        assert read_model(path)[0] == written
 
     @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.95, 0.999])
     def test_truncated(self, tmp_path, record, share):
@@ -153,6 +174,10 @@ class TestDamage:
 
     def test_missing_foreign_and_text(self, tmp_path):
         path = tmp_path / "m.safetensors"
+        os.mkfifo(path)
+        with pytest.raises(ModelError, match="There is no model file"):
+            read_model(path)
+        path.unlink()
         with pytest.raises(ModelError, match="There is no model file"):
             read_model(path)
         path.write_text("hello " * 100)
@@ -170,6 +195,13 @@ class TestDamage:
             (json.dumps({"version": 99}), "model format 99"),
             (json.dumps({"version": 1, "backbone": "b"}), "is damaged"),
             (json.dumps({"version": 1, "backbone": "b", "embedding_size": 0}), "is damaged"),
+            ("[" * 100_000, "is damaged"),
+            ('{"version": 1, "a":' + "[" * 900 + "]" * 900 + "}", "is damaged"),
+            (_with(geometry={"height": 20_000, "width": 20_000}), "is damaged"),
+            (_with(geometry={"columns": [100, 20]}), "is damaged"),
+            (_with(geometry={"columns": [0, 4000]}), "is damaged"),
+            (_with(geometry={"scale": math.inf}), "is damaged"),
+            (_with(geometry={"mean": math.nan}), "is damaged"),
         ],
     )
     def test_a_bad_record(self, tmp_path, raw, sentence):
@@ -206,9 +238,18 @@ class TestCalibration:
             ([0.2, 0.1], [0.2, 0.1]),
             ([0.2], [0.1, 0.2]),
             ([0.2, float("nan")], [0.1, 0.2]),
+            ([1.1, 0.2], [0.2, 0.3]),
+            ([0.2, -1.1], [0.2, 0.3]),
+            ([0.3, 0.2], [0.0, 0.3]),
+            ([0.3, 0.2], [-0.1, 0.3]),
+            ([0.3, 0.2], [0.3, 1.1]),
+            ([0.3, 0.2], [0.1, 0.2]),  # 9 comparisons cannot show a rate of 0.1
             ([], []),
         ],
     )
     def test_tables_that_make_no_sense(self, thresholds, fmrs):
         with pytest.raises(ValidationError):
             Calibration(thresholds=thresholds, fmrs=fmrs, comparisons=9, people=3, source="val")
+
+    def test_as_many_comparisons_as_the_lowest_rate_needs(self):
+        Calibration(thresholds=[1.00001], fmrs=[1 / 9], comparisons=9, people=3, source="val")

@@ -79,7 +79,7 @@ def build_backbone(name: str, **arguments: Any) -> nn.Module:
     """
     try:
         return backbone_spec(name).build(**arguments)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ModelError(
             f"The backbone '{name}' cannot be built with {arguments or 'its defaults'}: {error}."
         ) from error

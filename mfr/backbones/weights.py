@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from mfr.backbones import backbone_names, build_backbone
 from mfr.errors import ModelError
 from mfr.model_file import read_model
-from mfr.tensor_file import check_finite
+from mfr.tensor_file import check_finite, read_metadata, read_tensors
 
 WRAPPERS: Final = ("net_state_dict", "state_dict", "model", "backbone")
 """Keys under which checkpoints of other programs keep a network's state dict."""
@@ -69,9 +69,11 @@ def load_foreign_weights(path: str | Path, name: str, **arguments: Any) -> dict[
             "backbone these weights are of."
         )
     check_finite(path, found)
-    return {
+    weights = {
         key: found[key].float() if found[key].is_floating_point() else found[key] for key in wanted
     }
+    check_finite(path, weights)  # a float64 may be too large for a float32
+    return weights
 
 
 def recognise_backbone(path: str | Path) -> str:
@@ -97,8 +99,7 @@ def recognise_backbone(path: str | Path) -> str:
 def is_model_file(path: str | Path) -> bool:
     """Whether ``path`` is a model file of ours, judged by its record alone."""
     try:
-        with safe_open(path, framework="pt") as file:
-            return "mfr" in (file.metadata() or {})
+        return "mfr" in read_metadata(Path(path))
     except (SafetensorError, OSError):
         return False
 
@@ -136,8 +137,7 @@ def _read_ours(path: Path, name: str) -> dict[str, torch.Tensor]:
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     _check_readable(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        return read_tensors(path)[1]
     except PermissionError as error:
         raise _unreadable(path) from error
     except (SafetensorError, OSError) as error:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError
 
 from mfr import atomic
 from mfr.errors import TrainingError
@@ -29,9 +29,10 @@ from mfr.meta.learner import MetaLearner
 from mfr.meta.optimiser_state import named_state, restore_named_state
 from mfr.meta.tasks.batch import TaskBatch, TaskSource, on_device
 from mfr.meta.tasks.prefetch import prefetched
-from mfr.tensor_file import write_tensors
+from mfr.tensor_file import SEAL, is_sealed, read_tensors, sealed, write_tensors
 
 _VALUE = "value"
+_ANEW = "delete it, and the run begins anew."
 
 
 @dataclass
@@ -200,17 +201,18 @@ class FewShotRun:
         state, plain = named_state(self.learner.optimiser, parameters)
         values = {f"{_VALUE}/{name}": p for name, p in parameters.items()} | state
         said = {"settings": self.settings, "progress": asdict(progress), "plain": plain}
-        write_tensors(
-            self._checkpoint,
-            {name: value.detach().cpu().contiguous() for name, value in values.items()},
-            {"run": json.dumps(said)},
-        )
+        tensors = {name: value.detach().cpu().contiguous() for name, value in values.items()}
+        write_tensors(self._checkpoint, tensors, sealed(tensors, {"run": json.dumps(said)}))
 
     def _restored(self) -> Progress:
         path = self._checkpoint
-        with safe_open(path, framework="pt") as file:
-            said = json.loads(file.metadata()["run"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        try:
+            metadata, tensors = read_tensors(path)
+            said = json.loads(metadata["run"])
+        except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
+            raise TrainingError(f"{path} is truncated or damaged: {_ANEW}") from error
+        if SEAL in metadata and not is_sealed(tensors, metadata):
+            raise TrainingError(f"{path} was altered after it was written: {_ANEW}")
         if said["settings"] != json.loads(json.dumps(self.settings)):
             raise TrainingError(f"{path} is of a run with other settings: choose another --out.")
         parameters = self.learner.parameters

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from mfr.errors import ModelError
 from mfr.meta.learner import MetaLearner
 from mfr.meta.step_statistics import StepStatistics
-from mfr.tensor_file import check_finite, write_tensors
+from mfr.tensor_file import SEAL, check_finite, is_sealed, read_tensors, sealed, write_tensors
 
 FORMAT: Final = "mfr-learner"
 VERSION: Final = 1
@@ -44,7 +44,7 @@ def save_learner(
     }
     check_finite(path, stored)
     header = {"format": FORMAT, "version": VERSION, "rule": type(learner.rule).__name__}
-    write_tensors(path, stored, {_HEADER: json.dumps(header)})
+    write_tensors(path, stored, sealed(stored, {_HEADER: json.dumps(header)}))
 
 
 def load_learner(
@@ -97,16 +97,16 @@ def _read(path: Path, rule: str) -> dict[str, Tensor]:
     if not path.is_file():
         raise ModelError(f"There is no learner file {path}: check the path.")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            header = json.loads(metadata[_HEADER]) if _HEADER in metadata else {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        metadata, tensors = read_tensors(path)
+        header = json.loads(metadata[_HEADER]) if _HEADER in metadata else {}
     except PermissionError as error:
         raise ModelError(f"{path} cannot be read: give yourself permission to read it.") from error
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{path} is truncated, damaged or no learner file: copy it again from its source."
         ) from error
+    if SEAL in metadata and not is_sealed(tensors, metadata):
+        raise ModelError(f"{path} was altered after it was written: copy it again from its source.")
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ModelError(
             f"{path} is not a learner file: give one that was written by save_learner."

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mfr.errors import TrainingError
 from mfr.meta.optimiser_state import Plain, named_state, restore_named_state
-from mfr.tensor_file import write_tensors
+from mfr.tensor_file import is_sealed, read_tensors, sealed, write_tensors
 
 KEPT: Final = 2
-VERSION: Final = 2
+VERSION: Final = 3
+_SEALED: Final = 3
 _HEADER: Final = "mfr-checkpoint"
 _NETWORK, _OPTIMISER, _METHOD = "network/", "optimiser/", "method/"
 # Version 1 knew SGD alone, and called its momentum_buffer/NAME momentum/NAME.
@@ -144,7 +145,8 @@ def write(directory: Path, checkpoint: Checkpoint) -> Path:
         "groups": checkpoint.groups,
         "optimiser": checkpoint.optimiser_kind,
     }
-    write_tensors(path, _storable(tensors), {_HEADER: json.dumps(header)})
+    stored = _storable(tensors)
+    write_tensors(path, stored, sealed(stored, {_HEADER: json.dumps(header)}))
     for old in _paths(directory)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
@@ -157,17 +159,17 @@ def latest(directory: Path) -> Path | None:
 
 
 def read(path: Path) -> Checkpoint:
-    """Read a checkpoint, of this version or the one before it.
+    """Read a checkpoint, of this version or an earlier one.
 
     Raises:
-        TrainingError: truncated, damaged, of a later version or something else.
+        TrainingError: truncated, damaged of a later version or something else. A single flipped
+            bit is noticed.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[_HEADER])
-            step, version = int(header["step"]), int(header.get("version", 1))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        metadata, tensors = read_tensors(path)
+        header = json.loads(metadata[_HEADER])
+        step, version = int(header["step"]), int(header.get("version", 1))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise TrainingError(
             f"The checkpoint {path} is truncated or damaged: delete it to resume from the one "
             "before it."
@@ -176,6 +178,11 @@ def read(path: Path) -> Checkpoint:
         raise TrainingError(
             f"The checkpoint {path} is of version {version}, this program reads up to {VERSION}: "
             "resume with the mfr that wrote it."
+        )
+    if version >= _SEALED and not is_sealed(tensors, metadata):
+        raise TrainingError(
+            f"The checkpoint {path} was altered after it was written: delete it to resume from the "
+            "one before it."
         )
     buffers = {f"{_BUFFER}/{name}": t for name, t in _under(_MOMENTUM, tensors).items()}
     return Checkpoint(

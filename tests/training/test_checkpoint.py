@@ -114,8 +114,8 @@ def test_a_checkpoint_of_version_1_is_read_and_one_of_the_future_is_not(tmp_path
     step(other, other_optimiser, 2)
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, other.state_dict()[name])
-    save_file(tensors, path, metadata={"mfr-checkpoint": json.dumps({"step": 1, "version": 3})})
-    with pytest.raises(TrainingError, match=r"is of version 3, this program reads up to 2"):
+    save_file(tensors, path, metadata={"mfr-checkpoint": json.dumps({"step": 1, "version": 4})})
+    with pytest.raises(TrainingError, match=r"is of version 4, this program reads up to 3"):
         checkpoint.read(path)
 
 
@@ -173,3 +173,36 @@ def test_another_networks_checkpoint_is_refused(tmp_path):
     other = nn.Linear(2, 2)
     with pytest.raises(TrainingError, match="another network"):
         checkpoint.restore(checkpoint.read(path), other, torch.optim.SGD(other.parameters(), lr=1))
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    network, optimiser = make()
+    step(network, optimiser, 1)
+    path = checkpoint.write(tmp_path, checkpoint.capture(1, network, optimiser))
+    whole = bytearray(path.read_bytes())
+    for place in (-1, -100, -200):
+        spoilt = whole.copy()
+        spoilt[place] ^= 1
+        path.write_bytes(spoilt)
+        with pytest.raises(TrainingError, match=r"was altered after it was written: delete it"):
+            checkpoint.read(path)
+    path.write_bytes(whole)
+    assert checkpoint.read(path).step == 1
+
+
+def test_a_checkpoint_of_version_2_has_no_seal_and_is_read(tmp_path):
+    network, optimiser = make()
+    path = checkpoint.write(tmp_path, checkpoint.capture(1, network, optimiser))
+    header = json.dumps({"version": 2, "step": 1, "groups": [], "numbers": {}})
+    save_file(load_file(path), path, metadata={"mfr-checkpoint": header})
+    assert checkpoint.read(path).step == 1
+    save_file(load_file(path), path, metadata={"mfr-checkpoint": header.replace("2", "3", 1)})
+    with pytest.raises(TrainingError, match="altered"):
+        checkpoint.read(path)
+
+
+def test_a_header_nested_beyond_measure_is_told(tmp_path):
+    path = tmp_path / "step-00000001.safetensors"
+    save_file({"w": torch.ones(1)}, path, metadata={"mfr-checkpoint": "[" * 100_000})
+    with pytest.raises(TrainingError, match="damaged"):
+        checkpoint.read(path)

@@ -56,7 +56,7 @@ def decoded(rows: Sequence[Any], size: int) -> tuple[np.ndarray, np.ndarray]:
     sound = np.array(
         [
             # A name that is None: the template is nobody's.
-            fit and name is not None and kept in (b"", checksum(number, name, photo, blob))
+            fit and name is not None and (not kept or kept == checksum(number, name, photo, blob))
             for fit, (number, blob, name, photo, kept) in zip(fits, rows, strict=True)
         ],
         dtype=bool,
