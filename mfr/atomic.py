@@ -13,8 +13,10 @@ from mfr.errors import WriteError
 
 
 @contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, *, mode: int = 0o666) -> Iterator[Path]:
     """Give a temporary path beside ``path``; on a clean exit it becomes ``path``.
+
+    Its permissions are ``mode``, less what the umask takes.
 
     The temporary file is fsynced before the rename and the directory after it, so after a crash
     ``path`` holds either its old bytes or all of the new ones. On any exception, Ctrl-C included,
@@ -33,7 +35,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         unique = f".{begun}.{secrets.token_hex(8)}.tmp{path.suffix}"
         # Made here with the permissions the umask gives: reading the umask would set it, for all
         # threads of the process.
-        os.close(os.open(path.with_name(unique), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        os.close(os.open(path.with_name(unique), os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
         temporary = path.with_name(unique)
         yield temporary
         with temporary.open("rb+") as written:

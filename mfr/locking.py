@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from mfr import atomic
 from mfr.errors import MfrError
+
+_PAUSE: Final = 0.005
+"""Seconds between two looks at a lock that another process holds."""
 
 
 @contextlib.contextmanager
@@ -23,6 +27,26 @@ def waiting_for(path: Path) -> Iterator[None]:
     with _opened(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def waiting_at_most(path: Path, seconds: float) -> Iterator[bool]:
+    """Hold the lock file ``path``, made if need be, or not: whether it is held.
+
+    Args:
+        path: the lock file.
+        seconds: how long to wait for the process that holds it.
+
+    Raises:
+        WriteError: the file cannot be made.
+    """
+    with _opened(path) as file:
+        deadline = time.monotonic() + seconds
+        held = _held(file)
+        while not held and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+            held = _held(file)
+        yield held
 
 
 @contextlib.contextmanager
@@ -39,13 +63,19 @@ def refusing_others(path: Path, work: str, error: type[MfrError]) -> Iterator[No
         WriteError: the file cannot be made.
     """
     with _opened(path) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as held:
+        if not _held(file):
             raise error(
                 f"Another {work} is at work on {path.parent}: wait for it to end, or stop it."
-            ) from held
+            )
         yield
+
+
+def _held(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 GROUND = {
     *("errors", "registry", "outside", "allocator", "cpus", "atomic", "geometry", "locking", "png"),
+    "forking",
     "random_bits",
 }
 """What any room may use."""

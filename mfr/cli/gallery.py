@@ -51,7 +51,7 @@ def show(path: GalleryPath, identity: Identity, as_json: AsJson = False) -> None
     if as_json:
         print_json(templates)
         return
-    table = Table("Id", "Photo", "SHA-256", "Detector", "Enrolled", "Quality")
+    table = Table("Id", "Photo", "SHA-256", "Detector", "Enrolled", "Quality", "State")
     for template in templates:
         quality = ", ".join(f"{name} {value:.4g}" for name, value in template.quality.items())
         table.add_row(
@@ -61,6 +61,7 @@ def show(path: GalleryPath, identity: Identity, as_json: AsJson = False) -> None
             template.detector,
             template.enrolled,
             quality,
+            "damaged" if template.damaged else "sound",
         )
     print_table(table)
 
@@ -76,6 +77,8 @@ def remove(
 ) -> None:
     """Remove a person, or one template; with the last template the person is removed.
 
+    Nothing of them is left in the gallery's files.
+
     Example: mfr gallery remove GALLERY ada --template 3
     """
     from mfr.gallery import Gallery
@@ -90,9 +93,10 @@ def remove(
 
 @app.command()
 def rebuild(path: GalleryPath, as_json: AsJson = False) -> None:
-    """Check the gallery file and build its search index anew.
+    """Check the gallery file, templates and all, and build its search index anew.
 
-    Searches do this by themselves when the index is missing or damaged.
+    Searches make the index by themselves when it is missing or damaged. Damaged templates are
+    named; the index is made without them.
 
     Example: mfr gallery rebuild GALLERY
     """

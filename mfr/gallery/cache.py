@@ -1,14 +1,16 @@
-"""The cache file of an index: written and read in segments, never trusted without its checksum.
+"""The cache file of an index: written and read in segments, never trusted without its seal.
 
-After a line that names the format, there is a line of JSON with the stamp, the size of an embedding
-and the number of segments; then each segment: a line of JSON with the number of its templates and
-the length of their names, the ids (int64), the embeddings (float32), both little-endian, and the
-names (lines of JSON lists). The SHA-256 of everything before it ends the file.
+After a line that names the format, there is a line of JSON with the stamp, the size of an
+embedding, the number of segments and the length of the list of damaged templates, which comes next
+(JSON); then each segment: a line of JSON with the number of its templates and the length of their
+names, the ids (int64), the embeddings (float32), both little-endian, and the names (lines of JSON
+lists). The seal of everything before it ends the file: HMAC-SHA256 with the secret of the store, so
+that a file which this program did not write for this gallery is not believed, whatever it says.
 """
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import json
 import os
 from pathlib import Path
@@ -17,30 +19,37 @@ from typing import IO, Any, Final
 import numpy as np
 
 from mfr import atomic
+from mfr.gallery.cache_state import FORMAT, LONGEST_LINE, open_cache
 from mfr.gallery.index import TemplateIndex
-from mfr.gallery.records import EnrolledVectors
+from mfr.gallery.records import DamagedTemplate, EnrolledVectors
 from mfr.gallery.segment import Segment
 
-_FORMAT: Final = b"mfr-index-2\n"
-_LONGEST_LINE: Final = 4096
 _NAMES_AT_ONCE: Final = 2048
 
 
-def write_cache(path: Path, index: TemplateIndex) -> None:
-    """Write the cache file; it appears complete or not at all.
+def write_cache(path: Path, index: TemplateIndex, secret: str) -> None:
+    """Write the cache file, for its maker's eyes only; it appears complete or not at all.
+
+    Args:
+        path: the file.
+        index: what to write.
+        secret: of the store.
 
     Raises:
         WriteError: the disk is full or the location cannot be written.
     """
-    with atomic.replacing(path) as temporary, temporary.open("wb") as file:
-        digest = hashlib.sha256()
+    with atomic.replacing(path, mode=0o600) as temporary, temporary.open("wb") as file:
+        digest = _seal(secret)
 
         def write(data: Any) -> None:
             digest.update(data)
             file.write(data)
 
-        write(_FORMAT)
-        write(_line(stamp=index.stamp, size=index.size, segments=len(index.segments)))
+        write(FORMAT)
+        damaged = json.dumps([[each.id, each.identity] for each in index.damaged]).encode()
+        segments = len(index.segments)
+        write(_line(stamp=index.stamp, size=index.size, segments=segments, damaged=len(damaged)))
+        write(damaged)
         for segment in index.segments:
             templates = segment.alive()
             names = _names(templates.owners)
@@ -51,41 +60,42 @@ def write_cache(path: Path, index: TemplateIndex) -> None:
         file.write(digest.digest())
 
 
-def read_cache(path: Path) -> TemplateIndex | None:
-    """The index in a cache file; None when there is none, or it is damaged or of another format."""
+def read_cache(path: Path, secret: str) -> TemplateIndex | None:
+    """The index in a cache file; None when there is none, or it is damaged, foreign or older.
+
+    Args:
+        path: the file.
+        secret: of the store.
+    """
     try:
-        with path.open("rb") as file:
-            return _read(_Reader(file))
-    except (OSError, ValueError, KeyError, TypeError):
+        with open_cache(path) as file:
+            return _read(_Reader(file, secret))
+    except (
+        Exception
+    ):  # the bytes may be anybody's, and whatever they raise, the store has the truth
         return None
 
 
-def cached_stamp(path: Path) -> str | None:
-    """The stamp a cache file says it has, whether or not the rest of it is sound."""
-    try:
-        with path.open("rb") as file:
-            reader = _Reader(file)
-            return str(reader.start()["stamp"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def _seal(secret: str) -> hmac.HMAC:
+    return hmac.new(secret.encode(), digestmod="sha256")
 
 
 class _Reader:
-    """Reads a file and the checksum of what was read; ValueError for what cannot be right."""
+    """Reads a file and the seal of what was read; ValueError for what cannot be right."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], secret: str) -> None:
         self._file = file
-        self._digest = hashlib.sha256()
+        self._digest = _seal(secret)
         self._left = os.fstat(file.fileno()).st_size
 
     def start(self) -> dict[str, Any]:
         """Read the line of the format and the one after it."""
-        if self._counted(self._file.readline(_LONGEST_LINE)) != _FORMAT:
+        if self._counted(self._file.readline(LONGEST_LINE)) != FORMAT:
             raise ValueError("another format")
         return self.line()
 
     def line(self) -> dict[str, Any]:
-        return dict(json.loads(self._counted(self._file.readline(_LONGEST_LINE))))
+        return dict(json.loads(self._counted(self._file.readline(LONGEST_LINE))))
 
     def array(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         kind = np.dtype(dtype)
@@ -98,8 +108,8 @@ class _Reader:
         return array.astype(kind.newbyteorder("="), copy=False)
 
     def finished(self) -> bool:
-        """Whether the checksum, and nothing else, is left, and is right."""
-        return self._file.read() == self._digest.digest()
+        """Whether the seal, and nothing else, is left, and is right."""
+        return hmac.compare_digest(self._file.read(self._left + 1), self._digest.digest())
 
     def _counted(self, data: Any) -> Any:
         self._digest.update(data)
@@ -110,6 +120,8 @@ class _Reader:
 def _read(reader: _Reader) -> TemplateIndex | None:
     head = reader.start()
     size = int(head["size"])
+    listed = json.loads(reader.array((int(head["damaged"]),), "u1").tobytes())
+    damaged = tuple(DamagedTemplate(int(number), str(name)) for number, name in listed)
     segments = []
     for _ in range(int(head["segments"])):
         line = reader.line()
@@ -121,7 +133,7 @@ def _read(reader: _Reader) -> TemplateIndex | None:
         if len(names) != count:
             return None
         segments.append(Segment(EnrolledVectors(ids, names, embeddings)))
-    return TemplateIndex(str(head["stamp"]), size, segments) if reader.finished() else None
+    return TemplateIndex(str(head["stamp"]), size, segments, damaged) if reader.finished() else None
 
 
 def _names(owners: list[str]) -> bytes:

@@ -1,8 +1,8 @@
 """Cache files written in the background, seldom: a cache that is behind catches up when it is read.
 
-A file is written when there is none that can be used, when it holds templates that were removed
-since (what was removed should not lie about), or when it lacks so many that catching up costs more
-than a little. It is written at most once in a while, and when the gallery is closed.
+A file is written when there is none that can be used (a removal takes the file away, since what was
+removed should not lie about), or when it lacks so many templates that catching up costs more than a
+little. It is written at most once in a while, and when the gallery is closed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from typing import Final
 
 from mfr import atomic, locking
 from mfr.errors import WriteError
-from mfr.gallery.cache import cached_stamp, write_cache
+from mfr.gallery.cache import write_cache
+from mfr.gallery.cache_state import cached_stamp, lock_of
 from mfr.gallery.index import TemplateIndex
+from mfr.gallery.store import Store
 
 _PAUSE: Final = 5.0
 """Seconds between a change and the writing it causes, so that a burst is written once."""
@@ -46,11 +48,16 @@ class CacheWriter:
     """Keeps the cache file at ``path`` near an index, without holding up searches.
 
     The directory of ``path`` holds files of one gallery only. A lock file in it lets one process
-    write at a time.
+    write at a time. Nothing is written that holds templates the store has removed meanwhile.
+
+    Args:
+        path: the cache file.
+        store: whose index it is.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, store: Store) -> None:
         self._path = path
+        self._store = store
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self._state: _State | None = None
@@ -142,8 +149,22 @@ class CacheWriter:
             return None
 
     def _write(self, index: TemplateIndex, *, replace: bool) -> None:
-        with locking.waiting_for(self._path.with_suffix(".lock")):
+        with locking.waiting_for(lock_of(self._path)):
             # Another process may have written the same while this one waited.
-            if replace or cached_stamp(self._path) != index.stamp:
-                atomic.remove_unfinished(self._path.parent)
-                write_cache(self._path, index)
+            if not replace and cached_stamp(self._path) == index.stamp:
+                return
+            if self._holds_removed(index):
+                return
+            atomic.remove_unfinished(self._path.parent)
+            write_cache(self._path, index, self._store.secret)
+            # What was removed while it was written must not lie there either.
+            if self._holds_removed(index):
+                self._path.unlink(missing_ok=True)
+
+    def _holds_removed(self, index: TemplateIndex) -> bool:
+        try:
+            return self._store.has_removed(index.stamp)
+        except (
+            Exception
+        ):  # closed meanwhile, or damaged: no file is better than one that may hold it
+            return True

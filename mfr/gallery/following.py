@@ -23,7 +23,7 @@ class IndexFollower:
     def __init__(self, store: Store, cache_path: Path | None) -> None:
         self._store = store
         self._cache_path = cache_path
-        self._writer = None if cache_path is None else CacheWriter(cache_path)
+        self._writer = None if cache_path is None else CacheWriter(cache_path, store)
         self._index: TemplateIndex | None = None
         self._lock = Lock()
 
@@ -62,7 +62,9 @@ class IndexFollower:
             self._writer.close()
 
     def _from_cache(self) -> TemplateIndex | None:
-        index = None if self._cache_path is None else read_cache(self._cache_path)
+        index = (
+            None if self._cache_path is None else read_cache(self._cache_path, self._store.secret)
+        )
         if index is None or index.size != self._store.embedding_size:
             return None
         assert self._writer is not None

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from mfr.decision import DEFAULT_FMR, Decision, choose_threshold, decide
-from mfr.errors import ConfigError, ForeignModelError, GalleryError, GalleryExistsError
+from mfr.errors import (
+    ConfigError,
+    ForeignModelError,
+    GalleryDamagedError,
+    GalleryError,
+    GalleryExistsError,
+)
 from mfr.gallery.names import identity_name
 from mfr.gallery.photos import PhotoRecogniser, embed_templates
 from mfr.gallery.records import (
@@ -24,22 +29,18 @@ from mfr.gallery.records import (
 )
 from mfr.gallery.results import Candidate, Enrolment, Match
 from mfr.gallery.screening import find_doubts, insist_on_none
+from mfr.gallery.searching import Searching, cache_path_of, damage_of
 from mfr.gallery.store import (
     Location,
     Store,
     create_store,
-    directory_of,
     occupied,
     open_store,
 )
 
 if TYPE_CHECKING:
     from mfr.faces.choice import OneFace
-    from mfr.gallery.following import IndexFollower
     from mfr.images import Photo
-
-INDEX_FILE_NAME: Final = "index.faiss"
-
 
 # `Gallery.list` hides the built-in name within the class.
 Candidates: TypeAlias = list[Candidate]
@@ -73,9 +74,7 @@ class Gallery:
     ) -> None:
         self._store = store
         self._recogniser = recogniser
-        self._cache_path = cache_path
-        self._follower: IndexFollower | None = None
-        self._follower_lock = Lock()
+        self._searching = Searching(store, cache_path)
 
     @classmethod
     def open(
@@ -114,7 +113,7 @@ class Gallery:
         except BaseException:
             store.close()
             raise
-        return cls(store, recogniser, cache_path=_cache_path(location))
+        return cls(store, recogniser, cache_path=cache_path_of(location))
 
     @classmethod
     def create(cls, location: Location, recogniser: PhotoRecogniser) -> Gallery:
@@ -127,12 +126,11 @@ class Gallery:
         store = create_store(
             location, model_hash=recogniser.model_hash, embedding_size=recogniser.embedding_size
         )
-        return cls(store, recogniser, cache_path=_cache_path(location))
+        return cls(store, recogniser, cache_path=cache_path_of(location))
 
     def close(self) -> None:
         """Finish the index's file where that is worth its while, and close the store."""
-        if self._follower is not None:
-            self._follower.close()
+        self._searching.close()
         self._store.close()
 
     def __enter__(self) -> Gallery:
@@ -190,9 +188,7 @@ class Gallery:
         """
         calibration = None if self._recogniser is None else self._recogniser.calibration
         name = identity_name(identity)
-        return find_doubts(
-            self._store, lambda: self._index().current(), name, templates, calibration
-        )
+        return find_doubts(self._store, self._searching.current, name, templates, calibration)
 
     def add(self, identity: str, templates: Sequence[NewTemplate]) -> Enrolment:
         """Add templates that `embed_templates` made with this gallery's model; else as `enroll`."""
@@ -231,7 +227,8 @@ class Gallery:
         embedded = recogniser.embed_photo(photo, face=face)
         score = float(_best(templates, self._checked(embedded.embedding[None]))[0])
         decision = decide(score, chosen, recogniser.calibration)
-        return replace(decision, warnings=embedded.remarks)
+        left_out = damage_of(self._store, identity_name(identity))
+        return replace(decision, warnings=(*embedded.remarks, *left_out))
 
     def score(self, identity: str, embedding: np.ndarray) -> float:
         """The cosine, -1 to 1, of the nearest template of ``identity`` to ``embedding`` (D,).
@@ -303,7 +300,7 @@ class Gallery:
         """As `search`, for embeddings (n, D), all at once: n lists."""
         _check_count(k)
         probes = self._checked(embeddings)
-        found = self._index().current().best_identities(probes, k)
+        found = self._searching.current().best_identities(probes, k)
         return [
             [Candidate(name, float(np.clip(score, -1, 1))) for name, score in each]
             for each in found
@@ -326,7 +323,9 @@ class Gallery:
         Raises:
             NotEnrolledError: there is no such identity or template.
         """
-        return self._store.remove(identity_name(identity), template_id)
+        removed = self._store.remove(identity_name(identity), template_id)
+        self._searching.forget_removed()
+        return removed
 
     def rebuild(self) -> int:
         """Check the store, and make the index and its file anew from it.
@@ -335,11 +334,22 @@ class Gallery:
             How many templates are indexed.
 
         Raises:
-            GalleryDamagedError: the store is damaged.
+            GalleryDamagedError: the store is damaged. Where only single templates are, the index of
+                the others is made first.
             WriteError: the index cannot be written.
         """
         self._store.check_integrity()
-        return len(self._index().rebuild())
+        index = self._searching.rebuild()
+        if index.damaged:
+            raise GalleryDamagedError(" ".join(each.sentence() for each in index.damaged))
+        return len(index)
+
+    def remarks(self) -> Sentences:
+        """What a user should know of the gallery's state before relying on it, a sentence each.
+
+        That is which templates the searches so far have left out because they are damaged.
+        """
+        return self._searching.remarks()
 
     @property
     def model_hash(self) -> str:
@@ -372,21 +382,6 @@ class Gallery:
 
     def _checked(self, embeddings: np.ndarray) -> np.ndarray:
         return check_embeddings(embeddings, self._store.embedding_size)
-
-    def _index(self) -> IndexFollower:
-        # FAISS takes long to import and only searching needs it.
-        from mfr.gallery.following import IndexFollower
-
-        with self._follower_lock:
-            if self._follower is None:
-                self._follower = IndexFollower(self._store, self._cache_path)
-            return self._follower
-
-
-def _cache_path(location: Location) -> Path | None:
-    """Where the index of the gallery at ``location`` is kept: in its directory, if it has one."""
-    directory = directory_of(location)
-    return None if directory is None else directory / INDEX_FILE_NAME
 
 
 def _best(templates: np.ndarray, probes: np.ndarray) -> np.ndarray:

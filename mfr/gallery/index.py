@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from mfr.gallery.records import Changes, Snapshot
+from mfr.gallery.records import Changes, DamagedTemplate, Snapshot
 from mfr.gallery.segment import Segment, divided, joined
 
 SEGMENT_ROWS: Final = 65_536
@@ -36,19 +36,28 @@ class TemplateIndex:
         stamp: the state of the store.
         size: D, the length of an embedding.
         segments: the templates.
+        damaged: those that are left out because they are not what was stored.
     """
 
-    def __init__(self, stamp: str, size: int, segments: Sequence[Segment]) -> None:
+    def __init__(
+        self,
+        stamp: str,
+        size: int,
+        segments: Sequence[Segment],
+        damaged: Sequence[DamagedTemplate] = (),
+    ) -> None:
         self.stamp = stamp
         self.size = size
         self.segments = tuple(segments)
+        self.damaged = tuple(damaged)
         self._length = sum(map(len, segments))
 
     @classmethod
     def build(cls, snapshot: Snapshot) -> TemplateIndex:
         """Index a snapshot; its embeddings are not copied and must not be changed afterwards."""
-        segments = divided(snapshot.templates, SEGMENT_ROWS)
-        return cls(snapshot.stamp, snapshot.templates.embeddings.shape[1], segments)
+        templates = snapshot.templates
+        segments = divided(templates, SEGMENT_ROWS)
+        return cls(snapshot.stamp, templates.embeddings.shape[1], segments, templates.damaged)
 
     def __len__(self) -> int:
         """How many templates there are."""
@@ -62,7 +71,9 @@ class TemplateIndex:
             segments = [segment for segment in segments if len(segment)]
         for segment in divided(changes.added, SEGMENT_ROWS):
             segments = _with(segments, segment)
-        return TemplateIndex(changes.stamp, self.size, segments)
+        gone = set(changes.removed.tolist())
+        damaged = [each for each in self.damaged if each.id not in gone]
+        return TemplateIndex(changes.stamp, self.size, segments, [*damaged, *changes.added.damaged])
 
     def best_identities(self, embeddings: np.ndarray, k: int) -> list[list[tuple[str, float]]]:
         """The ``k`` identities nearest to each embedding, exactly, each with its score.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -53,6 +54,7 @@ class Template:
         enrolled: when it was stored, UTC, ISO 8601.
         quality: measurements of the face, by name.
         detector: the name of the detector that found the face; empty if unknown.
+        damaged: whether it is not what was stored, and so left out of searches.
     """
 
     id: int
@@ -61,6 +63,7 @@ class Template:
     enrolled: str
     quality: Mapping[str, float]
     detector: str = ""
+    damaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,27 @@ class IdentitySummary:
 
 
 @dataclass(frozen=True)
+class DamagedTemplate:
+    """A template that is not what was stored; one that is nobody's has the identity ''."""
+
+    id: int
+    identity: str
+
+    def sentence(self) -> str:
+        """What a user is told, and what to do about it."""
+        if not self.identity:
+            return (
+                f"Template {self.id} is damaged, belongs to nobody and is left out: restore the "
+                "gallery from a backup."
+            )
+        return (
+            f"Template {self.id} of '{self.identity}' is damaged and is left out: remove it with "
+            f"'mfr gallery remove GALLERY {shlex.quote(self.identity)} --template {self.id}' and "
+            "enroll the photo again, or restore the gallery from a backup."
+        )
+
+
+@dataclass(frozen=True)
 class EnrolledVectors:
     """The searchable part of some templates.
 
@@ -81,11 +105,13 @@ class EnrolledVectors:
         ids: (N,) int64 template ids; a store gives them rising.
         owners: the identity of each template, N names.
         embeddings: (N, D) float32, unit length.
+        damaged: templates that are left out because they are not what was stored.
     """
 
     ids: np.ndarray
     owners: list[str]
     embeddings: np.ndarray
+    damaged: tuple[DamagedTemplate, ...] = ()
 
     def __len__(self) -> int:
         """N, the number of templates."""

@@ -48,9 +48,11 @@ class Store(Protocol):
     remembers) it gives None, and the caller takes a ``snapshot()``. A store may forget old stamps
     as it likes, but must never give a difference that is not exact.
 
-    Every method raises GalleryDamagedError when what is stored is not what was written, and
-    GalleryBusyError when another writer holds the store for longer than it was opened to wait;
-    those that change something raise WriteError when there is no space or no permission.
+    Every method raises GalleryDamagedError when what is stored is not what was written, other than
+    single templates: those are left out and named, so that one of them does not fail the searches
+    for everybody. Every method raises GalleryBusyError when another writer holds the store for
+    longer than it was opened to wait; those that change something raise WriteError when there is no
+    space or no permission.
     """
 
     @property
@@ -65,11 +67,21 @@ class Store(Protocol):
     def stamp(self) -> str:
         """Names the present state; read anew each time, and cheap."""
 
+    @property
+    def secret(self) -> str:
+        """Something random that only those who may read the store know: copies are sealed with it.
+
+        Empty while the store has none.
+        """
+
     def snapshot(self) -> Snapshot:
         """All templates, and the stamp they belong to, from one consistent view."""
 
     def changes(self, since: str) -> Changes | None:
         """What has changed since the state ``since``; None when the store cannot tell."""
+
+    def has_removed(self, since: str) -> bool:
+        """Whether a copy of the state ``since`` may hold templates that are no longer enrolled."""
 
     def add(self, name: str, templates: Sequence[NewTemplate]) -> list[int | None]:
         """Store templates under ``name`` in one transaction; the identity is made if it is new.
@@ -91,6 +103,9 @@ class Store(Protocol):
 
     def remove(self, name: str, template_id: int | None = None) -> int:
         """Remove an identity, or one of its templates; the last one takes the identity along.
+
+        Nothing of them is left in the store's files, as far as other readers let it: then the next
+        who opens or closes the store tries again.
 
         Returns:
             How many templates were removed.
@@ -114,6 +129,7 @@ class Store(Protocol):
 
         Raises:
             NotEnrolledError: there is no such identity.
+            GalleryDamagedError: all of them are damaged.
         """
 
     def owners_of_photos(self, digests: Sequence[str]) -> dict[str, list[str]]:
@@ -126,7 +142,9 @@ class Store(Protocol):
         """Remember where the model was found. This leaves the stamp as it is."""
 
     def check_integrity(self) -> None:
-        """Read everything and check it against itself.
+        """Read everything but embeddings, which a snapshot checks, and check it against itself.
+
+        What earlier removals could not erase is erased.
 
         Raises:
             GalleryDamagedError: it is damaged.

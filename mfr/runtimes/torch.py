@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from threading import Lock
+import os
 
 import torch
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
 from mfr.devices import usable_device
+from mfr.errors import ModelError
+from mfr.forking import compute_after_forks
 
 
 class TorchRuntime:
@@ -40,23 +42,36 @@ class TorchRuntime:
             torch.backends.cudnn.deterministic = True
             torch.backends.cudnn.benchmark = False
         self._network = network
+        self._process = os.getpid()
         self._folded: nn.Module | None = None
-        self._folding = Lock()
+        compute_after_forks()
 
     @torch.inference_mode()
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, 3, height, width) float32 network input -> (N, d) float32, not normalised."""
+        """(N, 3, height, width) float32 network input -> (N, d) float32, not normalised.
+
+        Raises:
+            ModelError: the runtime is on a GPU, and this process was forked after it was made.
+        """
+        if self.device.type == "cuda" and os.getpid() != self._process:
+            raise ModelError(
+                "This process was forked from one that holds a model on a GPU, which cannot be "
+                "used here: load the model after the fork, or start processes by 'spawn'."
+            )
         images = images.contiguous(memory_format=torch.channels_last)
         features: torch.Tensor = self._ready()(images)
         return features
 
     def _ready(self) -> nn.Module:
-        with self._folding:
-            if self._folded is None:
-                folded = _folded(self._network).to(self.device)
-                # The type of `to` knows no memory format alone.
-                self._folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            return self._folded
+        # Without a lock, which a forked process might find held: if two threads fold at once,
+        # either result serves.
+        folded = self._folded
+        if folded is None:
+            folded = _folded(self._network).to(self.device)
+            # The type of `to` knows no memory format alone.
+            folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._folded = folded
+        return folded
 
 
 def _folded(network: nn.Module) -> nn.Module:

@@ -26,7 +26,8 @@ import faiss
 import numpy as np
 
 from mfr.gallery import Gallery, NewTemplate
-from mfr.gallery.cache import cached_stamp, write_cache
+from mfr.gallery.cache import write_cache
+from mfr.gallery.cache_state import cached_stamp
 from mfr.gallery.index import TemplateIndex
 from mfr.gallery.store import Store, create_store, open_store
 
@@ -161,7 +162,7 @@ def measure(directory: Path, size: int, dimension: int, rounds: int, seed: int) 
             snapshot = open_store(here).snapshot()
             flat = faiss.IndexIDMap2(faiss.IndexFlatIP(dimension))
             flat.add_with_ids(snapshot.templates.embeddings, snapshot.templates.ids)
-            write_cache(directory / "peer.faiss", TemplateIndex.build(snapshot))
+            write_cache(directory / "peer.faiss", TemplateIndex.build(snapshot), "peer")
             flat.search(probe[None], 2 * CANDIDATES)
 
         row("before: after any change, by any process", [seconds(rebuild)], usual)

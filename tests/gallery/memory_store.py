@@ -78,6 +78,14 @@ class MemoryStore:
             removed = [number for number in then if number not in self.shelf.rows]
             return Changes(self.stamp, self._vectors(added), np.array(removed, dtype=np.int64))
 
+    @property
+    def secret(self) -> str:
+        return "shelf"
+
+    def has_removed(self, since: str) -> bool:
+        changes = self.changes(since)
+        return changes is None or len(changes.removed) > 0
+
     def add(self, name: str, templates: Sequence[NewTemplate]) -> list[int | None]:
         for template in templates:
             check_embeddings(np.asarray(template.embedding)[None], self.embedding_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -15,12 +16,19 @@ import pytest
 
 from mfr.errors import WriteError
 from mfr.gallery import Gallery, cache_writer
-from mfr.gallery.cache import cached_stamp, read_cache, write_cache
-from mfr.gallery.gallery import INDEX_FILE_NAME
+from mfr.gallery.cache import read_cache, write_cache
+from mfr.gallery.cache_state import cached_stamp
 from mfr.gallery.index import TemplateIndex
+from mfr.gallery.searching import INDEX_FILE_NAME
 from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.gallery.store import open_store
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
+
+
+def _cached(path: Path) -> TemplateIndex | None:
+    """What the gallery's cache file holds, if it can be used."""
+    with contextlib.closing(open_store(path)) as store:
+        return read_cache(path / INDEX_FILE_NAME, store.secret)
 
 
 def _corrupt(file: Path, place: int = -5) -> None:
@@ -44,18 +52,21 @@ def _corrupt(file: Path, place: int = -5) -> None:
         lambda file: file.write_bytes(file.read_bytes()[:-10]),
         lambda file: file.write_bytes(b"not an index"),
         lambda file: file.write_bytes(b"mfr-index-1\n[]\n"),
-        lambda file: file.write_bytes(b"mfr-index-2\n[]\n"),
-        lambda file: file.write_bytes(b'mfr-index-2\n{"stamp": "0-", "size": 3}\n'),
+        lambda file: file.write_bytes(b"mfr-index-3\n[]\n"),
+        lambda file: file.write_bytes(b'mfr-index-3\n{"stamp": "0-", "size": 3}\n'),
+        lambda file: file.write_bytes(b"mfr-index-3\n" + b"[" * 4000 + b"]" * 90 + b"\n"),
+        lambda file: (file.unlink(), os.mkfifo(file)),
+        lambda file: (file.rename(file.with_name("else")), file.symlink_to("else")),
     ],
 )
 def test_a_missing_or_damaged_index_is_rebuilt(gallery: Gallery, path: Path, spoil) -> None:
     before = gallery.identify(photo(1, 2, 3))
     gallery.close()  # which ends the writing of the file
     spoil(path / INDEX_FILE_NAME)
-    assert read_cache(path / INDEX_FILE_NAME) is None
+    assert _cached(path) is None
     with Gallery.open(path, FakeRecogniser()) as reopened:
         assert reopened.identify(photo(1, 2, 3)) == before
-    cached = read_cache(path / INDEX_FILE_NAME)
+    cached = _cached(path)
     assert cached is not None and cached.stamp == open_store(path).stamp
 
 
@@ -98,7 +109,7 @@ def test_a_restored_backup_does_not_meet_a_newer_index(gallery: Gallery, path: P
 def test_a_cache_that_cannot_be_written_does_not_fail_a_search(
     gallery: Gallery, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise WriteError("read-only")
 
     monkeypatch.setattr("mfr.atomic.replacing", fail)
@@ -112,6 +123,7 @@ def test_a_gallery_on_a_read_only_place_can_be_read(path: Path, gallery: Gallery
     gallery.close()
     for directory in (path, *list(path.parents)[:3]):
         directory.chmod(0o755)
+    (path / FILE_NAME).chmod(0o644)
     command = [sys.executable, "-c", READ_AS_NOBODY, str(path)]
     reader = subprocess.run(command, capture_output=True, text=True)
     assert (reader.returncode, reader.stdout) == (0, "ada\ncannot be written\n"), reader.stderr
@@ -180,7 +192,7 @@ def test_a_file_that_lacks_much_is_replaced(eager: None, gallery: Gallery, path:
         gallery.identify(photo(1, 0, 0))
 
     def holds_most() -> bool:
-        cached = read_cache(path / INDEX_FILE_NAME)
+        cached = _cached(path)
         return cached is not None and len(cached) >= 46
 
     _wait_until(holds_most)
@@ -206,7 +218,7 @@ def test_closing_replaces_a_file_with_a_removed_template(gallery: Gallery, path:
         other.remove("ada")
     with Gallery.open(path, FakeRecogniser()) as other:
         other.identify(photo(1, 0, 0))
-    cached = read_cache(path / INDEX_FILE_NAME)
+    cached = _cached(path)
     assert cached is not None and len(cached) == 2
     assert sorted(entry.name for entry in path.iterdir()) == [
         FILE_NAME,
@@ -220,10 +232,10 @@ def test_searches_do_not_wait_for_the_file(
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(place: Path, index: TemplateIndex) -> None:
+    def slow(place: Path, index: TemplateIndex, secret: str) -> None:
         begun.set()
         assert go_on.wait(30)
-        write_cache(place, index)
+        write_cache(place, index, secret)
 
     monkeypatch.setattr(cache_writer, "write_cache", slow)
     gallery.identify(photo(1, 0, 0))
@@ -244,8 +256,8 @@ def test_a_written_index_is_read_as_it_was(tmp_path: Path, gallery: Gallery, pat
     changes = store.changes(index.stamp)
     assert changes is not None
     index = index.changed(changes)  # with a removed template, which must not be written
-    write_cache(tmp_path / "file", index)
-    read = read_cache(tmp_path / "file")
+    write_cache(tmp_path / "file", index, store.secret)
+    read = read_cache(tmp_path / "file", store.secret)
     assert read is not None
     assert (read.stamp, read.size, len(read)) == (index.stamp, index.size, len(index))
     probes = np.eye(3, dtype=np.float32)

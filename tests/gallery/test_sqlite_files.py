@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from mfr.errors import (
-    GalleryDamagedError,
     GalleryError,
     GalleryExistsError,
     GalleryMissingError,
@@ -53,7 +52,7 @@ def _foreign(file: Path) -> None:
 
 def _newer(file: Path) -> None:
     connection = sqlite3.connect(file)
-    connection.execute("PRAGMA user_version = 3")
+    connection.execute("PRAGMA user_version = 4")
     connection.commit()
     connection.close()
 
@@ -73,7 +72,7 @@ def _no_meta(file: Path) -> None:
         (lambda file: file.write_bytes(file.read_bytes()[:50]), "damaged"),
         (lambda file: file.write_bytes(file.read_bytes()[:5000]), "damaged"),
         (_foreign, "not a gallery of this program"),
-        (_newer, "gallery format 3"),
+        (_newer, "gallery format 4"),
         (_no_meta, "damaged"),
     ],
 )
@@ -86,19 +85,6 @@ def test_a_spoilt_file_is_told(gallery: Gallery, path: Path, spoil, sentence: st
     ):
         opened.list()
         opened.rebuild()
-
-
-def test_a_spoilt_template_is_named(gallery: Gallery, path: Path) -> None:
-    gallery.close()
-    connection = sqlite3.connect(path / FILE_NAME)
-    connection.execute("UPDATE templates SET embedding = zeroblob(12) WHERE id = 1")
-    connection.commit()
-    connection.close()
-    with Gallery.open(path, FakeRecogniser()) as opened:
-        with pytest.raises(GalleryDamagedError, match="Template 1 "):
-            opened.verify("ada", photo(1, 0, 0))
-        with pytest.raises(GalleryDamagedError, match="Template 1 "):
-            opened.identify(photo(1, 0, 0))
 
 
 def test_a_full_disk_loses_nothing(gallery: Gallery, path: Path) -> None:

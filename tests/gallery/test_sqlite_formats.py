@@ -1,4 +1,4 @@
-"""Files of gallery format 1: upgraded where they can be written, read where they cannot."""
+"""Files of older gallery formats: upgraded where they can be written, read where they cannot."""
 
 from __future__ import annotations
 
@@ -69,6 +69,70 @@ def old(tmp_path: Path) -> Path:
     return tmp_path / "g"
 
 
+_TO_FORMAT_2 = """
+ALTER TABLE templates ADD COLUMN detector TEXT NOT NULL DEFAULT '';
+CREATE TABLE changes (
+    generation INTEGER PRIMARY KEY, token TEXT NOT NULL, last_id INTEGER NOT NULL
+);
+CREATE TABLE removals (template_id INTEGER PRIMARY KEY, generation INTEGER NOT NULL);
+CREATE INDEX removals_by_generation ON removals (generation);
+INSERT INTO changes VALUES (7, '00ff00ff00ff00ff', 6);
+PRAGMA user_version = 2;
+"""
+
+
+@pytest.fixture
+def second(old: Path) -> Path:
+    """The same gallery of format 2."""
+    connection = sqlite3.connect(old / FILE_NAME)
+    connection.executescript(_TO_FORMAT_2)
+    connection.close()
+    return old
+
+
+def test_a_file_of_format_2_gets_checksums_and_keeps_its_changes(second: Path) -> None:
+    with Gallery.open(second, FakeRecogniser()) as gallery:
+        assert _version(second) == 3
+        assert gallery.rebuild() == 3
+    connection = sqlite3.connect(second / FILE_NAME)
+    assert connection.execute("SELECT DISTINCT length(checksum) FROM templates").fetchall() == [
+        (32,)
+    ]
+    (plan,) = connection.execute(
+        "EXPLAIN QUERY PLAN SELECT id FROM templates WHERE photo_sha256 = 'photo1'"
+    ).fetchall()
+    assert "templates_by_photo" in plan[3]
+    # What a program of format 2 that has the file open still stores is not taken for damaged.
+    connection.execute(
+        "INSERT INTO templates "
+        "(identity_id, embedding, quality, source, photo_sha256, enrolled, detector) "
+        "VALUES (1, ?, '{}', 'c.jpg', 'photo9', '2026-01-04', '')",
+        (np.array((0.6, 0.8, 0), "<f4").tobytes(),),
+    )
+    connection.commit()
+    connection.close()
+    store = SqliteStore(second)
+    assert len(store.snapshot().templates) == 4
+    changes = store.changes("7-00ff00ff00ff00ff")
+    assert changes is not None and len(store.secret) == 64
+    store.close()
+
+
+def test_removed_people_are_erased_from_a_file_of_an_older_format(
+    tmp_path: Path, old: Path
+) -> None:
+    connection = sqlite3.connect(old / FILE_NAME)
+    connection.execute("PRAGMA secure_delete = OFF")
+    connection.execute("INSERT INTO identities VALUES (9, 'somebody removed', '2026-01-02')")
+    connection.commit()
+    connection.execute("DELETE FROM identities WHERE id = 9")
+    connection.commit()
+    connection.close()
+    assert b"somebody removed" in (old / FILE_NAME).read_bytes()
+    Gallery.open(old).close()
+    assert b"somebody removed" not in (old / FILE_NAME).read_bytes()
+
+
 def _version(path: Path) -> int:
     connection = sqlite3.connect(path / FILE_NAME)
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -78,7 +142,7 @@ def _version(path: Path) -> int:
 
 def test_opening_for_writing_upgrades_in_place(old: Path) -> None:
     with Gallery.open(old, FakeRecogniser()) as gallery:
-        assert _version(old) == 2
+        assert _version(old) == 3
         assert [(each.id, each.detector) for each in gallery.show("ada")] == [(1, ""), (2, "")]
         assert gallery.show("ada")[0].quality == {"blur": 2.5}
         assert [each.identity for each in gallery.identify(photo(0, 0, 1), k=1)] == ["bob"]
@@ -115,7 +179,7 @@ def test_an_upgrade_that_fails_leaves_the_file_as_it_was(
     monkeypatch.undo()
     assert _version(old) == 1
     SqliteStore(old).close()
-    assert _version(old) == 2
+    assert _version(old) == 3
 
 
 def test_two_programs_may_upgrade_at_once(old: Path) -> None:
@@ -150,7 +214,7 @@ def test_a_writer_of_format_1_in_the_way_only_delays_the_upgrade(old: Path) -> N
     writer.close()
     assert _version(old) == 1
     store.remove("bob")
-    assert _version(old) == 2
+    assert _version(old) == 3
     changes = store.changes("7-00ff00ff00ff00ff")
     assert changes is not None and changes.removed.tolist() == [6]
     store.close()

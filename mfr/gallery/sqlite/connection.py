@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mfr.errors import GalleryBusyError, GalleryDamagedError, GalleryError, WriteError
-from mfr.gallery.sqlite import schema
+from mfr.gallery.sqlite import erasure, schema
 from mfr.gallery.sqlite.errors import translated, unreadable
 
 
@@ -31,6 +31,7 @@ class Connection:
         self._busy_seconds = busy_seconds
         self._reading_lock, self._writing_lock = threading.RLock(), threading.RLock()
         self._writer: sqlite3.Connection | None = None
+        self._erasing = False  # whether something was removed and is not erased yet
         if not os.access(path, os.R_OK):
             raise unreadable(path)
         self._reader = self._connect()
@@ -40,12 +41,15 @@ class Connection:
             if self.version < schema.VERSION:
                 with contextlib.suppress(GalleryBusyError, WriteError), self.writing():
                     pass
+            self._finish_what_others_left()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Close the file; the last connection to close folds the write-ahead log into it."""
+        if self._erasing:
+            self.finish_erasure(patient=False)
         with self._writing_lock, self._reading_lock, translated(self.path):
             self._reader.close()
             if self._writer is not None:
@@ -69,9 +73,7 @@ class Connection:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: committed on a clean exit, undone on any exception."""
         with self._writing_lock, translated(self.path):
-            if self._writer is None:
-                self._writer = self._connect()
-            writer = self._writer
+            writer = self._writing_connection()
             writer.execute("BEGIN IMMEDIATE")
             try:
                 if self.version < schema.VERSION:
@@ -83,6 +85,37 @@ class Connection:
                 # Some errors, a full disk among them, have undone the transaction already.
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")
+
+    def finish_erasure(self, *, patient: bool, any_size: bool = False) -> None:
+        """Erase what was removed, as far as other connections let us: closing tries once more.
+
+        Args:
+            patient: wait for others, as long as a writer does.
+            any_size: make the file anew however large it is.
+        """
+        with self._writing_lock:
+            self._erasing = True
+            # Where it does not succeed the mark in the file stays, for whoever opens it next.
+            with contextlib.suppress(GalleryBusyError, WriteError), translated(self.path):
+                writer = self._writing_connection()
+                _wait_for_others(writer, self._busy_seconds if patient else 0.0)
+                try:
+                    self._erasing = not erasure.finish(writer, self.path, any_size=any_size)
+                finally:
+                    _wait_for_others(writer, self._busy_seconds)
+
+    def _finish_what_others_left(self) -> None:
+        if self.version < schema.VERSION or not os.access(self.path, os.W_OK):
+            return
+        with self.reading() as connection:
+            pending = erasure.is_pending(connection)
+        if pending:
+            self.finish_erasure(patient=False)
+
+    def _writing_connection(self) -> sqlite3.Connection:
+        if self._writer is None:
+            self._writer = self._connect()
+        return self._writer
 
     def _connect(self) -> sqlite3.Connection:
         """Open for writing where that is allowed, else for reading.
@@ -107,6 +140,8 @@ class Connection:
             try:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute("PRAGMA secure_delete = ON")
+                connection.text_factory = _text
                 connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
                 return connection
             except sqlite3.OperationalError as error:
@@ -140,3 +175,12 @@ class Connection:
                 f"{schema.VERSION}: install the mfr that wrote it."
             )
         return version
+
+
+def _wait_for_others(connection: sqlite3.Connection, seconds: float) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {int(1000 * seconds)}")
+
+
+def _text(data: bytes) -> str:
+    """Text of the file; a damaged one can be shown, and is no reason to show nothing."""
+    return data.decode("utf-8", "backslashreplace")

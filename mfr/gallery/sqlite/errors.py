@@ -55,11 +55,3 @@ def damaged(path: Path) -> GalleryDamagedError:
         f"{path} is damaged or not a gallery: restore it from a backup, or move it away and enroll "
         "everyone again."
     )
-
-
-def damaged_template(path: Path, template_id: int) -> GalleryDamagedError:
-    """The error of one template that is not what was written."""
-    return GalleryDamagedError(
-        f"Template {template_id} in {path} is damaged: restore the file from a backup, or move it "
-        "away and enroll everyone again."
-    )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
-from mfr.gallery.sqlite import change_log
+from mfr.gallery.sqlite import change_log, checksums, erasure
 
-VERSION: Final = 2
-"""The format this program writes. Version 1 had no detectors and no record of changes."""
+VERSION: Final = 3
+"""The format this program writes. Version 1 had no detectors and no record of changes, version 2 no
+checksums, no index of photos and no secret."""
 
 APPLICATION_ID: Final = 0x4D465247  # "MFRG" in the file's header tells our files from others.
+
+_PHOTO_INDEX: Final = "CREATE INDEX templates_by_photo ON templates (photo_sha256)"
 
 _TABLES: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -35,14 +39,22 @@ _TABLES: Final = (
         photo_sha256 TEXT NOT NULL,
         enrolled TEXT NOT NULL,
         detector TEXT NOT NULL DEFAULT '',
+        checksum BLOB NOT NULL DEFAULT x'',
         UNIQUE (identity_id, photo_sha256)
     )
     """,
+    _PHOTO_INDEX,
 )
 
 
 def write_empty(path: Path, model_hash: str, embedding_size: int) -> None:
-    """Make the file of an empty gallery. Raises sqlite3.Error."""
+    """Make the file of an empty gallery, for its maker's eyes only.
+
+    Raises:
+        OSError: the place is taken or cannot be written.
+        sqlite3.Error: the disk is full, or fails.
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -58,6 +70,7 @@ def write_empty(path: Path, model_hash: str, embedding_size: int) -> None:
                 ("embedding_size", str(embedding_size)),
                 ("created", now()),
                 ("stamp", f"0-{secrets.token_hex(8)}"),
+                ("secret", secrets.token_hex(32)),
             ],
         )
         change_log.begin(connection)
@@ -71,16 +84,23 @@ def format_version(connection: sqlite3.Connection) -> int:
 
 
 def upgrade(connection: sqlite3.Connection) -> None:
-    """Bring a file of version 1 to this version, within the caller's transaction.
+    """Bring a file of an older version to this version, within the caller's transaction.
 
-    Nothing happens when another process has done it. The record of changes begins at the present
-    state.
+    Nothing happens when another process has done it. Of version 1, the record of changes begins at
+    the present state. A checksum is made of what a template is now: what was damaged before cannot
+    be told.
     """
-    if format_version(connection) != 1:
-        return
-    connection.execute("ALTER TABLE templates ADD COLUMN detector TEXT NOT NULL DEFAULT ''")
-    change_log.begin(connection)
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+    version = format_version(connection)
+    if version < 2:
+        connection.execute("ALTER TABLE templates ADD COLUMN detector TEXT NOT NULL DEFAULT ''")
+        change_log.begin(connection)
+    if version < 3:
+        connection.execute("ALTER TABLE templates ADD COLUMN checksum BLOB NOT NULL DEFAULT x''")
+        checksums.seal(connection)
+        connection.execute(_PHOTO_INDEX)
+        connection.execute("INSERT INTO meta VALUES ('secret', ?)", (secrets.token_hex(32),))
+        erasure.mark(connection)  # what programs of those formats removed may still lie there
+        connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def now() -> str:

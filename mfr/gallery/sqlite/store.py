@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from mfr.errors import NotEnrolledError
+from mfr.errors import GalleryDamagedError, NotEnrolledError
 from mfr.gallery.records import (
     Changes,
+    DamagedTemplate,
     EnrolledVectors,
     IdentitySummary,
     ModelSource,
@@ -20,14 +22,12 @@ from mfr.gallery.records import (
     Snapshot,
     Template,
     check_embeddings,
-    has_unit_length,
 )
-from mfr.gallery.sqlite import change_log, files, schema
+from mfr.gallery.sqlite import change_log, checksums, erasure, files, schema
 from mfr.gallery.sqlite.connection import Connection
-from mfr.gallery.sqlite.errors import damaged, damaged_template
+from mfr.gallery.sqlite.errors import damaged
+from mfr.gallery.sqlite.templates import insert, read_vectors, rows_of
 from mfr.gallery.store import BUSY_SECONDS, Location, directory_of
-
-_ROWS_AT_ONCE: Final = 8192
 
 
 class SqliteStore:
@@ -84,6 +84,13 @@ class SqliteStore:
         """Names the present state: a counter, and a token that no other change has."""
         return self._meta("stamp")
 
+    @property
+    def secret(self) -> str:
+        """Something random that only those who may read the file know; empty in older formats."""
+        with self._file.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'secret'").fetchone()
+        return "" if row is None else str(row[0])
+
     def model_source(self) -> ModelSource | None:
         """Where the model was last found, if anyone said."""
         with self._file.reading() as connection:
@@ -110,7 +117,7 @@ class SqliteStore:
         size, now = self.embedding_size, schema.now()
         _check(templates, size)
         with self._file.writing() as connection:
-            ids = _insert(connection, name, templates, now)
+            ids = insert(connection, name, templates, now)
             if any(new is not None for new in ids):
                 change_log.advance(connection)
         return ids
@@ -122,7 +129,7 @@ class SqliteStore:
         with self._file.writing() as connection:
             for name, templates in people:
                 _check(templates, size)
-                ids = _insert(connection, name, templates, now)
+                ids = insert(connection, name, templates, now)
                 added += sum(new is not None for new in ids)
             if added:
                 change_log.advance(connection)
@@ -153,6 +160,8 @@ class SqliteStore:
                 (owner,),
             )
             change_log.advance(connection, removed=ids)
+            erasure.mark(connection)
+        self._file.finish_erasure(patient=True)
         return len(ids)
 
     def identities(self) -> list[IdentitySummary]:
@@ -171,16 +180,23 @@ class SqliteStore:
         Raises:
             NotEnrolledError: there is no such identity.
         """
+        size = self.embedding_size
         detector = "detector" if self._file.version >= 2 else "''"
         with self._file.reading() as connection:
+            owner = self._identity(connection, name)
             rows = connection.execute(
                 f"SELECT id, source, photo_sha256, enrolled, quality, {detector} FROM templates "
                 "WHERE identity_id = ? ORDER BY id",
-                (self._identity(connection, name),),
+                (owner,),
             ).fetchall()
+            sound = checksums.decoded(rows_of(connection, owner, self._file.version), size)[
+                1
+            ].tolist()
         return [
-            Template(number, source, digest, enrolled, self._json(quality), found_by)
-            for number, source, digest, enrolled, quality, found_by in rows
+            Template(number, source, digest, enrolled, _numbers(quality), found_by, not whole)
+            for (number, source, digest, enrolled, quality, found_by), whole in zip(
+                rows, sound, strict=True
+            )
         ]
 
     def embeddings(self, name: str) -> np.ndarray:
@@ -188,14 +204,18 @@ class SqliteStore:
 
         Raises:
             NotEnrolledError: there is no such identity.
+            GalleryDamagedError: all of them are damaged.
         """
         size = self.embedding_size
         with self._file.reading() as connection:
-            rows = connection.execute(
-                "SELECT id, embedding FROM templates WHERE identity_id = ? ORDER BY id",
-                (self._identity(connection, name),),
-            ).fetchall()
-        return self._decode(rows, size)
+            rows = rows_of(connection, self._identity(connection, name), self._file.version)
+        embeddings, sound = checksums.decoded(rows, size)
+        if not rows:
+            raise damaged(self.path)
+        if not sound.any():
+            first = DamagedTemplate(rows[0][0], name).sentence()
+            raise GalleryDamagedError(f"All templates of '{name}' are damaged. {first}")
+        return embeddings[sound]
 
     def owners_of_photos(self, digests: Sequence[str]) -> dict[str, list[str]]:
         """Under which names photos are enrolled, by the photos' SHA-256; others are left out."""
@@ -214,7 +234,7 @@ class SqliteStore:
     def snapshot(self) -> Snapshot:
         """All templates, read in one transaction."""
         with self._file.reading() as connection:
-            return Snapshot(self.stamp, self._vectors(connection, after=0))
+            return Snapshot(self.stamp, self._read(connection, after=0))
 
     def changes(self, since: str) -> Changes | None:
         """What has changed since the state ``since``; see `mfr.gallery.store.Store.changes`."""
@@ -229,11 +249,19 @@ class SqliteStore:
                 found = change_log.difference(connection, since)
             if found is None:
                 return None
-            added = self._vectors(connection, after=found.last_id)
+            added = self._read(connection, after=found.last_id)
         return Changes(stamp, added, np.array(found.removed, dtype=np.int64))
 
+    def has_removed(self, since: str) -> bool:
+        """Whether a copy of the state ``since`` may hold templates that are no longer enrolled."""
+        with self._file.reading() as connection:
+            if since == self.stamp:
+                return False
+            found = change_log.difference(connection, since) if self._file.version >= 2 else None
+        return found is None or bool(found.removed)
+
     def check_integrity(self) -> None:
-        """Read the whole file and check it against itself.
+        """Check the file's structure, and erase what earlier removals could not.
 
         Raises:
             GalleryDamagedError: it is damaged.
@@ -243,6 +271,8 @@ class SqliteStore:
             orphans = connection.execute("PRAGMA foreign_key_check").fetchone()
         if problems != ["ok"] or orphans is not None:
             raise damaged(self.path)
+        if os.access(self.path, os.W_OK):
+            self._file.finish_erasure(patient=True, any_size=True)
 
     def _meta(self, key: str) -> str:
         with self._file.reading() as connection:
@@ -253,6 +283,9 @@ class SqliteStore:
 
     def _identity(self, connection: sqlite3.Connection, name: str) -> int:
         row = connection.execute("SELECT id FROM identities WHERE name = ?", (name,)).fetchone()
+        if row is None and "\\x" in name:  # a damaged name, as it is shown
+            every = connection.execute("SELECT id, name FROM identities")
+            row = next((each for each in every if each[1] == name), None)
         if row is None:
             raise NotEnrolledError(
                 f"'{name}' is not enrolled in {self.directory}: "
@@ -260,48 +293,11 @@ class SqliteStore:
             )
         return int(row[0])
 
-    def _vectors(self, connection: sqlite3.Connection, *, after: int) -> EnrolledVectors:
-        """The templates with ids larger than ``after``, a piece at a time to save memory."""
-        size = self.embedding_size
-        count = connection.execute(
-            "SELECT COUNT(*) FROM templates WHERE id > ?", (after,)
-        ).fetchone()[0]
-        ids = np.empty(count, dtype=np.int64)
-        embeddings = np.empty((count, size), dtype=np.float32)
-        owners: list[str] = []
-        # CROSS JOIN keeps SQLite from walking through the identities first.
-        rows = connection.execute(
-            "SELECT templates.id, embedding, name FROM templates "
-            "CROSS JOIN identities ON identities.id = identity_id "
-            "WHERE templates.id > ? ORDER BY templates.id",
-            (after,),
-        )
-        while piece := rows.fetchmany(_ROWS_AT_ONCE):
-            start, stop = len(owners), len(owners) + len(piece)
-            if stop > count:
-                raise damaged(self.path)
-            ids[start:stop] = [row[0] for row in piece]
-            embeddings[start:stop] = self._decode(piece, size)
-            owners += [row[2] for row in piece]
-        if len(owners) != count:  # a template without an identity
+    def _read(self, connection: sqlite3.Connection, *, after: int) -> EnrolledVectors:
+        found = read_vectors(connection, self.embedding_size, self._file.version, after=after)
+        if found is None:
             raise damaged(self.path)
-        return EnrolledVectors(ids, owners, embeddings)
-
-    def _decode(self, rows: Sequence[Any], size: int) -> np.ndarray:
-        """Embeddings from rows that start with (id, blob): (n, D) float32.
-
-        Raises:
-            GalleryDamagedError: a template is not what was stored.
-        """
-        for row in rows:
-            if not isinstance(row[1], bytes) or len(row[1]) != 4 * size:
-                raise damaged_template(self.path, row[0])
-        data = b"".join(row[1] for row in rows)
-        embeddings = np.frombuffer(data, dtype="<f4").astype(np.float32).reshape(len(rows), size)
-        spoilt = np.flatnonzero(~has_unit_length(embeddings))
-        if len(spoilt):
-            raise damaged_template(self.path, rows[spoilt[0]][0])
-        return embeddings
+        return found
 
     def _json(self, text: str) -> Any:
         try:
@@ -321,31 +317,10 @@ def _check(templates: Sequence[NewTemplate], size: int) -> None:
         check_embeddings(np.asarray(template.embedding)[None], size)
 
 
-def _insert(
-    connection: sqlite3.Connection, name: str, templates: Sequence[NewTemplate], now: str
-) -> list[int | None]:
-    """Insert templates; None in the place of those that the identity already has."""
-    if not templates:
-        return []
-    connection.execute(
-        "INSERT OR IGNORE INTO identities (name, enrolled) VALUES (?, ?)", (name, now)
-    )
-    owner = connection.execute("SELECT id FROM identities WHERE name = ?", (name,)).fetchone()[0]
-    ids: list[int | None] = []
-    for template in templates:
-        cursor = connection.execute(
-            "INSERT OR IGNORE INTO templates "
-            "(identity_id, embedding, quality, source, photo_sha256, enrolled, detector) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                owner,
-                np.ascontiguousarray(template.embedding, dtype="<f4").tobytes(),
-                json.dumps(dict(template.quality), sort_keys=True),
-                template.source,
-                template.photo_sha256,
-                now,
-                template.detector,
-            ),
-        )
-        ids.append(cursor.lastrowid if cursor.rowcount else None)
-    return ids
+def _numbers(text: str) -> Any:
+    """The quality in a row; that of a damaged one is unknown."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

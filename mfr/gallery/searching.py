@@ -1,0 +1,93 @@
+"""The index of an open gallery: made when it is first searched, and its file beside the store."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from mfr.gallery.cache_state import erase_cache, sweep_cache
+from mfr.gallery.records import DamagedTemplate
+from mfr.gallery.store import BUSY_SECONDS, Location, Store, directory_of
+
+if TYPE_CHECKING:
+    from mfr.gallery.following import IndexFollower
+    from mfr.gallery.index import TemplateIndex
+
+INDEX_FILE_NAME: Final = "index.faiss"
+
+
+class Searching:
+    """An index that follows a store from the first search on. Threads may share one.
+
+    Args:
+        store: the truth.
+        cache_path: where the index is kept for the next process; None keeps it nowhere.
+    """
+
+    def __init__(self, store: Store, cache_path: Path | None) -> None:
+        self._store = store
+        self._cache_path = cache_path
+        self._follower: IndexFollower | None = None
+        self._lock = Lock()
+        self._damaged: tuple[DamagedTemplate, ...] = ()
+        if cache_path is not None:
+            sweep_cache(cache_path, store)
+
+    def current(self) -> TemplateIndex:
+        """The index of the store's present state. Errors as `IndexFollower.current`.
+
+        Templates that are newly found to be damaged are told by a Python warning.
+        """
+        index = self._followed().current()
+        if index.damaged != self._damaged:
+            for each in index.damaged:
+                if each not in self._damaged:
+                    warnings.warn(each.sentence(), stacklevel=4)
+            self._damaged = index.damaged
+        return index
+
+    def rebuild(self) -> TemplateIndex:
+        """The index made anew, with its file. Errors as `IndexFollower.rebuild`."""
+        index = self._followed().rebuild()
+        self._damaged = index.damaged
+        return index
+
+    def remarks(self) -> list[str]:
+        """Which templates were left out of the last search because they are damaged."""
+        return [each.sentence() for each in self._damaged]
+
+    def forget_removed(self) -> None:
+        """Take the file away, as it may hold what was just removed."""
+        if self._cache_path is not None:
+            erase_cache(self._cache_path, seconds=BUSY_SECONDS)
+
+    def close(self) -> None:
+        """Finish the index's file where that is worth its while."""
+        if self._follower is not None:
+            self._follower.close()
+
+    def _followed(self) -> IndexFollower:
+        # FAISS takes long to import and only searching needs it.
+        from mfr.gallery.following import IndexFollower
+
+        with self._lock:
+            if self._follower is None:
+                self._follower = IndexFollower(self._store, self._cache_path)
+            return self._follower
+
+
+def cache_path_of(location: Location) -> Path | None:
+    """Where the index of the gallery at ``location`` is kept: in its directory, if it has one."""
+    directory = directory_of(location)
+    return None if directory is None else directory / INDEX_FILE_NAME
+
+
+def damage_of(store: Store, identity: str) -> list[str]:
+    """Which templates of ``identity`` are damaged, a sentence each."""
+    return [
+        DamagedTemplate(each.id, identity).sentence()
+        for each in store.templates(identity)
+        if each.damaged
+    ]
