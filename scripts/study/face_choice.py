@@ -1,9 +1,9 @@
 """Which face of a photo with several is the one that is meant: four rules against each other.
 
 With `--lfw`, it prints the ten-fold accuracy on LFW's View 2 (Huang et al., UMass TR 07-49, 2007),
-whose photos often show bystanders. With `--photos`, a folder of photos of one face each by identity,
-it makes group photos of them (a subject near the centre, and beside it one to three bystanders of 0.5
-to 1.4 times its size) and prints in how many each rule takes the subject.
+whose photos often show bystanders. With `--photos`, a folder of photos of one face each by
+identity, it makes group photos of them (a subject near the centre, and beside it one to three
+bystanders of 0.5 to 1.4 times its size) and prints in how many each rule takes the subject.
 
     python -m scripts.study.face_choice WEIGHTS --lfw LFW --pairs PAIRS --photos PHOTOS
 """
