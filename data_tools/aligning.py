@@ -22,7 +22,11 @@ from data_tools.alignment_pipeline import (
     write_detected,
 )
 from data_tools.checking.embeddings import FOLDER, EmbeddingCache, embed_crops
-from data_tools.checking.face_agreement import find_better_faces, find_disagreeing
+from data_tools.checking.face_agreement import (
+    domains_without_strangers,
+    find_better_faces,
+    find_disagreeing,
+)
 from data_tools.checking.people import People
 from data_tools.crop_places import free_place
 from data_tools.locking import aligning_alone
@@ -64,12 +68,14 @@ class AlignResult:
         problems: (path, reason) for every photo in them without a detected face.
         exchanged: the paths of the photos of which another face was taken, because the main one
             disagreed with the identity's other photos.
+        not_compared: the domains in which there are too few people to tell who disagrees.
     """
 
     aligned: int
     domains: list[DomainAlignment]
     problems: list[tuple[str, str]]
     exchanged: list[str]
+    not_compared: list[str]
 
 
 def align_dataset(
@@ -130,6 +136,7 @@ def align_dataset(
     first = "main" if face == "consistent" else face
     aligner = Aligner(root, cropper, on_miss, first, batches_at_once(where))
     exchanged: list[str] = []
+    not_compared: list[str] = []
     with aligning_alone(root):
         journal.merge(root)
         tasks = _plan(Manifest.read(root), domains, retry_missed)
@@ -141,8 +148,10 @@ def align_dataset(
         finally:
             journal.merge(root)
         if encoder is not None:
-            exchanged = _take_consistent_faces(root, encoder, cropper, domains, on_progress)
-    return _summary(Manifest.read(root).where(domains=domains), len(tasks), exchanged)
+            exchanged, not_compared = _take_consistent_faces(
+                root, encoder, cropper, domains, on_progress
+            )
+    return _summary(Manifest.read(root).where(domains=domains), len(tasks), exchanged, not_compared)
 
 
 def _take_consistent_faces(
@@ -151,8 +160,8 @@ def _take_consistent_faces(
     cropper: FaceCropper,
     domains: Sequence[str] | None,
     on_progress: Callable[[int, int], None],
-) -> list[str]:
-    """Exchange the crops of bystanders; the paths of their photos.
+) -> tuple[list[str], list[str]]:
+    """Exchange the crops of bystanders; the paths of their photos, and domains left out.
 
     The new crop gets a place of its own, so that a row never points to a crop of another face,
     whenever the process is killed.
@@ -167,7 +176,7 @@ def _take_consistent_faces(
         bool,
     )
     if not rows.any():
-        return []
+        return [], []
     cache = EmbeddingCache(inside(root, FOLDER), encoder)
     cropped = replace(manifest, table=manifest.table.filter(pa.array(rows)))
     try:
@@ -195,7 +204,7 @@ def _take_consistent_faces(
     for _, crop in left:
         if PurePosixPath(crop).parts[0] == "crops":  # no manifest can have other files removed
             inside(root, crop).unlink(missing_ok=True)
-    return [path for path, _ in left]
+    return [path for path, _ in left], domains_without_strangers(people)
 
 
 def _plan(manifest: Manifest, domains: Sequence[str] | None, retry_missed: bool) -> list[PhotoTask]:
@@ -217,7 +226,9 @@ def _plan(manifest: Manifest, domains: Sequence[str] | None, retry_missed: bool)
     return tasks
 
 
-def _summary(manifest: Manifest, aligned: int, exchanged: list[str]) -> AlignResult:
+def _summary(
+    manifest: Manifest, aligned: int, exchanged: list[str], not_compared: list[str]
+) -> AlignResult:
     counts: dict[str, Counter[str]] = {domain: Counter() for domain in manifest.domains}
     problems = []
     for row in manifest.table.select(["path", "domain", "alignment", "problem"]).to_pylist():
@@ -244,6 +255,7 @@ def _summary(manifest: Manifest, aligned: int, exchanged: list[str]) -> AlignRes
         ],
         problems=problems,
         exchanged=exchanged,
+        not_compared=not_compared,
     )
 
 

@@ -77,11 +77,9 @@ def find_disagreeing(people: People, manifest: Manifest) -> list[Disagreeing]:
     # Where no detector was asked, whoever gave the landmarks said which face is meant.
     chosen &= np.array([value is not None for value in manifest.column("probability")])
     own = people.own()
-    pooled = people.foreign_images(None)
     found = []
-    for domain in range(len(people.domains)):
-        strangers = people.foreign_images(domain) if people.judged(domain) else pooled
-        if strangers.pairs < _FEWEST_PAIRS or not np.isfinite(strangers.median):
+    for domain, strangers in enumerate(_strangers(people)):
+        if strangers is None:
             continue
         for identity in np.flatnonzero(people.domain == domain):
             members = people.members[identity]
@@ -89,6 +87,12 @@ def find_disagreeing(people: People, manifest: Manifest) -> list[Disagreeing]:
             if low.any():
                 found.append(Disagreeing(members[low].tolist(), strangers))
     return found
+
+
+def domains_without_strangers(people: People) -> list[str]:
+    """The domains of which nothing can be told, because there is hardly anybody else."""
+    known = zip(people.domains, _strangers(people), strict=True)
+    return [domain for domain, strangers in known if strangers is None]
 
 
 def find_better_faces(
@@ -167,6 +171,17 @@ def find_wrong_faces(people: People, better: Sequence[BetterFace]) -> Finding:
         "'mfr data align DATASET --face consistent --model MODEL' takes the faces that agree.",
         cases,
     )
+
+
+def _strangers(people: People) -> list[Distribution | None]:
+    """How alike strangers are in each domain; None where that is not known."""
+    pooled = people.foreign_images(None)
+    found: list[Distribution | None] = []
+    for domain in range(len(people.domains)):
+        one = people.foreign_images(domain) if people.judged(domain) else pooled
+        known = one.pairs >= _FEWEST_PAIRS and bool(np.isfinite(one.median))
+        found.append(one if known else None)
+    return found
 
 
 def _other_faces(manifest: Manifest, row: int, cropper: FaceCropper) -> list[FaceCrop]:

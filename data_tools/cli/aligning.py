@@ -142,6 +142,11 @@ def _print_alignment(dataset: Path, result: AlignResult) -> None:
             "other photos of the person:"
         )
         _say_some([os.path.normpath(dataset / path) for path in result.exchanged])
+    if result.not_compared:
+        say(
+            f"Too few people to compare faces in {', '.join(result.not_compared)}: the main face "
+            "was kept in every photo there."
+        )
     if result.problems:
         say(f"{len(result.problems)} photos without a detected face; the manifest lists all:")
         # The manifest's paths are relative to the dataset; these can be opened from here.

@@ -121,6 +121,18 @@ def test_photos_aligned_just_now_are_compared_too(dataset, detector):
     result = align_dataset(dataset, face="consistent", encoder=TileEncoder())
     assert (result.aligned, result.exchanged) == (36, ["../photos/p0/1.png"])
     assert shown(dataset)["p0/1.png"] == 0
+    assert result.not_compared == []
+
+
+def test_a_domain_without_others_to_compare_with_is_told(tmp_path, detector, monkeypatch, capsys):
+    for number, persons in enumerate(((0,), (50, 0), (0,))):
+        write_photo(tmp_path / "photos/p0" / f"{number}.png", *persons)
+    import_folder(tmp_path / "photos", tmp_path / "ds", domain="alone")
+    monkeypatch.setattr("mfr.models.load_encoder", lambda *_, **__: TileEncoder())
+    arguments = ["data", "align", str(tmp_path / "ds"), "--face", "consistent", "--model", "m"]
+    assert cli.run(arguments) == 0
+    assert "Too few people to compare faces in alone" in capsys.readouterr().out
+    assert shown(tmp_path / "ds")["p0/1.png"] == 50
 
 
 def test_no_crop_is_lost_if_the_exchange_is_killed(dataset, detector, monkeypatch):

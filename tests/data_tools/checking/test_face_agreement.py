@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_tools.checking.face_agreement import find_better_faces, find_disagreeing, find_wrong_faces
+from data_tools.checking.face_agreement import (
+    domains_without_strangers,
+    find_better_faces,
+    find_disagreeing,
+    find_wrong_faces,
+)
 from data_tools.checking.people import People
 from mfr.data.manifest import Manifest
 from mfr.faces import Face, FaceCrop, Quality
@@ -163,3 +168,4 @@ def test_few_people_are_compared_with_whoever_there_is_and_one_alone_with_nobody
     alone = World(tmp_path, [("ann", [0])] * 2 + [("ann", [51, 0])])
     assert alone.better() == {}
     assert alone.read == []
+    assert domains_without_strangers(alone.people) == ["d"]
