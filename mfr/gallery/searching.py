@@ -7,6 +7,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from mfr.gallery.cache_state import erase_cache, sweep_cache
 from mfr.gallery.records import DamagedTemplate
 from mfr.gallery.store import BUSY_SECONDS, Location, Store, directory_of
@@ -82,6 +84,11 @@ def cache_path_of(location: Location) -> Path | None:
     """Where the index of the gallery at ``location`` is kept: in its directory, if it has one."""
     directory = directory_of(location)
     return None if directory is None else directory / INDEX_FILE_NAME
+
+
+def best_scores(templates: np.ndarray, probes: np.ndarray) -> np.ndarray:
+    """The largest cosine between each probe (n, D) and the templates (t, D): (n,) float32."""
+    return np.clip((templates @ probes.T).max(axis=0), -1, 1)
 
 
 def damage_of(store: Store, identity: str) -> list[str]:

@@ -112,6 +112,19 @@ class SqliteStore:
                 (value,),
             )
 
+    def note(self, name: str) -> str | None:
+        """The text that is kept under ``name``, if any."""
+        with self._file.reading() as connection:
+            row = connection.execute(
+                "SELECT value FROM meta WHERE key = ?", (f"note {name}",)
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def put_note(self, name: str, text: str) -> None:
+        """Keep a short text under ``name``, in place of another."""
+        with self._file.writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note {name}", text))
+
     def add(self, name: str, templates: Sequence[NewTemplate]) -> list[int | None]:
         """Store templates under ``name``; see `mfr.gallery.store.Store.add`."""
         size, now = self.embedding_size, schema.now()
