@@ -94,6 +94,33 @@ def remove(
 
 
 @app.command()
+def backup(
+    path: GalleryPath,
+    out: Annotated[
+        str, typer.Argument(metavar="OUT", help="Directory of the copy; not there yet.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Copy a gallery, whole, also while other programs use and change it.
+
+    Copying its files does not do: the latest changes are in a log beside them. The copy is a
+    gallery itself; to restore it, put it in the place of the other.
+
+    Example: mfr gallery backup GALLERY GALLERY-2026-11-26
+    """
+    from mfr.gallery import Gallery, back_up
+
+    back_up(path, out)
+    with Gallery.open(out) as copy:
+        people = copy.list()
+    templates = sum(person.templates for person in people)
+    if as_json:
+        print_json({"gallery": path, "backup": out, "people": len(people), "templates": templates})
+    else:
+        say(f"{out} has all of {path}: {counted(templates, 'template')}.")
+
+
+@app.command()
 def calibrate(
     path: GalleryPath,
     model: Annotated[

@@ -61,7 +61,8 @@ class Gallery:
     """Enrolled people. Threads may share one; close it or use it in a ``with``.
 
     Templates of one model only are kept. Changes are safely in the store when a method returns. The
-    search index is a copy of the store, which follows it; its file is a cache.
+    search index is a copy of the store, which follows it; its file is a cache. What a user should
+    know of the gallery's state, such as a damaged template, is told by a `GalleryWarning`.
 
     Args:
         store: the truth about who is enrolled.
@@ -342,13 +343,6 @@ class Gallery:
         if index.damaged:
             raise GalleryDamagedError(" ".join(each.sentence() for each in index.damaged))
         return len(index)
-
-    def remarks(self) -> Sentences:
-        """What a user should know of the gallery's state before relying on it, a sentence each.
-
-        That is which templates the searches so far have left out because they are damaged.
-        """
-        return self._searching.remarks()
 
     @property
     def model_hash(self) -> str:

@@ -147,10 +147,13 @@ class Store(Protocol):
     def put_note(self, name: str, text: str) -> None:
         """Keep a short text under ``name``, in place of another. This leaves the stamp as it is."""
 
+    def remarks(self) -> list[str]:
+        """What a user should know of the store's state before relying on it, a sentence each."""
+
     def check_integrity(self) -> None:
         """Read everything but embeddings, which a snapshot checks, and check it against itself.
 
-        What earlier removals could not erase is erased.
+        What earlier removals could not erase is erased, and what `remarks` says is settled.
 
         Raises:
             GalleryDamagedError: it is damaged.

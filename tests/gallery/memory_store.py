@@ -164,6 +164,9 @@ class MemoryStore:
     def put_note(self, name: str, text: str) -> None:
         self.shelf.notes[name] = text
 
+    def remarks(self) -> list[str]:
+        return []
+
     def check_integrity(self) -> None:
         pass
 

@@ -9,13 +9,11 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from mfr import atomic, locking
 from mfr.errors import GalleryExistsError, GalleryMissingError, WriteError
-from mfr.gallery.sqlite import schema
 from mfr.gallery.sqlite.errors import unreadable
 
 FILE_NAME: Final = "gallery.sqlite"
@@ -56,12 +54,16 @@ def find_file(directory: Path) -> Path:
     return path
 
 
-def create_directory(directory: Path, *, model_hash: str, embedding_size: int) -> None:
-    """Make an empty gallery, which appears complete.
+def create_directory(directory: Path, make: Callable[[Path], None]) -> None:
+    """Make a gallery, which appears complete.
 
     A new directory is finished beside its place and renamed; it is private to its maker (0700), as
     templates are biometric data. An empty one that is there already, which may be a volume, the
     present directory or a symbolic link, is kept: the finished file appears in it.
+
+    Args:
+        directory: where.
+        make: makes the gallery file at a path in an existing directory.
 
     Raises:
         GalleryExistsError: ``directory`` is a file, or a directory that is not empty.
@@ -72,7 +74,6 @@ def create_directory(directory: Path, *, model_hash: str, embedding_size: int) -
             f"{directory} exists and is not an empty directory: choose another place for the "
             "gallery."
         )
-    make = partial(schema.write_empty, model_hash=model_hash, embedding_size=embedding_size)
     try:
         if directory.is_dir():
             _fill(directory, make)
