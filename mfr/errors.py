@@ -69,5 +69,9 @@ class NotEnrolledError(GalleryError):
     """The gallery has no such identity, or the identity no such template."""
 
 
+class GalleryWarning(UserWarning):
+    """A gallery that goes on working, but not as it should; the command line prints it."""
+
+
 class WriteError(MfrError):
     """A file that could not be written: no space, no permission, no such place."""

@@ -12,6 +12,7 @@ Colour profiles are not applied: pixels are taken as sRGB, as the networks' trai
 from __future__ import annotations
 
 import contextlib
+import re
 import stat
 import struct
 import zlib
@@ -41,6 +42,7 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000"
 """The formats tried, by Pillow's names."""
 
 _HEIF_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_ADDRESS: Final = re.compile(r"((?:https?|ftp|s3|gs):)/+(.*)", re.IGNORECASE | re.DOTALL)
 _STRIP_PIXELS: Final = 2**20
 _ORIENTATION_TAG: Final = 0x0112
 _BITS_TAG: Final = 258
@@ -155,15 +157,26 @@ def _read_bytes(path: Path, max_bytes: int) -> bytes:
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)  # it may have grown since it was measured
     except FileNotFoundError as error:
-        raise ImageError(f"There is no image {path}: check the path.") from error
+        raise _no_image(path, None) from error
     except PermissionError as error:
         raise ImageError(f"{path} cannot be read: give yourself permission to read it.") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path} cannot be read ({reason}): check the path.") from error
+        raise _no_image(path, str(getattr(error, "strerror", None) or error)) from error
     if len(data) > max_bytes:
         raise _too_many_bytes(str(path), max_bytes)
     return data
+
+
+def _no_image(path: Path, reason: str | None) -> ImageError:
+    address = _ADDRESS.match(str(path))
+    if address is not None:  # of which a path keeps one stroke
+        return ImageError(
+            f"{address[1]}//{address[2]}: URLs are not fetched; download the photo and name its "
+            "file."
+        )
+    if reason is None:
+        return ImageError(f"There is no image {path}: check the path.")
+    return ImageError(f"{path} cannot be read ({reason}): check the path.")
 
 
 def _open(name: str, data: bytes, max_pixels: int) -> ImageFile.ImageFile:

@@ -174,6 +174,7 @@ def test_files_that_are_no_images(tmp_path):
         ("pipe.jpg", "not a regular file"),
         (".", "is a folder"),
         ("missing.jpg", "There is no image"),
+        ("https:/missing.jpg", "There is no image"),  # in a folder of that name
         ("text.jpg/inside.jpg", "cannot be read"),
         ("nul\0.jpg", "cannot be read"),
         ("x" * 300 + ".jpg", "cannot be read"),
@@ -259,3 +260,12 @@ def test_damaged_bytes_give_an_image_or_an_image_error(kind, damage):
     except ImageError:
         return
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3
+
+
+@pytest.mark.parametrize(
+    "address", ["https://example.org/a.jpg", "HTTP://example.org/" + "a" * 300, "s3://bucket/a.jpg"]
+)
+def test_an_address_is_not_fetched(address):
+    with pytest.raises(ImageError, match=r"URLs are not fetched; download the photo") as refused:
+        read_image(address)
+    assert str(refused.value).startswith(address)

@@ -9,9 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from mfr.cli.console import counted, print_json, print_table, say
-from mfr.cli.options import AsJson, GalleryPath, Identity
+from mfr.cli.options import AsJson, Backbone, GalleryPath, Identity
 
-app = typer.Typer(no_args_is_help=True, help="Look after a gallery: list, show, remove, rebuild.")
+app = typer.Typer(
+    no_args_is_help=True, help="Look after a gallery: list, show, remove, calibrate, rebuild."
+)
 
 
 @app.command("list")
@@ -89,6 +91,69 @@ def remove(
         print_json({"identity": identity, "removed": removed})
     else:
         say(f"Removed {counted(removed, 'template')} of {identity}.")
+
+
+@app.command()
+def backup(
+    path: GalleryPath,
+    out: Annotated[
+        str, typer.Argument(metavar="OUT", help="Directory of the copy; not there yet.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Copy a gallery, whole, also while other programs use and change it.
+
+    Copying its files does not do: the latest changes are in a log beside them. The copy is a
+    gallery itself; to restore it, put it in the place of the other.
+
+    Example: mfr gallery backup GALLERY GALLERY-2026-11-26
+    """
+    from mfr.gallery import Gallery, back_up
+
+    back_up(path, out)
+    with Gallery.open(out) as copy:
+        people = copy.list()
+    templates = sum(person.templates for person in people)
+    if as_json:
+        print_json({"gallery": path, "backup": out, "people": len(people), "templates": templates})
+    else:
+        say(f"{out} has all of {path}: {counted(templates, 'template')}.")
+
+
+@app.command()
+def calibrate(
+    path: GalleryPath,
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help="Model file with the weights of the gallery's.")
+    ],
+    backbone: Backbone = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the calibration by which a gallery decides, and show what that changes.
+
+    A gallery keeps the calibration of the model it was made with, also when another model file with
+    the same weights is used. This gives it that of MODEL, as 'mfr calibrate' wrote it.
+
+    Example: mfr gallery calibrate GALLERY --model calibrated.safetensors
+    """
+    from mfr.gallery.own_calibration import USUAL_FMRS, threshold_at
+    from mfr.gallery.own_model import change_calibration
+
+    before, after = change_calibration(path, model, backbone=backbone)
+    rows = [(fmr, threshold_at(before, fmr), threshold_at(after, fmr)) for fmr in USUAL_FMRS]
+    if as_json:
+        print_json([{"fmr": fmr, "before": old, "after": new} for fmr, old, new in rows])
+        return
+    table = Table("False-match rate", "Threshold before", "Threshold after")
+    for fmr, *thresholds in rows:
+        table.add_row(
+            f"{fmr:g}", *("cannot tell" if each is None else f"{each:.4f}" for each in thresholds)
+        )
+    print_table(table)
+    say(
+        f"{path} now decides by the calibration of {model}, measured on {after.comparisons} "
+        f"comparisons of {after.people} people, {after.source}."
+    )
 
 
 @app.command()

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, Final, NoReturn
 
 from mfr.allocator import keep_freed_memory
-from mfr.errors import MfrError
+from mfr.errors import GalleryWarning, MfrError
 
 STOPPED: Final = "Stopped by Ctrl-C: what was finished is kept, nothing is half-written."
 
@@ -45,7 +45,8 @@ def run_command(app: Callable[..., Any], arguments: Sequence[str]) -> int:
     """
     try:
         try:
-            app(args=list(arguments), prog_name="mfr", obj=shlex.join(["mfr", *arguments]))
+            with _telling_of_galleries():
+                app(args=list(arguments), prog_name="mfr", obj=shlex.join(["mfr", *arguments]))
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 0
             if _was_interrupted(ended):
@@ -132,6 +133,25 @@ def complain(sentence: str) -> None:
     encoding = sys.stderr.encoding or "utf-8"
     with suppress(OSError):  # if nobody can be told, the exit code remains
         print(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
+
+
+@contextmanager
+def _telling_of_galleries() -> Iterator[None]:
+    """Print what is said of galleries, once each: it is meant for users, unlike other warnings."""
+    told: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", GalleryWarning)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+            if not issubclass(category, GalleryWarning):
+                others(message, category, *rest, **more)
+            elif str(message) not in told:
+                told.add(str(message))
+                complain(str(message))
+
+        warnings.showwarning = show
+        yield
 
 
 def _importing(frame: FrameType | None) -> bool:

@@ -163,8 +163,7 @@ def identify(
     with Gallery.open(path, recogniser) as gallery:
         embedded = recogniser.embed_photo(probe, face=face.value)
         matches = gallery.match(embedded.embedding, k, fmr=fmr, threshold=threshold)
-        remarks = [*embedded.remarks, *gallery.remarks()]
-    for remark in remarks:
+    for remark in embedded.remarks:
         tell(f"mfr: {remark}")
     if as_json:
         print_json(matches)

@@ -1,6 +1,7 @@
 """Who is enrolled, and whether a photo shows one of them."""
 
 from mfr.decision import Decision
+from mfr.gallery.backup import back_up
 from mfr.gallery.gallery import Gallery
 from mfr.gallery.names import identity_name
 from mfr.gallery.photos import PhotoRecogniser, embed_templates
@@ -19,6 +20,7 @@ __all__ = [
     "NewTemplate",
     "PhotoRecogniser",
     "Template",
+    "back_up",
     "embed_templates",
     "identity_name",
     "occupied",

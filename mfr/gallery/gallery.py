@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from mfr.decision import DEFAULT_FMR, Decision, choose_threshold, decide
+from mfr.decision import DEFAULT_FMR, Decision, decide
 from mfr.errors import (
     ConfigError,
-    ForeignModelError,
     GalleryDamagedError,
     GalleryError,
     GalleryExistsError,
 )
-from mfr.gallery.names import identity_name
+from mfr.gallery.names import identity_name, spelled_name
+from mfr.gallery.own_calibration import (
+    calibration_for,
+    own_calibration,
+    settle_calibration,
+    threshold_for,
+)
 from mfr.gallery.photos import PhotoRecogniser, embed_templates
 from mfr.gallery.records import (
     IdentitySummary,
@@ -29,20 +34,21 @@ from mfr.gallery.records import (
 )
 from mfr.gallery.results import Candidate, Enrolment, Match
 from mfr.gallery.screening import find_doubts, insist_on_none
-from mfr.gallery.searching import Searching, cache_path_of, damage_of
+from mfr.gallery.searching import Searching, best_scores, cache_path_of, damage_of
 from mfr.gallery.store import (
     Location,
     Store,
     create_store,
     occupied,
-    open_store,
+    open_store_of,
 )
 
 if TYPE_CHECKING:
+    from mfr.calibration import Calibration
     from mfr.faces.choice import OneFace
     from mfr.images import Photo
 
-# `Gallery.list` hides the built-in name within the class.
+# `Gallery.list` hides the built-in.
 Candidates: TypeAlias = list[Candidate]
 CandidateLists: TypeAlias = list[list[Candidate]]
 Matches: TypeAlias = list[Match]
@@ -54,9 +60,9 @@ Templates: TypeAlias = list[Template]
 class Gallery:
     """Enrolled people. Threads may share one; close it or use it in a ``with``.
 
-    Templates of one model only are kept: scores between models mean nothing. Changes are safely in
-    the store when a method returns. The search index is a copy of the store, which follows it by
-    what has changed; its file is a cache, made anew when it is missing or damaged.
+    Templates of one model only are kept. Changes are safely in the store when a method returns. The
+    search index is a copy of the store, which follows it; its file is a cache. What a user should
+    know of the gallery's state, such as a damaged template, is told by a `GalleryWarning`.
 
     Args:
         store: the truth about who is enrolled.
@@ -102,22 +108,13 @@ class Gallery:
                 return cls.create(location, recogniser)
             except GalleryExistsError:
                 pass  # another program was first to make it
-        store = open_store(location)
-        try:
-            if recogniser is not None and store.model_hash != recogniser.model_hash:
-                raise ForeignModelError(
-                    f"{location} holds templates of another model ({store.model_hash[:12]}, "
-                    f"yours is {recogniser.model_hash[:12]}): use the model it was made with, or "
-                    "enroll everyone again in a new gallery."
-                )
-        except BaseException:
-            store.close()
-            raise
+        model_hash = None if recogniser is None else recogniser.model_hash
+        store = open_store_of(location, model_hash)
         return cls(store, recogniser, cache_path=cache_path_of(location))
 
     @classmethod
     def create(cls, location: Location, recogniser: PhotoRecogniser) -> Gallery:
-        """Make an empty gallery at ``location``.
+        """Make an empty gallery at ``location``, with the calibration of the recogniser's model.
 
         Raises:
             GalleryExistsError: something is there, other than an empty directory.
@@ -126,6 +123,7 @@ class Gallery:
         store = create_store(
             location, model_hash=recogniser.model_hash, embedding_size=recogniser.embedding_size
         )
+        settle_calibration(store, recogniser.calibration)
         return cls(store, recogniser, cache_path=cache_path_of(location))
 
     def close(self) -> None:
@@ -161,8 +159,8 @@ class Gallery:
         same command may be run again.
 
         Args:
-            identity: any name, made NFC and trimmed; up to `NAME_LIMIT` characters, no control
-                characters. A new name makes a new identity.
+            identity: any name, made NFC and trimmed; up to `NAME_LIMIT` characters that can be
+                seen. A new name makes a new identity.
             photos: paths, or the bytes of image files; at least one.
             face: which face of a photo with several; 'only' refuses such photos.
             any_quality: take faces too that are too small, dark, bright or blurred.
@@ -186,9 +184,8 @@ class Gallery:
         That is a photo that is enrolled under another name and, if the model is calibrated, a
         person who is, and a photo that is unlike the others of the identity.
         """
-        calibration = None if self._recogniser is None else self._recogniser.calibration
         name = identity_name(identity)
-        return find_doubts(self._store, self._searching.current, name, templates, calibration)
+        return find_doubts(self._store, self._searching.current, name, templates, self.calibration)
 
     def add(self, identity: str, templates: Sequence[NewTemplate]) -> Enrolment:
         """Add templates that `embed_templates` made with this gallery's model; else as `enroll`."""
@@ -218,16 +215,17 @@ class Gallery:
 
         Raises:
             NotEnrolledError: nobody of that name is enrolled.
-            ModelError: no threshold was given and the model has no calibration to take one from.
+            ModelError: no threshold was given and the gallery has no calibration to take one from.
             MfrError: the photo is unusable.
         """
         recogniser = self._photo_recogniser()
-        chosen = choose_threshold(recogniser.calibration, fmr, threshold)
-        templates = self._store.embeddings(identity_name(identity))
+        calibration = calibration_for(self._store, recogniser.calibration, threshold)
+        chosen = threshold_for(calibration, fmr, threshold)
+        templates = self._store.embeddings(spelled_name(identity))
         embedded = recogniser.embed_photo(photo, face=face)
-        score = float(_best(templates, self._checked(embedded.embedding[None]))[0])
-        decision = decide(score, chosen, recogniser.calibration)
-        left_out = damage_of(self._store, identity_name(identity))
+        score = float(best_scores(templates, self._checked(embedded.embedding[None]))[0])
+        decision = decide(score, chosen, calibration)
+        left_out = damage_of(self._store, spelled_name(identity))
         return replace(decision, warnings=(*embedded.remarks, *left_out))
 
     def score(self, identity: str, embedding: np.ndarray) -> float:
@@ -242,7 +240,7 @@ class Gallery:
     def score_many(self, identity: str, embeddings: np.ndarray) -> np.ndarray:
         """As `score`, for embeddings (n, D): (n,) float32."""
         probes = self._checked(embeddings)
-        return _best(self._store.embeddings(identity_name(identity)), probes)
+        return best_scores(self._store.embeddings(spelled_name(identity)), probes)
 
     def identify(
         self,
@@ -275,10 +273,11 @@ class Gallery:
         threshold: float | None = None,
     ) -> Matches:
         """As `identify`, for an embedding (D,) that the gallery's model made of a photo."""
-        calibration = self._photo_recogniser().calibration
+        model = self._photo_recogniser().calibration
+        calibration = calibration_for(self._store, model, threshold)
         chosen = None
         if threshold is not None or calibration is not None:
-            chosen = choose_threshold(calibration, fmr, threshold)
+            chosen = threshold_for(calibration, fmr, threshold)
         return [
             Match(each.identity, each.score, None if chosen is None else each.score >= chosen)
             for each in self.search(embedding, k)
@@ -298,7 +297,8 @@ class Gallery:
 
     def search_many(self, embeddings: np.ndarray, k: int = 5) -> CandidateLists:
         """As `search`, for embeddings (n, D), all at once: n lists."""
-        _check_count(k)
+        if k < 1:
+            raise ConfigError(f"Cannot give {k} candidates: use -k 1 or more.")
         probes = self._checked(embeddings)
         found = self._searching.current().best_identities(probes, k)
         return [
@@ -312,7 +312,7 @@ class Gallery:
         Raises:
             NotEnrolledError: nobody of that name is enrolled.
         """
-        return self._store.templates(identity_name(identity))
+        return self._store.templates(spelled_name(identity))
 
     def remove(self, identity: str, template_id: int | None = None) -> int:
         """Remove an identity, or one of its templates; the last one takes the identity along.
@@ -323,7 +323,7 @@ class Gallery:
         Raises:
             NotEnrolledError: there is no such identity or template.
         """
-        removed = self._store.remove(identity_name(identity), template_id)
+        removed = self._store.remove(spelled_name(identity), template_id)
         self._searching.forget_removed()
         return removed
 
@@ -344,13 +344,6 @@ class Gallery:
             raise GalleryDamagedError(" ".join(each.sentence() for each in index.damaged))
         return len(index)
 
-    def remarks(self) -> Sentences:
-        """What a user should know of the gallery's state before relying on it, a sentence each.
-
-        That is which templates the searches so far have left out because they are damaged.
-        """
-        return self._searching.remarks()
-
     @property
     def model_hash(self) -> str:
         """The hash of the model the templates were made with."""
@@ -361,8 +354,25 @@ class Gallery:
         """D, the length of an embedding."""
         return self._store.embedding_size
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What decisions are made by: the calibration of the model the gallery was made with.
+
+        Another model file with the same weights leaves it; `calibrate` changes it. A gallery of an
+        older format, which has none of its own, goes by the recogniser's model.
+
+        Raises:
+            GalleryDamagedError: it is not what was stored.
+        """
+        model = None if self._recogniser is None else self._recogniser.calibration
+        return own_calibration(self._store, model)
+
+    def calibrate(self, calibration: Calibration | None) -> None:
+        """Decide by ``calibration``, of the gallery's model, from now on."""
+        settle_calibration(self._store, calibration)
+
     def model_source(self) -> ModelSource | None:
-        """Where the model was found when someone last enrolled, if it was said."""
+        """Where the model was last found, if it was said."""
         return self._store.model_source()
 
     def remember_model(self, source: ModelSource) -> None:
@@ -382,13 +392,3 @@ class Gallery:
 
     def _checked(self, embeddings: np.ndarray) -> np.ndarray:
         return check_embeddings(embeddings, self._store.embedding_size)
-
-
-def _best(templates: np.ndarray, probes: np.ndarray) -> np.ndarray:
-    """The largest cosine between each probe (n, D) and the templates (t, D): (n,) float32."""
-    return np.clip((templates @ probes.T).max(axis=0), -1, 1)
-
-
-def _check_count(k: int) -> None:
-    if k < 1:
-        raise ConfigError(f"Cannot give {k} candidates: use -k 1 or more.")

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mfr.errors import GalleryError
+from mfr.errors import (
+    GalleryBusyError,
+    GalleryDamagedError,
+    GalleryError,
+    MfrError,
+    ModelError,
+    WriteError,
+)
 from mfr.gallery.gallery import Gallery
-from mfr.models import is_pretrained
+from mfr.gallery.own_calibration import has_settled, settle_calibration
+from mfr.gallery.records import ModelSource
+from mfr.gallery.store import open_store
+from mfr.models import is_pretrained, lasting_name
 from mfr.recogniser import Recogniser
 from mfr.registry import is_place
+
+if TYPE_CHECKING:
+    from mfr.calibration import Calibration
 
 
 def load_recogniser(
@@ -22,7 +37,7 @@ def load_recogniser(
 
     Args:
         location: the gallery, which must be there.
-        model: the model, if it is not where it was when someone last enrolled.
+        model: the model, if it is not where the gallery remembers it; then it is remembered.
         backbone: the network of a model that is another program's checkpoint; remembered too.
         device: where to compute.
 
@@ -34,10 +49,12 @@ def load_recogniser(
     with Gallery.open(location) as gallery:
         source = gallery.model_source()
     if model is not None:
-        return Recogniser.load(model, backbone=backbone, device=device)
+        recogniser = Recogniser.load(model, backbone=backbone, device=device)
+        _remember(location, recogniser, model, backbone)
+        return recogniser
     if source is None:
         raise GalleryError(f"{location} does not say where its model is: pass --model MODEL.")
-    if not is_pretrained(source.model) and not Path(source.model).is_file():
+    if not _is_there(source):
         raise GalleryError(
             f"The model of {location} was {source.model} and is not there any more: pass "
             "--model MODEL."
@@ -47,4 +64,73 @@ def load_recogniser(
             f"The model of {location} uses a backbone outside MFR, whose code is not run unless "
             f"you name it: if you trust it, pass --backbone {source.backbone}."
         )
-    return Recogniser.load(source.model, backbone=backbone or source.backbone, device=device)
+    recogniser = Recogniser.load(source.model, backbone=backbone or source.backbone, device=device)
+    _remember(location, recogniser, source.model, source.backbone)
+    return recogniser
+
+
+def change_calibration(
+    location: str | Path, model: str, *, backbone: str | None = None
+) -> tuple[Calibration | None, Calibration]:
+    """Let a gallery decide by the calibration of ``model``, a model file with its own weights.
+
+    Args:
+        location: the gallery.
+        model: the model file.
+        backbone: its network, where the file needs it to be named.
+
+    Returns:
+        The calibration before, None if there was none or it is damaged, and the new one.
+
+    Raises:
+        ForeignModelError: the model has other weights.
+        ModelError: the model cannot be loaded or has no calibration.
+        GalleryError: as `Gallery.open`.
+    """
+    recogniser = Recogniser.load(model, backbone=backbone, device="cpu")
+    with Gallery.open(location, recogniser) as gallery:
+        new = recogniser.calibration
+        if new is None:
+            raise ModelError(
+                f"{model} has no calibration: run 'mfr calibrate' and use the model it writes."
+            )
+        before: Calibration | None = None
+        with suppress(GalleryDamagedError):
+            before = gallery.calibration
+        gallery.calibrate(new)
+    return before, new
+
+
+def _remember(
+    location: str | Path, recogniser: Recogniser, model: str, backbone: str | None
+) -> None:
+    """Keep what using the model has shown, where the gallery can be written.
+
+    A model that has moved is remembered where it was found. And a gallery of an older format, which
+    has not settled on a calibration, gets that of the model it remembers: the one that has decided
+    so far, whichever model is given now.
+    """
+    with suppress(GalleryBusyError, WriteError), closing(open_store(location)) as store:
+        if store.model_hash != recogniser.model_hash:
+            return
+        source = store.model_source()
+        if not has_settled(store):
+            before = None if source is None else _calibration_of(source, store.model_hash)
+            settle_calibration(store, before or recogniser.calibration)
+        if source is None or not _is_there(source):
+            store.remember_model(ModelSource(lasting_name(model), backbone))
+
+
+def _calibration_of(source: ModelSource, model_hash: str) -> Calibration | None:
+    """That of a remembered model, if it can be loaded without running anybody's code."""
+    if not _is_there(source) or (source.backbone is not None and is_place(source.backbone)):
+        return None
+    try:
+        known = Recogniser.load(source.model, backbone=source.backbone, device="cpu")
+    except MfrError:
+        return None
+    return known.calibration if known.model_hash == model_hash else None
+
+
+def _is_there(source: ModelSource) -> bool:
+    return is_pretrained(source.model) or Path(source.model).is_file()

@@ -7,6 +7,9 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
+from mfr.errors import GalleryWarning
 from mfr.gallery.cache_state import erase_cache, sweep_cache
 from mfr.gallery.records import DamagedTemplate
 from mfr.gallery.store import BUSY_SECONDS, Location, Store, directory_of
@@ -32,19 +35,21 @@ class Searching:
         self._follower: IndexFollower | None = None
         self._lock = Lock()
         self._damaged: tuple[DamagedTemplate, ...] = ()
+        for sentence in store.remarks():
+            warnings.warn(sentence, GalleryWarning, stacklevel=4)
         if cache_path is not None:
             sweep_cache(cache_path, store)
 
     def current(self) -> TemplateIndex:
         """The index of the store's present state. Errors as `IndexFollower.current`.
 
-        Templates that are newly found to be damaged are told by a Python warning.
+        Templates that are newly found to be damaged are told by a `GalleryWarning`.
         """
         index = self._followed().current()
         if index.damaged != self._damaged:
             for each in index.damaged:
                 if each not in self._damaged:
-                    warnings.warn(each.sentence(), stacklevel=4)
+                    warnings.warn(each.sentence(), GalleryWarning, stacklevel=4)
             self._damaged = index.damaged
         return index
 
@@ -53,10 +58,6 @@ class Searching:
         index = self._followed().rebuild()
         self._damaged = index.damaged
         return index
-
-    def remarks(self) -> list[str]:
-        """Which templates were left out of the last search because they are damaged."""
-        return [each.sentence() for each in self._damaged]
 
     def forget_removed(self) -> None:
         """Take the file away, as it may hold what was just removed."""
@@ -82,6 +83,11 @@ def cache_path_of(location: Location) -> Path | None:
     """Where the index of the gallery at ``location`` is kept: in its directory, if it has one."""
     directory = directory_of(location)
     return None if directory is None else directory / INDEX_FILE_NAME
+
+
+def best_scores(templates: np.ndarray, probes: np.ndarray) -> np.ndarray:
+    """The largest cosine between each probe (n, D) and the templates (t, D): (n,) float32."""
+    return np.clip((templates @ probes.T).max(axis=0), -1, 1)
 
 
 def damage_of(store: Store, identity: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 
-from mfr.errors import GalleryError
+from mfr.errors import ForeignModelError, GalleryError
 from mfr.gallery.records import (
     Changes,
     IdentitySummary,
@@ -141,10 +141,19 @@ class Store(Protocol):
     def remember_model(self, source: ModelSource) -> None:
         """Remember where the model was found. This leaves the stamp as it is."""
 
+    def note(self, name: str) -> str | None:
+        """The text that is kept under ``name``, if any."""
+
+    def put_note(self, name: str, text: str) -> None:
+        """Keep a short text under ``name``, in place of another. This leaves the stamp as it is."""
+
+    def remarks(self) -> list[str]:
+        """What a user should know of the store's state before relying on it, a sentence each."""
+
     def check_integrity(self) -> None:
         """Read everything but embeddings, which a snapshot checks, and check it against itself.
 
-        What earlier removals could not erase is erased.
+        What earlier removals could not erase is erased, and what `remarks` says is settled.
 
         Raises:
             GalleryDamagedError: it is damaged.
@@ -188,6 +197,27 @@ def open_store(location: Location, *, busy_seconds: float = BUSY_SECONDS) -> Sto
         GalleryError: it cannot be read, is of a newer format, or there is no such scheme.
     """
     return _kind(location).open(location, busy_seconds=busy_seconds)
+
+
+def open_store_of(location: Location, model_hash: str | None) -> Store:
+    """Open the store at ``location`` if its templates are of the model; None takes any.
+
+    Raises:
+        ForeignModelError: they are of another model.
+        GalleryError: as `open_store`.
+    """
+    store = open_store(location)
+    try:
+        if model_hash not in (None, store.model_hash):
+            raise ForeignModelError(
+                f"{location} holds templates of another model ({store.model_hash[:12]}, yours is "
+                f"{str(model_hash)[:12]}): use the model it was made with, or enroll everyone "
+                "again in a new gallery."
+            )
+    except BaseException:
+        store.close()
+        raise
+    return store
 
 
 def create_store(

@@ -35,6 +35,7 @@ class Shelf:
     states: dict[str, list[int]] = field(default_factory=lambda: {secrets.token_hex(8): []})
     last_id: int = 0
     source: ModelSource | None = None
+    notes: dict[str, str] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def copy(self) -> Shelf:
@@ -45,6 +46,7 @@ class Shelf:
             copy.deepcopy(self.states),
             self.last_id,
             self.source,
+            dict(self.notes),
         )
 
 
@@ -155,6 +157,15 @@ class MemoryStore:
 
     def remember_model(self, source: ModelSource) -> None:
         self.shelf.source = source
+
+    def note(self, name: str) -> str | None:
+        return self.shelf.notes.get(name)
+
+    def put_note(self, name: str, text: str) -> None:
+        self.shelf.notes[name] = text
+
+    def remarks(self) -> list[str]:
+        return []
 
     def check_integrity(self) -> None:
         pass

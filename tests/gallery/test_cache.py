@@ -221,6 +221,7 @@ def test_closing_replaces_a_file_with_a_removed_template(gallery: Gallery, path:
     cached = _cached(path)
     assert cached is not None and len(cached) == 2
     assert sorted(entry.name for entry in path.iterdir()) == [
+        "gallery.lock",
         FILE_NAME,
         INDEX_FILE_NAME,
         "index.lock",

@@ -31,8 +31,8 @@ def test_a_photo_enrolled_under_another_name(gallery):
     assert len(gallery.enroll("bob", [photo(1, 0, 0)], anyway=True).added) == 1
 
 
-def test_the_same_photo_is_noticed_without_a_calibration(gallery, recogniser):
-    recogniser.calibration = None
+def test_the_same_photo_is_noticed_without_a_calibration(gallery):
+    gallery.calibrate(None)
     with pytest.raises(DoubtfulEnrolmentError, match="already enrolled as 'ada'"):
         gallery.enroll("bob", [photo(1, 0, 0)])
     gallery.enroll("bob", [photo(1, 0, 0, note="another")])  # nothing says what 1.0 means

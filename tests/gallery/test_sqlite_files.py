@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from mfr.errors import (
     GalleryMissingError,
     WriteError,
 )
-from mfr.gallery import Gallery
+from mfr.gallery import Gallery, occupied
+from mfr.gallery.sqlite import schema
 from mfr.gallery.sqlite.files import FILE_NAME
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
 
@@ -40,6 +43,87 @@ def test_create_takes_no_place_that_is_taken(tmp_path: Path) -> None:
             Gallery.open(tmp_path / name, FakeRecogniser(), create=True)
     Gallery.create(tmp_path / "empty", FakeRecogniser()).close()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["empty", "file", "full"]
+
+
+def _in_the_present_directory(place: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(place)
+    return "."
+
+
+def _behind_a_link(place: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    place.with_name("link").symlink_to(place.name)
+    return str(place.with_name("link"))
+
+
+def _on_a_volume(place: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A directory that cannot be renamed onto, on a file system that was just made."""
+    rename = Path.replace
+
+    def replace(source: Path, target: Path) -> Path:
+        if target == place:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    (place / "lost+found").mkdir()
+    return str(place)
+
+
+def _without_links(place: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    def link(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    return str(place)
+
+
+def _beside_leavings(place: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (place / ".gallery.0123456789abcdef.tmp.sqlite").touch()
+    (place / ".gallery.0123456789abcdef.tmp.sqlite-wal").touch()
+    return str(place)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [_in_the_present_directory, _behind_a_link, _on_a_volume, _without_links, _beside_leavings],
+)
+def test_a_directory_that_is_there_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir(mode=0o750)
+    was = place.stat().st_ino
+    location = prepare(place, monkeypatch)
+    assert not occupied(location)
+    with Gallery.open(location, FakeRecogniser(), create=True) as made:
+        made.enroll("ada", [photo(1, 0, 0)])
+        made.identify(photo(1, 0, 0))
+    assert (place.stat().st_ino, place.stat().st_mode & 0o777) == (was, 0o750)
+    assert (place / FILE_NAME).stat().st_mode & 0o777 == 0o600
+    with Gallery.open(location) as again:
+        assert len(again.list()) == 1
+        again.rebuild()
+    assert list(place.glob(".*")) == []  # nor is anything left behind
+    with pytest.raises(GalleryExistsError):
+        Gallery.create(location, FakeRecogniser())
+
+
+@pytest.mark.parametrize("prepare", [lambda place, _: str(place), _without_links])
+def test_of_two_who_make_a_gallery_in_a_directory_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare
+) -> None:
+    location = prepare(tmp_path, monkeypatch)
+    write_empty = schema.write_empty
+
+    def overtaken(path: Path, **values: object) -> None:
+        monkeypatch.setattr(schema, "write_empty", write_empty)
+        with Gallery.create(location, FakeRecogniser()) as other:
+            other.enroll("ada", [photo(1, 0, 0)])
+        write_empty(path, **values)
+
+    monkeypatch.setattr(schema, "write_empty", overtaken)
+    with Gallery.open(location, FakeRecogniser(), create=True) as gallery:
+        assert [each.identity for each in gallery.list()] == ["ada"]
 
 
 def _foreign(file: Path) -> None:

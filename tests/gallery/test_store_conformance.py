@@ -170,6 +170,33 @@ def test_the_model_source_is_remembered_and_changes_no_template(store: Store, pl
     assert store.stamp == stamp
 
 
+def test_notes_are_kept_and_change_no_template(store: Store, place: Place) -> None:
+    stamp = store.stamp
+    assert store.note("a") is None
+    store.put_note("a", "one")
+    store.put_note("stamp", "another")
+    store.put_note("a", "two\nlines")
+    other = place.open()
+    assert (other.note("a"), other.note("b"), other.note("stamp")) == (
+        "two\nlines",
+        None,
+        "another",
+    )
+    assert store.stamp == stamp
+    other.close()
+
+
+def test_a_store_tells_whether_a_copy_holds_what_was_removed(store: Store) -> None:
+    empty = store.stamp
+    store.add("ada", [template(1, 0, 0)])
+    one = store.stamp
+    store.add("bob", [template(0, 1, 0)])
+    assert not any(store.has_removed(since) for since in (empty, one, store.stamp))
+    store.remove("ada")
+    assert [store.has_removed(since) for since in (empty, one, store.stamp)] == [False, True, False]
+    assert store.has_removed("1-0123456789abcdef")  # nobody knows what that one holds
+
+
 def test_changes_lead_from_any_state_to_the_present(store: Store, place: Place) -> None:
     states = [store.snapshot()]
 

@@ -6,12 +6,14 @@ import contextlib
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 from mfr.errors import GalleryBusyError, GalleryDamagedError, GalleryError, WriteError
-from mfr.gallery.sqlite import erasure, schema
+from mfr.gallery.sqlite import erasure, in_use, schema
 from mfr.gallery.sqlite.errors import translated, unreadable
+from mfr.gallery.sqlite.in_use import UseLock
 
 
 class Connection:
@@ -32,11 +34,20 @@ class Connection:
         self._reading_lock, self._writing_lock = threading.RLock(), threading.RLock()
         self._writer: sqlite3.Connection | None = None
         self._erasing = False  # whether something was removed and is not erased yet
+        self._marked = False  # whether the file says that it is in use
+        self.lacks_changes = False
         if not os.access(path, os.R_OK):
             raise unreadable(path)
-        self._reader = self._connect()
+        self._use = UseLock(path.parent)
+        log_was_missing = self._use.take_alone() and not os.path.lexists(self._log())
+        # Whatever becomes of us, the last one to have the file open says that it is all there is.
+        self._open: list[sqlite3.Connection] = []
+        self._shut = weakref.finalize(self, _shut, self._open, self._use)
         try:
+            self._reader = self._connect()
             self.version = self._check_format()
+            self._look_for_missing_changes(log_was_missing)
+            self._use.share(busy_seconds)
             # Reading goes on in the old format; writing tries again and says what is wrong.
             if self.version < schema.VERSION:
                 with contextlib.suppress(GalleryBusyError, WriteError), self.writing():
@@ -51,9 +62,7 @@ class Connection:
         if self._erasing:
             self.finish_erasure(patient=False)
         with self._writing_lock, self._reading_lock, translated(self.path):
-            self._reader.close()
-            if self._writer is not None:
-                self._writer.close()
+            self._shut()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -74,6 +83,9 @@ class Connection:
         """One transaction: committed on a clean exit, undone on any exception."""
         with self._writing_lock, translated(self.path):
             writer = self._writing_connection()
+            if not self._marked and self.version == schema.VERSION:
+                in_use.mark(writer)
+                self._marked = True
             writer.execute("BEGIN IMMEDIATE")
             try:
                 if self.version < schema.VERSION:
@@ -103,6 +115,23 @@ class Connection:
                     self._erasing = not erasure.finish(writer, self.path, any_size=any_size)
                 finally:
                     _wait_for_others(writer, self._busy_seconds)
+
+    def take_for_complete(self) -> None:
+        """No longer warn that changes may be missing."""
+        if self.lacks_changes:
+            with self.writing() as connection:
+                in_use.accept(connection)
+            self.lacks_changes = False
+
+    def _look_for_missing_changes(self, log_was_missing: bool) -> None:
+        if self.version < schema.VERSION:
+            return
+        with self.reading() as connection:
+            self.lacks_changes = in_use.lacks_changes(connection, log_was_missing)
+        if self.lacks_changes:
+            # Reading has made a log: the next one to open the file could not tell.
+            with contextlib.suppress(GalleryBusyError, WriteError), self.writing() as connection:
+                in_use.mark_incomplete(connection)
 
     def _finish_what_others_left(self) -> None:
         if self.version < schema.VERSION or not os.access(self.path, os.W_OK):
@@ -143,6 +172,7 @@ class Connection:
                 connection.execute("PRAGMA secure_delete = ON")
                 connection.text_factory = _text
                 connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+                self._open.append(connection)
                 return connection
             except sqlite3.OperationalError as error:
                 connection.close()
@@ -155,9 +185,11 @@ class Connection:
             assert problem is not None
             raise problem
 
+    def _log(self) -> Path:
+        return self.path.with_name(f"{self.path.name}-wal")
+
     def _has_log(self) -> bool:
-        log = self.path.with_name(f"{self.path.name}-wal")
-        return log.exists() and log.stat().st_size > 0
+        return self._log().exists() and self._log().stat().st_size > 0
 
     def _check_format(self) -> int:
         """The file's format version."""
@@ -175,6 +207,15 @@ class Connection:
                 f"{schema.VERSION}: install the mfr that wrote it."
             )
         return version
+
+
+def _shut(connections: list[sqlite3.Connection], use: UseLock) -> None:
+    if use.take_alone() and connections:
+        with contextlib.suppress(sqlite3.Error):  # read-only, or the disk is full: it stays marked
+            in_use.unmark(connections[-1])
+    for connection in connections:
+        connection.close()
+    use.release()
 
 
 def _wait_for_others(connection: sqlite3.Connection, seconds: float) -> None:

@@ -47,7 +47,7 @@ _TABLES: Final = (
 )
 
 
-def write_empty(path: Path, model_hash: str, embedding_size: int) -> None:
+def write_empty(path: Path, *, model_hash: str, embedding_size: int) -> None:
     """Make the file of an empty gallery, for its maker's eyes only.
 
     Raises:

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from mfr.gallery.records import (
     Template,
     check_embeddings,
 )
-from mfr.gallery.sqlite import change_log, checksums, erasure, files, schema
+from mfr.gallery.sqlite import backup, change_log, checksums, erasure, files, schema
 from mfr.gallery.sqlite.connection import Connection
 from mfr.gallery.sqlite.errors import damaged
+from mfr.gallery.sqlite.in_use import SENTENCE
 from mfr.gallery.sqlite.templates import insert, read_vectors, rows_of
 from mfr.gallery.store import BUSY_SECONDS, Location, directory_of
 
@@ -54,13 +56,31 @@ class SqliteStore:
     ) -> SqliteStore:
         """Make an empty store and open it. Errors as `mfr.gallery.store.create_store`."""
         directory = _directory(location)
-        files.create_directory(directory, model_hash=model_hash, embedding_size=embedding_size)
+        make = partial(schema.write_empty, model_hash=model_hash, embedding_size=embedding_size)
+        files.create_directory(directory, make)
         return cls(directory, busy_seconds=busy_seconds)
 
     @classmethod
     def occupied(cls, location: Location) -> bool:
         """Whether something other than an empty directory is at ``location``."""
         return files.occupied(_directory(location))
+
+    def back_up(self, out: Path) -> None:
+        """Write a copy of the present state, whole, as a gallery at ``out``.
+
+        Raises:
+            GalleryExistsError: something is there, other than an empty directory.
+            GalleryDamagedError: the file is damaged; no copy is made.
+            WriteError: the disk is full or the location cannot be written.
+        """
+
+        def copy(path: Path) -> None:
+            with self._file.reading() as connection:
+                problem = backup.copy_file(connection, path)
+            if problem:
+                raise damaged(self.path)
+
+        files.create_directory(out, copy)
 
     def close(self) -> None:
         """Close the file; the last one to close folds the write-ahead log into it."""
@@ -111,6 +131,19 @@ class SqliteStore:
                 "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (value,),
             )
+
+    def note(self, name: str) -> str | None:
+        """The text that is kept under ``name``, if any."""
+        with self._file.reading() as connection:
+            row = connection.execute(
+                "SELECT value FROM meta WHERE key = ?", (f"note {name}",)
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def put_note(self, name: str, text: str) -> None:
+        """Keep a short text under ``name``, in place of another."""
+        with self._file.writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note {name}", text))
 
     def add(self, name: str, templates: Sequence[NewTemplate]) -> list[int | None]:
         """Store templates under ``name``; see `mfr.gallery.store.Store.add`."""
@@ -260,6 +293,10 @@ class SqliteStore:
             found = change_log.difference(connection, since) if self._file.version >= 2 else None
         return found is None or bool(found.removed)
 
+    def remarks(self) -> list[str]:
+        """What a user should know of the file's state, a sentence each."""
+        return [SENTENCE.format(self.directory)] if self._file.lacks_changes else []
+
     def check_integrity(self) -> None:
         """Check the file's structure, and erase what earlier removals could not.
 
@@ -272,6 +309,7 @@ class SqliteStore:
         if problems != ["ok"] or orphans is not None:
             raise damaged(self.path)
         if os.access(self.path, os.W_OK):
+            self._file.take_for_complete()
             self._file.finish_erasure(patient=True, any_size=True)
 
     def _meta(self, key: str) -> str:
