@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from mfr.faces.cropping import FaceCrop, FaceCropper
 from mfr.faces.detector import Detector, build_detector
 from mfr.faces.quality import Quality, flaws
 from mfr.faces.turning import TurningDetector
+from mfr.forking import insist_on_own_process
 from mfr.images import Photo, read_image
 from mfr.models import load_encoder
 
@@ -82,6 +84,8 @@ class EmbeddedFace:
 class Recogniser:
     """Finds the faces of photographs and embeds them. Several threads may share one.
 
+    A process forked from the one that made it may go on using it on a CPU, with one thread.
+
     Args:
         detector: what finds faces.
         encoder: what embeds their crops.
@@ -91,6 +95,7 @@ class Recogniser:
         self.detector = detector
         self.encoder = encoder
         self._cropper = FaceCropper(TurningDetector(detector))
+        self._process = os.getpid()
 
     @classmethod
     def load(
@@ -153,6 +158,7 @@ class Recogniser:
             FaceError: one has no face, or with ``face="only"`` several.
             ModelError: the network gives embeddings that are not finite.
         """
+        insist_on_own_process(self.encoder.device, self._process)
         embedded: list[EmbeddedFace] = []
         for names, images in _batches(photos):
             found = self._cropper.crop_each(images, names, choice=face)
@@ -166,6 +172,7 @@ class Recogniser:
             ImageError: the photograph cannot be read.
             ModelError: the network gives embeddings that are not finite.
         """
+        insist_on_own_process(self.encoder.device, self._process)
         found = self._cropper.crop([read_image(photo)], "all")[0]
         return self._embedded(found, [_name(photo)] * len(found))
 

@@ -18,8 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 GROUND = {
     *("errors", "registry", "outside", "allocator", "cpus", "atomic", "geometry", "locking", "png"),
-    "forking",
-    "random_bits",
+    *("forking", "random_bits"),
 }
 """What any room may use."""
 
@@ -29,24 +28,23 @@ ARROWS: dict[str, set[str]] = {
     "calibration": set(),
     "devices": set(),
     "tensor_file": set(),
-    "model_file": {"calibration", "seen_people", "tensor_file"},
-    "seen_people": set(),
+    "model_file": {"calibration", "tensor_file"},
     "decision": {"calibration"},
     "faces": {"images"},
-    "data": {"images", "faces", "seen_people"},
+    "data": {"images", "faces"},
     "backbones": {"model_file", "tensor_file"},
     "losses": set(),
     "meta": {"images", "losses", "tensor_file"},
     "runtimes": {"devices"},
-    "encoder": {"backbones", "calibration", "model_file", "runtimes", "seen_people", "tensor_file"},
+    "encoder": {"backbones", "calibration", "model_file", "runtimes", "tensor_file"},
     "models": {"encoder"},
     "recogniser": {"calibration", "decision", "encoder", "faces", "images", "models"},
     "gallery": {"calibration", "decision", "faces", "images", "models", "recogniser"},
-    "benchmark": {"calibration", "data", "encoder", "images", "model_file", "seen_people"},
+    "benchmark": {"calibration", "data", "encoder", "images", "model_file"},
     "config": {"data", "losses", "meta", "training.methods"},
     "training": {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),
-        *("seen_people", "tensor_file"),
+        *("tensor_file",),
     },
 }
 """What a room may use besides the ground and itself; the command line may use everything."""

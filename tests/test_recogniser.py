@@ -52,6 +52,7 @@ class MeanColour:
     """An encoder: the mean colour of a crop's middle, as a unit vector."""
 
     model_hash, embedding_size, calibration = "feed", 3, CALIBRATION
+    device = "cpu"
 
     def embed(self, crops):
         means = crops[:, 40:80, 40:80].reshape(len(crops), -1, 3).mean(1) + 1e-9

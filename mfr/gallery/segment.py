@@ -13,6 +13,7 @@ from typing import Any, Final
 import faiss
 import numpy as np
 
+from mfr.forking import outlast_forks
 from mfr.gallery.records import EnrolledVectors
 
 _LEAST_ALIVE: Final = 0.75
@@ -28,6 +29,7 @@ class Segment:
     """
 
     def __init__(self, templates: EnrolledVectors, alive: np.ndarray | None = None) -> None:
+        outlast_forks("faiss")
         self.owners = templates.owners
         self._templates = templates
         self._alive = alive

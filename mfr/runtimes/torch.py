@@ -10,8 +10,7 @@ from torch import nn
 from torch.fx.experimental.optimization import fuse
 
 from mfr.devices import usable_device
-from mfr.errors import ModelError
-from mfr.forking import compute_after_forks
+from mfr.forking import insist_on_own_process, outlast_forks
 
 
 class TorchRuntime:
@@ -41,23 +40,19 @@ class TorchRuntime:
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cudnn.deterministic = True
             torch.backends.cudnn.benchmark = False
-        self._network = network
+        outlast_forks("torch")
         self._process = os.getpid()
+        self._network = network
         self._folded: nn.Module | None = None
-        compute_after_forks()
 
     @torch.inference_mode()
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """(N, 3, height, width) float32 network input -> (N, d) float32, not normalised.
 
         Raises:
-            ModelError: the runtime is on a GPU, and this process was forked after it was made.
+            ModelError: on a GPU, in a process that was forked from the one that made this.
         """
-        if self.device.type == "cuda" and os.getpid() != self._process:
-            raise ModelError(
-                "This process was forked from one that holds a model on a GPU, which cannot be "
-                "used here: load the model after the fork, or start processes by 'spawn'."
-            )
+        insist_on_own_process(self.device, self._process)
         images = images.contiguous(memory_format=torch.channels_last)
         features: torch.Tensor = self._ready()(images)
         return features

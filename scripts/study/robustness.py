@@ -47,7 +47,7 @@ def main() -> None:
     print(f"\n## {arguments.images} damaged images through read_image\n")
     print("\n".join(mutated_images.table(arguments.images, arguments.seed)))
     print(f"\n## {arguments.rounds} rounds of kill -9 over enrolments, removals and rebuilds\n")
-    print("\n".join(kill_gallery.table(arguments.rounds, arguments.seed)))
+    print("\n".join(kill_gallery.tables(*kill_gallery.study(arguments.rounds, arguments.seed))))
 
 
 if __name__ == "__main__":

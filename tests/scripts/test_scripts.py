@@ -74,8 +74,8 @@ def test_every_command_has_help(monkeypatch, capsys, module):
             "| daylight |",
         ),
         ("scripts.lib.meta_peers", [], "textbook"),
+        ("scripts.study.kill_gallery", ["--rounds", "5"], "Nothing was lost, nothing was left"),
         ("scripts.study.mutated_images", ["--images", "28"], "| all | 28 |"),
-        ("scripts.study.kill_gallery", ["--rounds", "3"], "| **galleries damaged** | 0 |"),
     ],
     ids=lambda value: value if isinstance(value, str) and value.startswith("scripts.") else "",
 )

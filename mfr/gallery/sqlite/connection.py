@@ -42,7 +42,8 @@ class Connection:
         log_was_missing = self._use.take_alone() and not os.path.lexists(self._log())
         # Whatever becomes of us, the last one to have the file open says that it is all there is.
         self._open: list[sqlite3.Connection] = []
-        self._shut = weakref.finalize(self, _shut, self._open, self._use)
+        self._process = os.getpid()
+        self._shut = weakref.finalize(self, _shut, self._open, self._use, self._process)
         try:
             self._reader = self._connect()
             self.version = self._check_format()
@@ -67,6 +68,7 @@ class Connection:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One consistent view of the file; nests inside another one."""
+        self._insist_on_own_process()
         with self._reading_lock, translated(self.path):
             if self._reader.in_transaction:
                 yield self._reader
@@ -81,6 +83,7 @@ class Connection:
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: committed on a clean exit, undone on any exception."""
+        self._insist_on_own_process()
         with self._writing_lock, translated(self.path):
             writer = self._writing_connection()
             if not self._marked and self.version == schema.VERSION:
@@ -122,6 +125,14 @@ class Connection:
             with self.writing() as connection:
                 in_use.accept(connection)
             self.lacks_changes = False
+
+    def _insist_on_own_process(self) -> None:
+        # SQLite's locks do not outlast a fork: two processes would write as if alone.
+        if os.getpid() != self._process:
+            raise GalleryError(
+                f"{self.path.parent} was opened before this process was forked: open the gallery "
+                "again in each process."
+            )
 
     def _look_for_missing_changes(self, log_was_missing: bool) -> None:
         if self.version < schema.VERSION:
@@ -209,7 +220,9 @@ class Connection:
         return version
 
 
-def _shut(connections: list[sqlite3.Connection], use: UseLock) -> None:
+def _shut(connections: list[sqlite3.Connection], use: UseLock, process: int) -> None:
+    if os.getpid() != process:  # they are still in use where they were opened
+        return
     if use.take_alone() and connections:
         with contextlib.suppress(sqlite3.Error):  # read-only, or the disk is full: it stays marked
             in_use.unmark(connections[-1])
