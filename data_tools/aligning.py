@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
+
+import numpy as np
+import pyarrow as pa
 
 from data_tools import journal
 from data_tools.alignment_pipeline import (
@@ -16,13 +19,22 @@ from data_tools.alignment_pipeline import (
     OnMiss,
     PhotoTask,
     batches_at_once,
+    write_detected,
 )
+from data_tools.checking.embeddings import FOLDER, EmbeddingCache, embed_crops
+from data_tools.checking.face_agreement import (
+    domains_without_strangers,
+    find_better_faces,
+    find_disagreeing,
+)
+from data_tools.checking.people import People
 from data_tools.crop_places import free_place
 from data_tools.locking import aligning_alone
 from mfr import atomic
 from mfr.data.inside import inside
 from mfr.data.manifest import Manifest
 from mfr.devices import usable_device
+from mfr.encoder import Encoder
 from mfr.errors import ConfigError
 from mfr.faces import FaceCropper, build_detector
 from mfr.faces import detector as detectors
@@ -54,11 +66,16 @@ class AlignResult:
         aligned: the number of photos examined in this run.
         domains: the state of each requested domain.
         problems: (path, reason) for every photo in them without a detected face.
+        exchanged: the paths of the photos of which another face was taken, because the main one
+            disagreed with the identity's other photos.
+        not_compared: the domains in which there are too few people to tell who disagrees.
     """
 
     aligned: int
     domains: list[DomainAlignment]
     problems: list[tuple[str, str]]
+    exchanged: list[str]
+    not_compared: list[str]
 
 
 def align_dataset(
@@ -66,7 +83,8 @@ def align_dataset(
     *,
     domains: Sequence[str] | None = None,
     on_miss: OnMiss = "skip",
-    face: Literal["main", "largest", "central"] = "main",
+    face: Literal["main", "largest", "central", "consistent"] = "main",
+    encoder: Encoder | None = None,
     retry_missed: bool = False,
     min_face: float = MIN_FACE_FRACTION,
     detector: str = detectors.DEFAULT,
@@ -85,7 +103,12 @@ def align_dataset(
         root: the dataset's directory.
         domains: the domains to align; all by default.
         on_miss: what to do with photos without a face. Files that are not images never get a crop.
-        face: which face to use if there are several.
+        face: which face to use if there are several. 'consistent' takes the main face and then
+            looks again at photos, aligned now or earlier, whose crop disagrees with the identity's
+            other photos; where another face of the photo clearly agrees, that is taken
+            (`data_tools.checking.face_agreement`). Every crop is embedded once, and only those
+            photos are read again.
+        encoder: the model that compares faces, for 'consistent'.
         retry_missed: whether to examine photos again that were examined but have no crop.
         min_face: the smallest face to search for, as a fraction of the photo's shorter side.
         detector: the detector, by name or as ``package.module:name``.
@@ -102,10 +125,18 @@ def align_dataset(
     """
     root = Path(root)
     _check_arguments(min_face, batch)
+    if (face == "consistent") != (encoder is not None):
+        raise ConfigError(
+            "--face consistent compares the faces of an identity with a model, and the other "
+            "choices do without: give both --face consistent and --model, or neither."
+        )
     Manifest.read(root).where(domains=domains)  # raise errors before creating a lock file
     where = usable_device(device)
     cropper = FaceCropper(build_detector(detector, device=where, min_face_fraction=min_face))
-    aligner = Aligner(root, cropper, on_miss, face, batches_at_once(where))
+    first = "main" if face == "consistent" else face
+    aligner = Aligner(root, cropper, on_miss, first, batches_at_once(where))
+    exchanged: list[str] = []
+    not_compared: list[str] = []
     with aligning_alone(root):
         journal.merge(root)
         tasks = _plan(Manifest.read(root), domains, retry_missed)
@@ -116,7 +147,64 @@ def align_dataset(
                 aligner.align(tasks, batch, on_progress)
         finally:
             journal.merge(root)
-    return _summary(Manifest.read(root).where(domains=domains), len(tasks))
+        if encoder is not None:
+            exchanged, not_compared = _take_consistent_faces(
+                root, encoder, cropper, domains, on_progress
+            )
+    return _summary(Manifest.read(root).where(domains=domains), len(tasks), exchanged, not_compared)
+
+
+def _take_consistent_faces(
+    root: Path,
+    encoder: Encoder,
+    cropper: FaceCropper,
+    domains: Sequence[str] | None,
+    on_progress: Callable[[int, int], None],
+) -> tuple[list[str], list[str]]:
+    """Exchange the crops of bystanders; the paths of their photos, and domains left out.
+
+    The new crop gets a place of its own, so that a row never points to a crop of another face,
+    whenever the process is killed.
+    """
+    manifest = Manifest.read(root)
+    wanted = set(manifest.domains if domains is None else domains)
+    rows = np.array(
+        [
+            crop is not None and domain in wanted
+            for crop, domain in zip(manifest.column("crop"), manifest.column("domain"), strict=True)
+        ],
+        bool,
+    )
+    if not rows.any():
+        return [], []
+    cache = EmbeddingCache(inside(root, FOLDER), encoder)
+    cropped = replace(manifest, table=manifest.table.filter(pa.array(rows)))
+    try:
+        embeddings = embed_crops(cropped, cache, on_progress)
+    finally:
+        cache.save()
+    people = People.of(manifest, np.flatnonzero(rows), embeddings)
+    disagreeing = find_disagreeing(people, manifest)
+    better = find_better_faces(disagreeing, people, manifest, encoder, cropper, on_progress)
+    table = manifest.table.select(["path", "domain", "identity", "crop"])
+    taken = set(manifest.column("crop"))
+    left = []
+    with journal.Journal(root) as record:
+        for one in better:
+            path, domain, identity, crop = (
+                column[one.row].as_py() for column in table.itercolumns()
+            )
+            place = free_place(path, domain, identity, taken)
+            taken.add(place)
+            task = PhotoTask(path, root / path, place, None)
+            inside(root, PurePosixPath(place).parent)
+            record.record([write_detected(root, task, one.found)])
+            left.append((path, crop))
+    journal.merge(root)
+    for _, crop in left:
+        if PurePosixPath(crop).parts[0] == "crops":  # no manifest can have other files removed
+            inside(root, crop).unlink(missing_ok=True)
+    return [path for path, _ in left], domains_without_strangers(people)
 
 
 def _plan(manifest: Manifest, domains: Sequence[str] | None, retry_missed: bool) -> list[PhotoTask]:
@@ -138,7 +226,9 @@ def _plan(manifest: Manifest, domains: Sequence[str] | None, retry_missed: bool)
     return tasks
 
 
-def _summary(manifest: Manifest, aligned: int) -> AlignResult:
+def _summary(
+    manifest: Manifest, aligned: int, exchanged: list[str], not_compared: list[str]
+) -> AlignResult:
     counts: dict[str, Counter[str]] = {domain: Counter() for domain in manifest.domains}
     problems = []
     for row in manifest.table.select(["path", "domain", "alignment", "problem"]).to_pylist():
@@ -164,6 +254,8 @@ def _summary(manifest: Manifest, aligned: int) -> AlignResult:
             for domain, states in counts.items()
         ],
         problems=problems,
+        exchanged=exchanged,
+        not_compared=not_compared,
     )
 
 

@@ -152,7 +152,7 @@ class Aligner:
                 continue
             faces = next(crops)
             if faces:
-                yield pool.submit(_write_detected, self.root, task, faces[0])
+                yield pool.submit(write_detected, self.root, task, faces[0])
             elif self.on_miss == "resize":
                 yield pool.submit(_write_resized, self.root, task, image)
             elif self.on_miss == "skip":
@@ -241,7 +241,8 @@ def _row(task: PhotoTask, alignment: str, **fields: Any) -> dict[str, Any]:
     return {"path": task.path, "alignment": alignment, **fields}
 
 
-def _write_detected(root: Path, task: PhotoTask, found: FaceCrop) -> dict[str, Any]:
+def write_detected(root: Path, task: PhotoTask, found: FaceCrop) -> dict[str, Any]:
+    """Write the crop of a detected face, and give the row of its photo for the journal."""
     write_png(root / task.crop, found.crop)
     quality = found.quality
     return _row(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from data_tools.locking import changing_manifest
 from mfr.data.manifest import Manifest
+from mfr.data.used import read_used
 from mfr.errors import ConfigError, DataError
 
 
@@ -24,31 +26,42 @@ class SplitResult:
         people: the number of people on each side.
         images: the number of images on each side.
         domains: for each domain, the number of its people on each side.
+        kept: the number of people on each side who are there because models have used them.
     """
 
     seed: int
     people: dict[str, int]
     images: dict[str, int]
     domains: dict[str, dict[str, int]]
+    kept: dict[str, int]
 
 
 def split_dataset(
-    root: str | Path, *, test: float = 0.3, val: float = 0.1, seed: int = 0
+    root: str | Path,
+    *,
+    test: float = 0.3,
+    val: float = 0.1,
+    seed: int = 0,
+    forget_used: bool = False,
 ) -> SplitResult:
     """Split the dataset's people and write their sides into the manifest.
 
-    An earlier split is replaced. The settings of the split are recorded in the manifest's
-    ``notes['split']``.
+    An earlier split is replaced, but people whom a model of this dataset was trained on stay on
+    the training side, and those it was validated or calibrated on stay on the validation side. The
+    settings of the split are recorded in the manifest's ``notes['split']``.
 
     Args:
         root: the dataset's directory.
         test: the share of people on the test side, 0 to 1.
         val: the share of people on the validation side, 0 to 1; ``test + val`` < 1.
         seed: selects the split.
+        forget_used: move also people whom models have used. Those models know them themselves and
+            refuse to be measured on them.
 
     Raises:
         ConfigError: a share is negative, or the shares leave nobody to train on.
-        DataError: there is no dataset, or it has no images.
+        DataError: there is no dataset, it has no images, or people who were used are too many for
+            these shares.
         WriteError: the manifest cannot be written.
     """
     _check_fractions(test, val)
@@ -60,7 +73,9 @@ def split_dataset(
         persons, domains = manifest.column("person"), manifest.column("domain")
         for person, domain in zip(persons, domains, strict=True):
             domains_of[person].add(domain)
-        sides = split_people(domains_of, test=test, val=val, seed=seed)
+        used = {} if forget_used else _sides_of_used(root, domains_of)
+        sides = split_people(domains_of, test=test, val=val, seed=seed, fixed=used)
+        _check_shares(sides, used, test=test, val=val)
         splits = [sides[person] for person in persons]
         result = SplitResult(
             seed=seed,
@@ -70,14 +85,22 @@ def split_dataset(
                 domain: _counted(sides[p] for p, where in domains_of.items() if domain in where)
                 for domain in manifest.domains
             },
+            kept=_counted(used.values()),
         )
         note = {"by": "person", "test": test, "val": val, "seed": seed, "people": result.people}
+        if used:
+            note["kept"] = result.kept
         manifest.with_columns({"split": splits}).with_notes(split=note).write()
     return result
 
 
 def split_people(
-    domains_of: Mapping[str, set[str]], *, test: float, val: float, seed: int
+    domains_of: Mapping[str, set[str]],
+    *,
+    test: float,
+    val: float,
+    seed: int,
+    fixed: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Assign every person to a side: 'train', 'val' or 'test'.
 
@@ -85,13 +108,15 @@ def split_people(
     by the SHA-256 of ``seed:person``, which is the same on every machine, and divided between the
     sides by the largest-remainder method. The remainder that rounding leaves in one group is
     carried over to the next, so that many small groups do not add up to a bias: each side differs
-    from its share by fewer than two people overall, and by fewer than three in each group.
+    from its share by fewer than two people overall, and by fewer than three in each group. People
+    whose side is fixed count towards it, and the others make up for them as far as they can.
 
     Args:
         domains_of: the domains of each person.
         test: the share of people on the test side, 0 to 1.
         val: the share of people on the validation side, 0 to 1; ``test + val`` < 1.
         seed: selects the split; another seed gives another split.
+        fixed: the sides of people who are not to be moved.
 
     Returns:
         The side of each person.
@@ -102,11 +127,15 @@ def split_people(
     groups = defaultdict(list)
     for person, domains in domains_of.items():
         groups[tuple(sorted(domains))].append(person)
-    sides: dict[str, str] = {}
+    sides: dict[str, str] = dict(fixed or {})
     owed = dict.fromkeys(shares, Fraction(0))
     for group in sorted(groups):
-        people = sorted(groups[group], key=lambda person: (_rank(seed, person), person))
-        owed = {side: owed[side] + share * len(people) for side, share in shares.items()}
+        everybody = sorted(groups[group], key=lambda person: (_rank(seed, person), person))
+        owed = {side: owed[side] + share * len(everybody) for side, share in shares.items()}
+        for person in everybody:
+            if person in sides:
+                owed[sides[person]] -= 1
+        people = [person for person in everybody if person not in sides]
         counts = Counter[str]()
         for _ in people:
             neediest = max(shares, key=lambda side: owed[side])
@@ -124,6 +153,35 @@ def _rank(seed: int, person: str) -> bytes:
 def _counted(sides: Any) -> dict[str, int]:
     counts = Counter(sides)
     return {side: counts[side] for side in ("train", "val", "test")}
+
+
+def _sides_of_used(root: str | Path, people: Iterable[str]) -> dict[str, str]:
+    """The sides on which those of ``people`` must stay whom models of the dataset have used."""
+    used = read_used(root)
+    if used is None:
+        return {}
+    people = list(people)
+    held_out = {*used.known("validated", people), *used.known("calibrated", people)}
+    # Who was trained on by one model and held out from another has been trained on.
+    return dict.fromkeys(held_out, "val") | dict.fromkeys(used.known("trained", people), "train")
+
+
+def _check_shares(
+    sides: Mapping[str, str], used: Mapping[str, str], *, test: float, val: float
+) -> None:
+    """Refuse shares that people whose side is fixed do not allow."""
+    people, kept = _counted(sides.values()), _counted(used.values())
+    shares = {"train": 1 - test - val, "val": val, "test": test}
+    for side, share in shares.items():
+        if kept[side] == people[side] and kept[side] - share * len(sides) >= 2:
+            most = math.floor(100 * (1 - kept["train"] / len(sides))) / 100
+            least = math.ceil(100 * kept["val"] / len(sides)) / 100
+            raise DataError(
+                f"Models of this dataset were trained on {kept['train']} of its {len(sides)} "
+                f"people and validated or calibrated on {kept['val']} others, who stay where they "
+                f"are: choose --test and --val with a sum of at most {most:g} and --val of at "
+                f"least {least:g}, or import more people; --forget-used moves them all the same."
+            )
 
 
 def _check_fractions(test: float, val: float) -> None:

@@ -106,12 +106,23 @@ def make_run_config(values: dict[str, Any]) -> RunConfig:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(map(str, one['loc']))}{_in_words(one['type'], one['msg'])}"
             for one in error.errors()
         )
         raise ConfigError(
             f"The run cannot be configured like this ({problems}): correct it."
         ) from error
+
+
+def _in_words(kind: str, message: str) -> str:
+    """What pydantic found, as the end of a sentence that begins with the name of the value."""
+    if kind == "extra_forbidden":
+        return " is no setting of a run"
+    if kind == "missing":
+        return " has to be given"
+    message = message.removeprefix("Value error, ")
+    start = "Input should "
+    return f" should {message.removeprefix(start)}" if message.startswith(start) else f": {message}"
 
 
 def read_run_values(path: str | Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from mfr.model_file import ModelRecord, hash_model, read_model, write_model
 from mfr.registry import is_place
 from mfr.runtimes import build_runtime
 from mfr.runtimes.runtime import Runtime
+from mfr.seen_people import SeenPeople
 from mfr.tensor_file import type_name
 
 PretrainedName = Literal["facenet-vggface2", "facenet-casia-webface"]
@@ -244,6 +245,11 @@ class Encoder:
     def with_calibration(self, calibration: Calibration | None) -> Encoder:
         """The same encoder with another calibration; the hash stays."""
         record = self.record.model_copy(update={"calibration": calibration})
+        return Encoder(record, self.network, self._centre, self._runtime)
+
+    def with_seen(self, seen: SeenPeople | None) -> Encoder:
+        """The same encoder with another record of the people it has seen; the hash stays."""
+        record = self.record.model_copy(update={"seen": seen})
         return Encoder(record, self.network, self._centre, self._runtime)
 
     def with_centre(self, centre: torch.Tensor | np.ndarray | None) -> Encoder:

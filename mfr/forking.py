@@ -49,3 +49,5 @@ def _use_one_thread() -> None:
         sys.modules["torch"].set_num_threads(1)
     if "faiss" in _pools:
         sys.modules["faiss"].omp_set_num_threads(1)
+    if (cv2 := sys.modules.get("cv2")) is not None:
+        cv2.setNumThreads(0)

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from mfr.calibration import Calibration
 from mfr.errors import ModelError
 from mfr.geometry import CropGeometry
+from mfr.seen_people import SeenPeople
 from mfr.tensor_file import (
     SEAL,
     add_tensors,
@@ -49,13 +50,17 @@ class ModelRecord(BaseModel):
     calibration: Calibration | None = None
     recipe: dict[str, Any] = Field(default_factory=dict, description="how it was trained")
     data: dict[str, Any] = Field(default_factory=dict, description="what it was trained on")
+    seen: SeenPeople | None = Field(
+        default=None, description="whom it was trained, validated and calibrated on, if known"
+    )
     model_hash: str = Field(default="", description="of all that shapes an embedding")
 
 
 def hash_model(record: ModelRecord, tensors: Mapping[str, torch.Tensor]) -> str:
     """SHA-256 over all that shapes an embedding: weights, backbone, geometry, fusion and centring.
 
-    Calibration, recipe and data summary are left out: galleries stay valid when they change.
+    Calibration, recipe, data summary and the people seen are left out: galleries stay valid when
+    they change.
     """
     shaping = record.model_dump(
         include={"backbone", "arguments", "geometry", "embedding_size", "flip_fusion", "centred"}

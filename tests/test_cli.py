@@ -205,13 +205,17 @@ def test_calibrate_then_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[
     start, model = str(tmp_path / "start.safetensors"), str(tmp_path / "calibrated.safetensors")
     Encoder.from_network(build_backbone("mobilefacenet"), "mobilefacenet").save(start)
     data = str(tmp_path / "data")
-    write_dataset(Path(data), {"x": 8, "y": 8}, splits=("val", "test"))
+    write_dataset(Path(data), {"x": 12, "y": 12}, splits=("val", "test"))
 
     arguments = ["calibrate", start, "--data", data, "--domains", "x,y", "--out", model]
     answer = _json(capsys, *arguments)
     assert isinstance(answer, dict)
-    assert answer["calibration"]["people"] == 8
+    assert answer["calibration"]["people"] == 12
     assert Encoder.load(model).calibration is not None
+    assert len(answer["fnmrs"]) == len(answer["calibration"]["thresholds"])
+    assert cli.run([*arguments[:-1], str(tmp_path / "again.safetensors")]) == 0
+    said = capsys.readouterr().out
+    assert "Rightful people refused (FNMR)" in said and f"{answer['fnmrs'][0]:.2%}" in said
 
     arguments = ["benchmark", model, "--data", data, "--domain", "x,y", "--resamples", "20"]
     reports = _json(capsys, *arguments, "--out", str(tmp_path / "report"))
@@ -221,7 +225,17 @@ def test_calibrate_then_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[
     whole = json.loads(Path(reports[0]["json"]).read_text())
     assert whole["command"].startswith(f"mfr benchmark {model}")
     assert cli.run([*arguments, "--out", str(tmp_path / "report"), "--protocol", "all-pairs"]) == 0
-    assert "The report is" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "The report is" in said and "Rightful people refused (FNMR)" in said
+    arguments = ["benchmark", model, "--data", data, "--domain", "x", "--split", "val"]
+    arguments += ["--resamples", "0", "--out", str(tmp_path / "seen")]
+    assert "6 of the 6 people of domain x, split val" in _refused(capsys, *arguments)
+    assert cli.run([*arguments, "--allow-seen"]) == 0
+    assert capsys.readouterr().out.startswith("This model has seen 6 of the 6 people")
+    told = _refused(capsys, "data", "split", data, "--test", "0.7", "--val", "0.1")
+    assert "calibrated on 12 others" in told
+    assert cli.run(["data", "split", data, "--test", "0.3", "--val", "0.6", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["kept"]["val"] == 12
 
 
 @pytest.mark.parametrize(

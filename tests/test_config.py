@@ -49,7 +49,7 @@ def test_a_run_file_from_before_there_was_an_optimiser_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
-        ({"sources": ["a"]}, "data: Field required"),
+        ({"sources": ["a"]}, "data has to be given"),
         ({"data": "d", "sources": []}, "sources"),
         (
             {"data": "d", "sources": ["a"], "method": "magic"},

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[1]
 
 GROUND = {
     *("errors", "registry", "outside", "allocator", "cpus", "atomic", "geometry", "locking", "png"),
-    *("forking", "random_bits"),
+    "forking",
+    "random_bits",
 }
 """What any room may use."""
 
@@ -28,23 +29,24 @@ ARROWS: dict[str, set[str]] = {
     "calibration": set(),
     "devices": set(),
     "tensor_file": set(),
-    "model_file": {"calibration", "tensor_file"},
+    "model_file": {"calibration", "seen_people", "tensor_file"},
+    "seen_people": set(),
     "decision": {"calibration"},
     "faces": {"images"},
-    "data": {"images", "faces"},
+    "data": {"images", "faces", "seen_people"},
     "backbones": {"model_file", "tensor_file"},
     "losses": set(),
     "meta": {"images", "losses", "tensor_file"},
     "runtimes": {"devices"},
-    "encoder": {"backbones", "calibration", "model_file", "runtimes", "tensor_file"},
+    "encoder": {"backbones", "calibration", "model_file", "runtimes", "seen_people", "tensor_file"},
     "models": {"encoder"},
     "recogniser": {"calibration", "decision", "encoder", "faces", "images", "models"},
     "gallery": {"calibration", "decision", "faces", "images", "models", "recogniser"},
-    "benchmark": {"calibration", "data", "encoder", "images", "model_file"},
+    "benchmark": {"calibration", "data", "encoder", "images", "model_file", "seen_people"},
     "config": {"data", "losses", "meta", "training.methods"},
     "training": {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),
-        *("tensor_file",),
+        *("seen_people", "tensor_file"),
     },
 }
 """What a room may use besides the ground and itself; the command line may use everything."""

@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from data_tools.aligning import MIN_FACE_FRACTION
 from data_tools.checking.class_sizes import find_class_sizes
 from data_tools.checking.duplicates import find_duplicates
-from data_tools.checking.embeddings import EmbeddingCache
+from data_tools.checking.embeddings import FOLDER, EmbeddingCache
+from data_tools.checking.face_agreement import find_better_faces, find_disagreeing, find_wrong_faces
 from data_tools.checking.finding import Finding
 from data_tools.checking.fixing import Fix, apply_fix, plan_fix
 from data_tools.checking.joined import find_wrongly_joined
@@ -29,9 +31,8 @@ from mfr.data.inside import inside
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
 from mfr.errors import DataError
-
-FOLDER: Final = "check"
-"""The folder beside the manifest for the report and for the embeddings, which are used again."""
+from mfr.faces import FaceCropper, build_detector
+from mfr.faces.detector import DEFAULT
 
 VERSION: Final = 1
 
@@ -106,6 +107,14 @@ def check_dataset(
             find_merged(people),
             *find_mislabelled(people, matches),
         ]
+        if encoder is not None:
+            disagreeing = find_disagreeing(people, manifest)
+            better = (
+                find_better_faces(disagreeing, people, manifest, encoder, _cropper())
+                if disagreeing
+                else []
+            )
+            findings.append(find_wrong_faces(people, better))
     findings += [
         find_quality_outliers(manifest, measured),
         find_class_sizes(manifest),
@@ -139,6 +148,11 @@ def check_dataset(
     )
     atomic.write_text(result.report_html, page)
     return result
+
+
+def _cropper() -> FaceCropper:
+    """Finds faces as an alignment with default settings does; on the CPU, as photos are few."""
+    return FaceCropper(build_detector(DEFAULT, min_face_fraction=MIN_FACE_FRACTION))
 
 
 def _record(manifest: Manifest, finding: Finding) -> dict[str, Any]:

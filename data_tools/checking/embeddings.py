@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfr import atomic
+from mfr.data.loading import load_crops
+from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
+
+FOLDER: Final = "check"
+"""The folder beside the manifest for a check's report and for embeddings, which are used again."""
+
+_CHUNK: Final = 512  # crops in memory at a time, 37.6 kB each
 
 
 class EmbeddingCache:
@@ -60,3 +71,30 @@ class EmbeddingCache:
         with atomic.replacing(self._path) as temporary:
             np.savez(temporary, digests=digests, embeddings=np.stack([*self._known.values()]))
         self._fresh = False
+
+
+def pixel_digest(pixels: NDArray[np.uint8]) -> bytes:
+    """A digest, 16 bytes, of an image's pixels and shape."""
+    shape = np.array(pixels.shape, np.int64).tobytes()
+    return hashlib.blake2b(shape + pixels.tobytes(), digest_size=16).digest()
+
+
+def embed_crops(
+    manifest: Manifest,
+    cache: EmbeddingCache,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> NDArray[np.float32]:
+    """The embeddings (rows, D) of the crops of ``manifest``, each of whose rows has one.
+
+    Raises:
+        DataError: a crop is missing or damaged.
+        ModelError: an embedding is not finite or is zero.
+    """
+    parts = []
+    for start in range(0, len(manifest), _CHUNK):
+        on_progress(start, len(manifest))
+        crops = load_crops(replace(manifest, table=manifest.table.slice(start, _CHUNK)))
+        digests = np.stack([np.frombuffer(pixel_digest(crop), np.uint8) for crop in crops])
+        parts.append(cache.embed(digests, crops))
+    on_progress(len(manifest), len(manifest))
+    return np.concatenate(parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_tools.checking.embeddings import EmbeddingCache
+from data_tools.checking.embeddings import EmbeddingCache, pixel_digest
 from mfr.data.loading import load_crop
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError, ImageError
@@ -123,7 +122,7 @@ def measure(
                 cropped.append(row.crop)
                 embedded.append(number)
         if cache is not None and cropped:
-            keys = np.stack([np.frombuffer(_digest(crop), np.uint8) for crop in cropped])
+            keys = np.stack([np.frombuffer(pixel_digest(crop), np.uint8) for crop in cropped])
             embeddings.append(cache.embed(keys, np.stack(cropped)))
         on_progress(len(photo_problem), count)
     if not embeddings:
@@ -173,13 +172,8 @@ def _read_row(photo_path: Path, crop_path: Path | None) -> _Row:
     if picture is not None:
         measures[4:] = _measure_picture(picture)
         thumbnail = make_thumbnail(picture)
-    digest = bytes(16) if photo is None else _digest(photo)
+    digest = bytes(16) if photo is None else pixel_digest(photo)
     return _Row(photo_problem, crop_problem, digest, thumbnail, measures, crop)
-
-
-def _digest(pixels: NDArray[np.uint8]) -> bytes:
-    shape = np.array(pixels.shape, np.int64).tobytes()
-    return hashlib.blake2b(shape + pixels.tobytes(), digest_size=16).digest()
 
 
 def make_thumbnail(picture: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -126,11 +126,19 @@ class People:
         count = len(a) * (len(a) - 1) // 2 if first == second else len(a) * len(b)
         return Distribution(cosines, count), Distribution(linkages, count)
 
-    def foreign_images(self, domain: int, seed: int = 0) -> Distribution:
-        """The cosines of a domain's images with the centres of other people in the domain."""
-        images = np.flatnonzero(self.domain[self.identity] == domain)
-        centres = np.flatnonzero(self.domain == domain)
-        left, right = _pairs(images, centres, RandomBits(seed, domain))
+    def foreign_images(self, domain: int | None, seed: int = 0) -> Distribution:
+        """The cosines of a domain's images with the centres of other people in the domain.
+
+        Without a domain, they are those of all images with the centres of all other people.
+        """
+        if domain is None:
+            images, centres = np.arange(len(self.rows)), np.arange(len(self.names))
+            bits = RandomBits(seed)
+        else:
+            images = np.flatnonzero(self.domain[self.identity] == domain)
+            centres = np.flatnonzero(self.domain == domain)
+            bits = RandomBits(seed, domain)
+        left, right = _pairs(images, centres, bits)
         different = self.person[self.identity[left]] != self.person[right]
         left, right = left[different], right[different]
         cosines = np.einsum("nd,nd->n", self.embeddings[left], self.centres[right])
@@ -152,12 +160,12 @@ class Distribution:
     def __init__(self, values: NDArray[np.floating], pairs: int) -> None:
         # With an empty sample, no value exceeds the limits.
         self.median, self.spread = location_and_spread(values) if len(values) else (np.inf, 0.0)
-        self._pairs = max(pairs, 1)
+        self.pairs = max(pairs, 1)
 
     @property
     def limit(self) -> float:
         """The value that the largest of all pairs exceeds by chance in one dataset of 20."""
-        return self.median + self.spread * float(norm.isf(_FALSE_ALARMS / self._pairs))
+        return self.median + self.spread * float(norm.isf(_FALSE_ALARMS / self.pairs))
 
     @property
     def usual_high(self) -> float:

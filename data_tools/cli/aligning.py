@@ -15,11 +15,12 @@ from rich.table import Column, Table
 from data_tools.cli.options import Dataset
 from mfr.cli.console import print_json, print_table, progress, say
 from mfr.cli.options import AsJson
+from mfr.errors import ConfigError
 
 if TYPE_CHECKING:
     from data_tools.aligning import AlignResult
 
-_SHOWN_PROBLEMS = 5
+_SHOWN = 5
 
 
 class OnMiss(str, enum.Enum):
@@ -36,6 +37,7 @@ class FaceOption(str, enum.Enum):
     main = "main"
     largest = "largest"
     central = "central"
+    consistent = "consistent"
 
 
 def align(
@@ -53,9 +55,22 @@ def align(
     face: Annotated[
         FaceOption,
         typer.Option(
-            help="Which face to use if a photo has several: 'main' is large and near the centre."
+            help="Which face to use if a photo has several: 'main' is large and near the centre; "
+            "'consistent' looks again at photos whose crop disagrees with the identity's other "
+            "photos, also at those aligned earlier, and takes the face that agrees."
         ),
     ] = FaceOption.main,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Model file or checkpoint that compares faces, for --face consistent.",
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Network of a MODEL that is a checkpoint of another program."),
+    ] = None,
     retry_missed: Annotated[
         bool, typer.Option("--retry-missed", help="Look again at photos without a crop.")
     ] = False,
@@ -81,13 +96,18 @@ def align(
     not examined again. For every photo without a crop, the manifest records the reason.
     """
     from data_tools.aligning import MIN_FACE_FRACTION, align_dataset
+    from mfr.models import load_encoder
 
+    if backbone is not None and model is None:
+        raise ConfigError("A backbone belongs to a model: give --model too, or leave it out.")
+    encoder = None if model is None else load_encoder(model, backbone=backbone, device=device)
     with progress("aligning") as report:
         result = align_dataset(
             dataset,
             domains=domain or None,
             on_miss=on_miss.value,
             face=face.value,
+            encoder=encoder,
             retry_missed=retry_missed,
             min_face=MIN_FACE_FRACTION if min_face is None else min_face,
             detector=detector,
@@ -116,10 +136,26 @@ def _print_alignment(dataset: Path, result: AlignResult) -> None:
         domain, *counts = dataclasses.astuple(row)
         table.add_row(escape(domain), *map(str, counts))
     print_table(table)
+    if result.exchanged:
+        say(
+            f"In {len(result.exchanged)} photos another face was taken, which agrees with the "
+            "other photos of the person:"
+        )
+        _say_some([os.path.normpath(dataset / path) for path in result.exchanged])
+    if result.not_compared:
+        say(
+            f"Too few people to compare faces in {', '.join(result.not_compared)}: the main face "
+            "was kept in every photo there."
+        )
     if result.problems:
         say(f"{len(result.problems)} photos without a detected face; the manifest lists all:")
-        for path, problem in result.problems[:_SHOWN_PROBLEMS]:
-            # The manifest's paths are relative to the dataset; these can be opened from here.
-            say(f"  {os.path.normpath(dataset / path)}: {problem}")
-        if len(result.problems) > _SHOWN_PROBLEMS:
-            say(f"  ... and {len(result.problems) - _SHOWN_PROBLEMS} more")
+        # The manifest's paths are relative to the dataset; these can be opened from here.
+        _say_some([f"{os.path.normpath(dataset / path)}: {why}" for path, why in result.problems])
+
+
+def _say_some(lines: list[str]) -> None:
+    """The first few lines, and how many more there are."""
+    for line in lines[:_SHOWN]:
+        say(f"  {line}")
+    if len(lines) > _SHOWN:
+        say(f"  ... and {len(lines) - _SHOWN} more")

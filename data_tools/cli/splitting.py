@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from data_tools.cli.options import Dataset
-from mfr.cli.console import print_json, print_table
+from mfr.cli.console import print_json, print_table, say
 from mfr.cli.options import AsJson
 
 
@@ -18,12 +18,24 @@ def split(
     test: Annotated[float, typer.Option(help="Share of the people to test on.")] = 0.3,
     val: Annotated[float, typer.Option(help="Share of the people to validate on.")] = 0.1,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    forget_used: Annotated[
+        bool,
+        typer.Option(
+            "--forget-used",
+            help="Move also people whom models of this dataset have used; those models refuse to "
+            "be judged on them.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Split all domains by person, so that no person is on two sides; replaces an earlier split."""
+    """Split all domains by person, so that no person is on two sides; replaces an earlier split.
+
+    Whom a model of this dataset was trained on stays on the training side, and whom it was
+    validated or calibrated on stays on the validation side.
+    """
     from data_tools.splitting import split_dataset
 
-    result = split_dataset(dataset, test=test, val=val, seed=seed)
+    result = split_dataset(dataset, test=test, val=val, seed=seed, forget_used=forget_used)
     if as_json:
         print_json(result)
         return
@@ -34,3 +46,8 @@ def split(
     table.add_row("all people", *map(str, result.people.values()))
     table.add_row("all images", *map(str, result.images.values()))
     print_table(table)
+    if any(result.kept.values()):
+        say(
+            f"{result.kept['train']} people stay on the training side and {result.kept['val']} on "
+            "the validation side because models of this dataset have used them."
+        )

@@ -58,8 +58,8 @@ def reach_verdict(
     if difference.interval is None:
         return Verdict(
             ruling=ruling,
-            sentence=f"On {where}, {metrics}; without resamples it is not known whether the "
-            "difference is more than luck.",
+            sentence=f"On {where}, {metrics}; without resamples or with so few people it is "
+            "not known whether the difference is more than luck.",
         )
     low, high = (_points(bound) for bound in difference.interval)
     gap = f"{_points(difference.value)} points, 95% interval {low} to {high}"

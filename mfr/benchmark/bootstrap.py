@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,13 @@ from scipy.sparse import csr_matrix
 
 from mfr.benchmark.metrics import Scores
 
+FEWEST_PEOPLE: Final = 10
+"""The fewest people who make an interval. A percentile interval of a mean over n people is narrower
+than Student's by sqrt((n - 1) / n) and by the normal quantile in place of t's (Hesterberg, What
+Teachers Should Know About the Bootstrap, The American Statistician 69, 2015). Where it says 95 %,
+it covers the truth about 90 times in 100 with 10 people, and 85 times with 5. With two people, half
+of the resamples hold one person and no non-mated comparison, and the others are all the same: the
+interval is the value itself."""
 GRID = 4096
 """Most thresholds of the grid that resamples are measured on."""
 _TOP, _RANKS, _QUANTILES = 1024, 1024, 1280

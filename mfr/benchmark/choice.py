@@ -13,8 +13,8 @@ from mfr.data.protocol import read_protocol
 from mfr.errors import ConfigError
 
 Benchmark = Callable[..., list[Report]]
-"""Judges an encoder: ``(encoder, manifest, *, seed, resamples, command)`` -> a report for each
-domain. Arguments and errors are those of `mfr.benchmark.protocols.benchmark_domain`."""
+"""Judges an encoder: ``(encoder, manifest, *, seed, resamples, command, allow_seen)`` -> a report
+for each domain. Arguments and errors are those of `mfr.benchmark.protocols.benchmark_domain`."""
 
 
 def choose_protocol(

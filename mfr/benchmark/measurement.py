@@ -59,6 +59,7 @@ def measure(
         multiplicities,
         fmrs,
     )
+    shown = _Shown(persons[mated.first], resamples)
     metrics = []
     for position, fmr in enumerate(FMRS):
         resolved = resolves(scores, fmr)
@@ -70,6 +71,7 @@ def measure(
                 "non-mated comparisons at or above it is at most the FMR.",
                 float(points.tar[position]) if resolved else None,
                 drawn.tar[:, position],
+                shown,
                 threshold=float(points.thresholds[position]) if resolved else None,
                 reason=None
                 if resolved
@@ -86,6 +88,7 @@ def measure(
             "Area under the ROC; ties count half. A failed mated comparison wins against none.",
             auc(scores),
             drawn.auc,
+            shown,
             unit="area",
         ),
         _metric(
@@ -95,6 +98,7 @@ def measure(
             "where failed comparisons end it.",
             eer(scores),
             drawn.eer,
+            shown,
         ),
     ]
     if len(compared.probes):
@@ -109,13 +113,34 @@ def measure(
                 "another person is a miss.",
                 float(compared.rank_one.mean()),
                 shares,
+                _Shown(persons[compared.probes], resamples),
                 method="95 % percentile interval of a bootstrap over the people of the probes, "
                 "the gallery kept whole.",
             )
         )
     return Measurement(
-        metrics, _curve(scores, curve, drawn.tar[:, len(FMRS) :]), _histogram(scores)
+        metrics,
+        _curve(scores, curve, drawn.tar[:, len(FMRS) :] if shown.enough else None),
+        _histogram(scores),
     )
+
+
+class _Shown:
+    """Whether intervals can be given: the people behind mated comparisons or searches, (m,).
+
+    People with one image take part in non-mated comparisons only, and say nothing about how much
+    a person's own comparisons vary.
+    """
+
+    def __init__(self, persons: NDArray[np.int32], resamples: int) -> None:
+        count = len(np.unique(persons))
+        self.enough = count >= bootstrap.FEWEST_PEOPLE
+        self.reason = (
+            None
+            if self.enough or not resamples
+            else f"An interval needs at least {bootstrap.FEWEST_PEOPLE} people with mated "
+            f"comparisons, and here are {count}."
+        )
 
 
 def _metric(
@@ -124,13 +149,15 @@ def _metric(
     rule: str,
     value: float | None,
     drawn: NDArray[np.float64],
+    shown: _Shown,
     *,
     unit: Literal["share", "area"] = "share",
     threshold: float | None = None,
     reason: str | None = None,
     method: str = _OVER_PEOPLE,
 ) -> Metric:
-    interval = None if value is None else bootstrap.percentile_interval(drawn)
+    known = value is not None
+    interval = bootstrap.percentile_interval(drawn) if known and shown.enough else None
     return Metric(
         key=key,
         name=name,
@@ -140,16 +167,20 @@ def _metric(
         reason=reason,
         interval=interval,
         interval_method=method if interval else None,
+        interval_reason=shown.reason if known else None,
         threshold=threshold,
     )
 
 
-def _curve(scores: Scores, wanted: NDArray[np.float64], drawn: NDArray[np.float64]) -> RocCurve:
+def _curve(
+    scores: Scores, wanted: NDArray[np.float64], drawn: NDArray[np.float64] | None
+) -> RocCurve:
     """The ROC at FMRs spaced evenly on a log axis from 1 / n to 1: every point is exact."""
     points = operating_points(scores, wanted)
-    bands = [bootstrap.percentile_interval(column) for column in drawn.T]
+    columns = np.empty((0, 0)) if drawn is None else drawn.T
+    bands = [bootstrap.percentile_interval(column) for column in columns]
     known = [band for band in bands if band is not None]
-    whole = len(known) == len(bands)
+    whole = len(known) == len(wanted)
     return RocCurve(
         fmr=points.fmr.tolist(),
         tar=points.tar.tolist(),

@@ -18,6 +18,7 @@ def render(report: Report) -> str:
     environment = make_environment()
     environment.filters["amount"] = amount
     environment.filters["bounds"] = bounds
+    environment.filters["refused"] = refused
     source = resources.files("mfr.benchmark").joinpath(_TEMPLATE).read_text(encoding="utf-8")
     points = {
         float(metric.key.removeprefix("tar@fmr=")): metric
@@ -60,6 +61,11 @@ def bounds(metric: Metric) -> str:
         return "–"
     low, high = metric.interval
     return f"{_number(low, metric.unit)} to {_number(high, metric.unit)}"
+
+
+def refused(metric: Metric) -> str:
+    """The share of rightful people (mated comparisons) refused at the metric's threshold."""
+    return "–" if metric.fnmr is None else _number(metric.fnmr, "share")
 
 
 def _number(value: float, unit: str) -> str:

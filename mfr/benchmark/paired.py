@@ -17,6 +17,7 @@ from mfr.benchmark import bootstrap
 from mfr.benchmark.comparisons import Compared, choose_gallery, compare_with_gallery
 from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered
 from mfr.benchmark.metrics import Scores, auc, operating_points
+from mfr.benchmark.seen import refuse_seen
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError
 
@@ -34,7 +35,7 @@ class Difference:
         key: the key of the metric, as in a report: ``tar@fmr=0.01``, ``auc``, ``rank1``.
         value: the difference on the whole sample, -1 to 1.
         interval: the 95 % interval of the difference, by a bootstrap over people; None without
-            resamples.
+            resamples and with too few people (`mfr.benchmark.bootstrap.FEWEST_PEOPLE`).
     """
 
     key: str
@@ -51,21 +52,26 @@ def compare_encoders(
     split: str = "test",
     seed: int = 0,
     resamples: int = 1000,
+    allow_seen: bool = False,
 ) -> list[Difference]:
     """The first minus the second by the gallery-probe protocol of `protocols.benchmark_domain`.
 
     Args:
         seed: chooses gallery images and resamples, as in the reports of the two.
         resamples: of the bootstrap; 0 for no intervals.
+        allow_seen: compare them also on people whom one of them has seen.
 
     Raises:
-        DataError: nothing to compare in that split of the domain.
+        DataError: nothing to compare in that split of the domain, or one of the two was trained,
+            validated or calibrated on people in it.
         ModelError: an embedding is not finite.
     """
     rows = by_path(examined(manifest.where(domains=[domain], splits=[split])))
     persons = numbered(rows.column("person"))
     compared = []
+    where = f"domain {domain}, split {split}"
     for encoder in (first, second):
+        refuse_seen(encoder, rows.column("person"), where, allow_seen=allow_seen)
         embeddings, acquired = embed_acquired(encoder, rows)
         gallery = choose_gallery(
             rows.column("identity"), rows.column("path"), seed=seed, acquired=acquired
@@ -99,19 +105,23 @@ def differences(
     (tar, area, rank), (other_tar, other_area, other_rank) = (
         _whole(compared) for compared in (first, second)
     )
+    enough = len(np.unique(persons[first.mated.first])) >= bootstrap.FEWEST_PEOPLE
     drawn, other = (_drawn(compared, persons, multiplicities) for compared in (first, second))
-    found = [
-        _difference(f"tar@fmr={fmr:g}", tar[i] - other_tar[i], drawn.tar[:, i] - other.tar[:, i])
+    metrics = [
+        (f"tar@fmr={fmr:g}", tar[i] - other_tar[i], drawn.tar[:, i] - other.tar[:, i])
         for i, fmr in enumerate(FMRS)
     ]
-    found.append(_difference("auc", area - other_area, drawn.auc - other.auc))
+    metrics.append(("auc", area - other_area, drawn.auc - other.auc))
     if rank is not None and other_rank is not None:
         shares, other_shares = (
             bootstrap.resample_shares(one.rank_one, persons[one.probes], multiplicities)
             for one in (first, second)
         )
-        found.append(_difference("rank1", rank - other_rank, shares - other_shares))
-    return found
+        metrics.append(("rank1", rank - other_rank, shares - other_shares))
+    return [
+        Difference(key, value, bootstrap.percentile_interval(between) if enough else None)
+        for key, value, between in metrics
+    ]
 
 
 def _whole(compared: Compared) -> tuple[list[float], float, float | None]:
@@ -133,7 +143,3 @@ def _drawn(
         multiplicities,
         FMRS,
     )
-
-
-def _difference(key: str, value: float, drawn: NDArray[np.float64]) -> Difference:
-    return Difference(key, value, bootstrap.percentile_interval(drawn))

@@ -17,8 +17,8 @@ from mfr.benchmark.reporting import (
     count,
     failed_warning,
     resized_warning,
-    sources,
 )
+from mfr.benchmark.seen import not_known, refuse_seen, seen_domains
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError
 
@@ -38,6 +38,7 @@ def benchmark_domain(
     seed: int = 0,
     resamples: int = 1000,
     command: str = "",
+    allow_seen: bool = False,
 ) -> Report:
     """Judge an encoder on the people of one split of one domain.
 
@@ -50,9 +51,11 @@ def benchmark_domain(
         seed: chooses the gallery images and the bootstrap resamples.
         resamples: of the bootstrap; 0 for no intervals.
         command: what the user ran, for the report.
+        allow_seen: judge also people whom the model has seen, and say so in the report.
 
     Raises:
-        DataError: unknown domain or split, fewer than two people, or nobody with two images.
+        DataError: unknown domain or split, fewer than two people, nobody with two images, or people
+            whom the model was trained, validated or calibrated on.
         ConfigError: an unknown protocol or a negative number of resamples.
         ModelError: the model gives an embedding that is not finite.
     """
@@ -63,6 +66,9 @@ def benchmark_domain(
     rows = by_path(examined(every))
     persons = numbered(rows.column("person"))
     _check_people(rows, every, persons, domain=domain, split=split)
+    seen = refuse_seen(
+        encoder, rows.column("person"), f"domain {domain}, split {split}", allow_seen=allow_seen
+    )
     embeddings, acquired = embed_acquired(encoder, rows)
     if protocol == "gallery-probe":
         gallery = choose_gallery(
@@ -84,13 +90,15 @@ def benchmark_domain(
     measured = measure(compared, persons, seed=seed, resamples=resamples)
     left_out = len(every) - len(rows)
     return Report(
+        seen=seen,
         title=f"{encoder.record.backbone} on {domain}",
         protocol=protocol,
         description=_describe(protocol, domain, split, seed),
         metrics=measured.metrics,
         counts=count(rows, compared, persons, left_out=left_out),
         warnings=[
-            *_seen_domain(encoder, domain, split),
+            *seen_domains(encoder, [domain], split=split, told=seen is not None),
+            *not_known(encoder),
             *_left_out(left_out, len(every)),
             *failed_warning(rows, compared),
             *resized_warning(rows),
@@ -121,20 +129,6 @@ def _describe(protocol: Protocol, domain: str, split: str, seed: int) -> list[st
         "all-pairs": ["Every image is compared with every other one, each pair once."],
     }
     return [who, *how[protocol]]
-
-
-def _seen_domain(encoder: Encoder, domain: str, split: str) -> list[str]:
-    if domain not in sources(encoder):
-        return []
-    if split == "test":
-        return [
-            f"The model was trained on domain {domain}: this is no unseen domain, and its people "
-            "are unseen only if training used this dataset's split."
-        ]
-    return [
-        f"The model was trained on domain {domain}, and the people of its {split} split are not "
-        "unseen: they were trained on or used to choose and calibrate the model."
-    ]
 
 
 def _left_out(left_out: int, images: int) -> list[str]:

@@ -32,6 +32,7 @@ class Metric(_Part):
         key: the name to ask for it by, such as ``tar@fmr=0.001``.
         value: a share in [0, 1], or an area for the AUC; None where ``reason`` says why.
         interval: the 95 % confidence interval, by the method that ``interval_method`` names.
+        interval_reason: why there is a value without an interval, where resamples were asked for.
         threshold: the decision threshold behind the value, where it has one.
         folds: the values of the folds, where the value is their mean.
         deviation: the standard deviation of the folds (ddof 1).
@@ -45,10 +46,16 @@ class Metric(_Part):
     reason: str | None = None
     interval: tuple[float, float] | None = None
     interval_method: str | None = None
+    interval_reason: str | None = None
     standard_error: float | None = None
     threshold: float | None = None
     folds: list[float] | None = None
     deviation: float | None = None
+
+    @property
+    def fnmr(self) -> float | None:
+        """The share of mated comparisons that are refused at ``threshold``: a TAR's complement."""
+        return None if self.value is None or self.threshold is None else 1 - self.value
 
 
 class RocCurve(_Part):
@@ -115,6 +122,9 @@ class Report(_Part):
 
     format: Literal["mfr-report"] = "mfr-report"
     version: int = VERSION
+    seen: str | None = Field(
+        default=None, description="what is to be known first: whom of these people it has seen"
+    )
     title: str
     protocol: str
     description: list[str]

@@ -51,7 +51,8 @@ def common_parts(
         "roc": measured.roc,
         "histogram": measured.histogram,
         "mistakes": worst_mistakes(rows, compared),
-        "model": encoder.record,
+        # The people it has seen are a megabyte of hashes, and in the model file.
+        "model": encoder.record.model_copy(update={"seen": None}),
         "model_hash": encoder.model_hash,
         "dataset": {"root": str(rows.root), **notes},
         "command": command,
@@ -87,11 +88,6 @@ def count(
         distractors=people - len(np.unique(persons[compared.probes])) if searched else 0,
         probes=len(compared.probes) if searched else None,
     )
-
-
-def sources(encoder: Encoder) -> list[str]:
-    """The domains the model's record says it was trained on."""
-    return list(encoder.record.data.get("sources", ()))
 
 
 def failed_warning(rows: Manifest, compared: Compared) -> list[str]:

@@ -23,8 +23,8 @@ from mfr.benchmark.reporting import (
     count,
     failed_warning,
     resized_warning,
-    sources,
 )
+from mfr.benchmark.seen import not_known, refuse_seen, seen_domains
 from mfr.data.manifest import Manifest
 from mfr.data.pair_list import pair_protocol, read_pair_list
 from mfr.data.protocol import GalleryProbeProtocol, PairProtocol, StoredProtocol
@@ -44,6 +44,7 @@ def benchmark_protocol(
     seed: int = 0,
     resamples: int = 1000,
     command: str = "",
+    allow_seen: bool = False,
 ) -> Report:
     """Judge an encoder by a dataset's own protocol.
 
@@ -56,15 +57,20 @@ def benchmark_protocol(
         seed: chooses the bootstrap resamples.
         resamples: of the bootstrap; 0 for no intervals.
         command: what the user ran, for the report.
+        allow_seen: judge also people whom the model has seen, and say so in the report.
 
     Raises:
-        DataError: an image is not in the manifest or has not been aligned yet, or there is no
-            comparison of a kind.
+        DataError: an image is not in the manifest or has not been aligned yet, there is no
+            comparison of a kind, or the model was trained, validated or calibrated on people of it.
         ConfigError: a negative number of resamples.
         ModelError: the model gives an embedding that is not finite.
     """
     check_resamples(resamples)
     rows = _rows(manifest, protocol)
+    everyone = rows
+    seen = refuse_seen(
+        encoder, rows.column("person"), f"protocol {protocol.name}", allow_seen=allow_seen
+    )
     embedded = embed_acquired(encoder, rows)
     if isinstance(protocol, PairProtocol):
         metrics, description, judged = _judge_pairs(rows, embedded, protocol, seed, resamples)
@@ -72,13 +78,15 @@ def benchmark_protocol(
         metrics, description, judged = _judge_searches(rows, embedded, protocol, seed, resamples)
     rows, persons, compared, measured = judged
     return Report(
+        seen=seen,
         title=f"{encoder.record.backbone} on {protocol.name}",
         protocol=protocol.name,
         description=[*description, f"The protocol is the dataset's own ({protocol.source})."],
         metrics=metrics,
         counts=count(rows, compared, persons),
         warnings=[
-            *_seen(encoder, rows),
+            *seen_domains(encoder, everyone.domains, split=None, told=seen is not None),
+            *not_known(encoder),
             *failed_warning(rows, compared),
             *resized_warning(rows),
         ],
@@ -105,6 +113,7 @@ def benchmark_lfw(
     seed: int = 0,
     resamples: int = 1000,
     command: str = "",
+    allow_seen: bool = False,
 ) -> Report:
     """Judge an encoder on a list of pairs as LFW's, without storing it: see `benchmark_protocol`.
 
@@ -120,7 +129,13 @@ def benchmark_lfw(
         source=Path(pairs_path).name,
     )
     return benchmark_protocol(
-        encoder, manifest, protocol, seed=seed, resamples=resamples, command=command
+        encoder,
+        manifest,
+        protocol,
+        seed=seed,
+        resamples=resamples,
+        command=command,
+        allow_seen=allow_seen,
     )
 
 
@@ -272,13 +287,3 @@ def _places(paths: pa.ChunkedArray, rows: Manifest) -> NDArray[np.int32]:
     """Where each path stands among ``rows``."""
     places: NDArray[np.int32] = np.asarray(pc.index_in(paths, value_set=rows.table["path"]))
     return places
-
-
-def _seen(encoder: Encoder, rows: Manifest) -> list[str]:
-    seen = sorted(set(sources(encoder)) & set(rows.domains))
-    if not seen:
-        return []
-    return [
-        f"The model was trained on people of {', '.join(seen)} and this protocol draws on all of "
-        "them: these people are not unseen, and the metrics flatter the model."
-    ]

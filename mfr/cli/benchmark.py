@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mfr.cli.console import busy, print_json, print_table, say
-from mfr.cli.options import AsJson, Backbone, Data, Device, Model, Seed, Split, names_in
-from mfr.errors import ConfigError
+from mfr.cli.options import AllowSeen, AsJson, Backbone, Data, Device, Model, Seed, Split, names_in
+from mfr.errors import ConfigError, DataError, WriteError
 
 if TYPE_CHECKING:
     from mfr.benchmark.report import Report
@@ -50,6 +50,7 @@ def benchmark(
     resamples: Annotated[
         int, typer.Option(min=0, help="Bootstrap resamples for the intervals; 0 for none.")
     ] = 1000,
+    allow_seen: AllowSeen = False,
     seed: Seed = 0,
     device: Device = "cpu",
     as_json: AsJson = False,
@@ -72,7 +73,14 @@ def benchmark(
     manifest = Manifest.read(data)
     encoder = load_encoder(model, backbone=backbone, device=device)
     with busy("Judging"):
-        reports = judge(encoder, manifest, seed=seed, resamples=resamples, command=context.obj)
+        reports = judge(
+            encoder,
+            manifest,
+            seed=seed,
+            resamples=resamples,
+            command=context.obj,
+            allow_seen=allow_seen,
+        )
         made = [
             (report, *write_report(report, out if len(reports) == 1 else out / report.domain))
             for report in reports
@@ -93,6 +101,7 @@ def calibrate(
     ] = None,
     split: Split = "val",
     backbone: Backbone = None,
+    allow_seen: AllowSeen = False,
     seed: Seed = 0,
     device: Device = "cpu",
     as_json: AsJson = False,
@@ -108,6 +117,7 @@ def calibrate(
     if out.suffix != ".safetensors":
         raise ConfigError(f"A model file ends in .safetensors: use --out {out}.safetensors.")
     from mfr.benchmark.calibration import calibrate_encoder
+    from mfr.benchmark.seen import not_known
     from mfr.data.manifest import Manifest
     from mfr.models import load_encoder
 
@@ -115,33 +125,86 @@ def calibrate(
     chosen = manifest.domains if domains is None else names_in(domains, "--domains")
     encoder = load_encoder(model, backbone=backbone, device=device)
     with busy("Calibrating"):
-        calibration = calibrate_encoder(encoder, manifest, domains=chosen, split=split, seed=seed)
-    encoder.with_calibration(calibration).save(out)
+        measured = calibrate_encoder(
+            encoder, manifest, domains=chosen, split=split, seed=seed, allow_seen=allow_seen
+        )
+    calibration = measured.calibration
+    measured.applied_to(encoder).save(out)
+    warnings = [*not_known(encoder), *_note_calibrated(data, measured.persons)]
     if as_json:
-        print_json({"model": out, "calibration": calibration.model_dump()})
+        print_json(
+            {
+                "seen": measured.seen,
+                "model": out,
+                "calibration": calibration.model_dump(),
+                "mated": measured.mated,
+                "fnmrs": measured.fnmrs,
+                "warnings": warnings,
+            }
+        )
         return
-    table = Table("False-match rate", "Threshold")
-    for fmr, threshold in zip(calibration.fmrs, calibration.thresholds, strict=True):
-        table.add_row(f"{fmr:.2g}", f"{threshold:.4f}")
+    if measured.seen is not None:
+        say(measured.seen)
+    table = Table("False-match rate", "Threshold", "Rightful people refused (FNMR)")
+    refused = ["–"] * len(calibration.fmrs)
+    if measured.fnmrs is not None:
+        refused = [f"{fnmr:.2%}" for fnmr in measured.fnmrs]
+    for fmr, threshold, share in zip(
+        calibration.fmrs, calibration.thresholds, refused, strict=True
+    ):
+        table.add_row(f"{fmr:.2g}", f"{threshold:.4f}", share)
     print_table(table)
     say(
-        f"Measured on {calibration.comparisons} comparisons of {calibration.people} people, "
+        f"Measured on {calibration.comparisons} non-mated and {measured.mated} mated comparisons "
+        f"of {calibration.people} people, "
         f"{calibration.source}; the model is {out}."
     )
+    for warning in warnings:
+        say(f"Note: {warning}")
+
+
+def _note_calibrated(data: Path, people: list[str]) -> list[str]:
+    """Note in the dataset whom a model was calibrated on; a warning if that is not possible."""
+    from mfr.data.used import note_used
+
+    try:
+        note_used(data, {"calibrated": people})
+    except (DataError, WriteError) as error:
+        return [f"A new split of the dataset may make test people of these people: {error}"]
+    return []
 
 
 def _summary(report: Report, data: Path, page: Path) -> dict[str, Any]:
     whole = report.model_dump(mode="json")
-    kept = ("title", "domain", "split", "protocol", "metrics", "counts", "warnings", "model_hash")
+    kept = (
+        "seen",
+        "title",
+        "domain",
+        "split",
+        "protocol",
+        "metrics",
+        "counts",
+        "warnings",
+        "model_hash",
+    )
     return {**{key: whole[key] for key in kept}, "json": data, "html": page}
 
 
 def _print_report(report: Report, page: Path) -> None:
-    from mfr.benchmark.page import amount, bounds
+    from mfr.benchmark.page import amount, bounds, refused
 
-    table = Table("Metric", "Value", "95% interval", title=Text(report.title))
+    if report.seen is not None:
+        say(report.seen)
+    columns = ("Metric", "Value", "95% interval", "Threshold", "Rightful people refused (FNMR)")
+    table = Table(*columns, title=Text(report.title))
     for metric in report.metrics:
-        table.add_row(Text(metric.name), amount(metric), metric.reason or bounds(metric))
+        table.add_row(
+            Text(metric.name),
+            amount(metric),
+            metric.reason or metric.interval_reason or bounds(metric),
+            "–" if metric.threshold is None else f"{metric.threshold:.4f}",
+            refused(metric),
+        )
     print_table(table)
     counts = report.counts
     say(

@@ -129,6 +129,8 @@ class _Lines:
 
     def __call__(self, done: int, total: int | None, note: str = "") -> None:
         now = time.monotonic()
+        if total == 0:  # there was nothing to do
+            return
         if now - self._last < _LOG_SECONDS and done != total:
             return
         self._last = now

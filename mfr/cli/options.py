@@ -20,6 +20,13 @@ class Face(str, Enum):
     only = "only"
 
 
+AllowSeen = Annotated[
+    bool,
+    typer.Option(
+        "--allow-seen",
+        help="Measure also on people whom the model has seen, and say so in the first line.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 Backbone = Annotated[
     str | None,

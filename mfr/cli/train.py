@@ -159,6 +159,7 @@ def _print_result(result: TrainingResult, as_json: bool) -> None:
                 "left_out": result.left_out,
                 "validation": result.validation,
                 "uncalibrated": result.uncalibrated,
+                "unnoted": result.unnoted,
             }
         )
         return
@@ -167,3 +168,8 @@ def _print_result(result: TrainingResult, as_json: bool) -> None:
         say(f"  {name}: {value:.4f}")
     if result.uncalibrated is not None:
         say(f"The model has no calibration: {result.uncalibrated}")
+    if result.unnoted is not None:
+        say(
+            "Note: the dataset does not know whom this model was trained on, and a new split of it "
+            f"may move them: {result.unnoted}"
+        )

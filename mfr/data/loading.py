@@ -124,7 +124,14 @@ class StepLoader(Generic[T]):
 
 
 def _prepared(results: Iterator[T | _Failure]) -> Iterator[T]:
-    for data in results:
+    while True:
+        try:
+            data = next(results)
+        except StopIteration:
+            return
+        # What a killed process had sent is fetched from a socket of its own.
+        except (ConnectionError, EOFError, FileNotFoundError) as error:
+            raise _killed() from error
         if isinstance(data, _Failure):
             raise data.error
         yield data
@@ -144,10 +151,14 @@ def telling_of_killed_workers() -> Iterator[None]:
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        raise DataError(
-            "A process that prepares images in the background was killed, as happens when memory "
-            "runs out: resume the run, or start one with fewer workers."
-        ) from error
+        raise _killed() from error
+
+
+def _killed() -> DataError:
+    return DataError(
+        "A process that prepares images in the background was killed, as happens when memory runs "
+        "out: resume the run, or start one with fewer workers."
+    )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mfr.errors import FaceError
 from mfr.faces.face import Face
+from mfr.faces.quality import MIN_PROBABILITY
 
 FaceChoice = Literal["main", "largest", "central", "all"]
 """Which faces of a photo are wanted: the main one (large and near the photo's centre, see
@@ -44,6 +45,8 @@ def choose_faces(faces: Sequence[Face], image: np.ndarray, choice: FaceChoice) -
 def choose_one_face(faces: Sequence[Face], image: np.ndarray, name: str, choice: OneFace) -> Face:
     """The face of ``faces`` in ``image``, called ``name`` in errors, that ``choice`` means.
 
+    'only' overlooks what may not be a face, if there is one that surely is.
+
     Raises:
         FaceError: there is none, or there are several and ``choice`` is 'only'.
     """
@@ -53,12 +56,13 @@ def choose_one_face(faces: Sequence[Face], image: np.ndarray, name: str, choice:
         )
     if choice != "only":
         return choose_faces(faces, image, choice)[0]
-    if len(faces) > 1:
+    sure = [face for face in faces if face.probability >= MIN_PROBABILITY] or faces
+    if len(sure) > 1:
         raise FaceError(
-            f"{name} has {len(faces)} faces: crop it to one, or say which with --face main, "
+            f"{name} has {len(sure)} faces: crop it to one, or say which with --face main, "
             "largest or central."
         )
-    return faces[0]
+    return sure[0]
 
 
 def is_doubtful(faces: Sequence[Face], image: np.ndarray) -> bool:

@@ -14,7 +14,8 @@ from mfr.faces.face import Face
 
 SURE: Final = 0.98
 """The probability from which on a face is taken for upright. On 300 photos of LFW and of
-celebrities, 97% of the upright faces reach it and fewer than 3% of those that are turned."""
+celebrities, 97% of the upright faces reach it and 1 to 4% of those that are turned
+(docs/results/face-quality.md)."""
 
 
 class TurningDetector:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:  # pydantic takes time to import; nothing here needs it at run
     from mfr.gallery.store import Store
 
 STRANGER_FMR: Final = 0.05
-"""A photo is unlike the others of its person where it scores below the threshold of this
-false-match rate: 95 of 100 strangers do, and few photos of the person herself."""
+"""A photo is unlike the others of its person where its best score with n of them is below the
+threshold of a false-match rate of STRANGER_FMR / n, but not of less than `DEFAULT_FMR`: 95 of 100
+strangers are, and few photos of the person."""
 
 
 def insist_on_none(doubts: Sequence[str]) -> None:
@@ -31,10 +32,10 @@ def insist_on_none(doubts: Sequence[str]) -> None:
         DoubtfulEnrolmentError: there are any.
     """
     if doubts:
-        more = f" And {len(doubts) - 1} more such photos." if len(doubts) > 1 else ""
+        more = f" (one of {len(doubts)} reasons)" if len(doubts) > 1 else ""
         raise DoubtfulEnrolmentError(
-            f"{doubts[0]}{more} Nothing was enrolled: check the photos and the name, or insist "
-            "with --anyway."
+            f"{doubts[0].rstrip('.')}{more}, so nothing was enrolled: check the photos and the "
+            "name, or insist with --anyway."
         )
 
 
@@ -133,7 +134,7 @@ def stranger_doubts(
         return []
     scores = embeddings @ every.T
     scores[np.arange(len(templates)), np.arange(len(templates))] = -math.inf
-    fmr = min(max(STRANGER_FMR, calibration.fmrs[0]), calibration.fmrs[-1])
+    fmr = max(STRANGER_FMR / (len(every) - 1), DEFAULT_FMR, calibration.fmrs[0])
     threshold = calibration.threshold_at(fmr)
     return [
         f"{template.source} is unlike the other photos of '{name}' (score {score:.2f}, threshold "

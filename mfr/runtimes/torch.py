@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-from threading import Lock
 
 import torch
 from torch import nn
@@ -45,7 +44,6 @@ class TorchRuntime:
         self._process = os.getpid()
         self._network = network
         self._folded: nn.Module | None = None
-        self._folding = Lock()
 
     @torch.inference_mode()
     def features(self, images: torch.Tensor) -> torch.Tensor:
@@ -60,12 +58,15 @@ class TorchRuntime:
         return features
 
     def _ready(self) -> nn.Module:
-        with self._folding:
-            if self._folded is None:
-                folded = _folded(self._network).to(self.device)
-                # The type of `to` knows no memory format alone.
-                self._folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            return self._folded
+        # Without a lock, which a forked process might find held: if two threads fold at once,
+        # either result serves.
+        folded = self._folded
+        if folded is None:
+            folded = _folded(self._network).to(self.device)
+            # The type of `to` knows no memory format alone.
+            folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._folded = folded
+        return folded
 
 
 def _folded(network: nn.Module) -> nn.Module:

@@ -12,6 +12,7 @@ from mfr.config import RunConfig
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
 from mfr.errors import DataError
+from mfr.seen_people import SeenPeople
 from mfr.training.methods.network import FaceNetwork
 
 DEFAULT_BACKBONE = "mfr-resnet28"
@@ -25,11 +26,13 @@ class NetworkToTrain:
         network: with all its parameters trainable.
         backbone: the backbone's name.
         arguments: the backbone's own.
+        seen: whom the weights it starts from have seen; None if they are new or do not say.
     """
 
     network: FaceNetwork
     backbone: str
     arguments: dict[str, Any]
+    seen: SeenPeople | None = None
 
     def encoder(self, **summary: Any) -> Encoder:
         """The encoder that the network is now; ``summary`` goes into its record."""
@@ -49,6 +52,7 @@ def initial_network(config: RunConfig, seed: int) -> NetworkToTrain:
         ModelError: there is no such backbone, or the weights cannot be read.
     """
     torch.manual_seed(seed)
+    seen = None
     if config.init is None:
         name = config.backbone or DEFAULT_BACKBONE
         network, arguments, geometry = build_backbone(name), {}, backbone_spec(name).geometry
@@ -56,8 +60,9 @@ def initial_network(config: RunConfig, seed: int) -> NetworkToTrain:
         encoder = Encoder.load(config.init, backbone=config.backbone)
         record = encoder.record
         network, name, arguments = encoder.network, record.backbone, record.arguments
-        geometry = record.geometry
-    return NetworkToTrain(FaceNetwork(network.requires_grad_(True), geometry), name, arguments)
+        geometry, seen = record.geometry, record.seen
+    trainable = FaceNetwork(network.requires_grad_(True), geometry)
+    return NetworkToTrain(trainable, name, arguments, seen)
 
 
 def training_people(manifest: Manifest, config: RunConfig) -> Manifest:

@@ -17,13 +17,15 @@ from mfr.config import RunConfig, read_run_config, write_run_config
 from mfr.data.loading import CropStore, StepLoader, telling_of_killed_workers
 from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
+from mfr.data.used import note_used
 from mfr.devices import usable_device
-from mfr.errors import DataError, TrainingError
+from mfr.errors import DataError, TrainingError, WriteError
 from mfr.locking import refusing_others
 from mfr.meta.functional import Task
 from mfr.meta.learner import MetaLearner
 from mfr.meta.rule import PlainGradient
 from mfr.random_bits import RandomBits
+from mfr.seen_people import Role, SeenPeople
 from mfr.training import checkpoint
 from mfr.training.distributed import ALONE, Processes
 from mfr.training.interruption import deferred_interrupt
@@ -69,6 +71,7 @@ class TrainingResult:
         left_out: identities with a single image, of which no pair can be made, by source domain.
         validation: the figures of the last validation, in the process that wrote the model.
         uncalibrated: why the model has no calibration, if it has none.
+        unnoted: why the dataset does not know that its people were used, if it does not.
     """
 
     out: Path
@@ -78,6 +81,7 @@ class TrainingResult:
     left_out: dict[str, int]
     validation: dict[str, float]
     uncalibrated: str | None = None
+    unnoted: str | None = None
 
 
 def _ignore(progress: Progress) -> None:
@@ -157,8 +161,8 @@ class _Run:
         self.device = usable_device(group.device(config.device))
         self.manifest = Manifest.read(config.data).where(domains=config.sources)
         self.people = training_people(self.manifest, config)
-        held_out = self.manifest.where(splits=["val"], cropped=True)
-        self.validator = Validator(held_out) if group.is_main else None
+        self.held_out = self.manifest.where(splits=["val"], cropped=True)
+        self.validator = Validator(self.held_out) if group.is_main else None
         self.pool = IdentityPool(self.people, config.sources)
         store = CropStore(self.people, int(config.crop_memory * 2**30))
         self.method = build_method(config, self.pool, store, group)
@@ -173,6 +177,7 @@ class _Run:
 
     def go(self, watch: Callable[[Progress], None]) -> TrainingResult:
         config, group = self.config, self.group
+        unnoted = self._note_used() if group.is_main else None
         # Their processes start before the first exchange, which starts threads.
         steps = StepLoader(self.method.prepare, config.workers).steps(self.done, config.steps)
         self._begin_equal()
@@ -239,14 +244,42 @@ class _Run:
                 mark = time.perf_counter()
         if self.done < config.steps:
             return TrainingResult(
-                self.out, None, self.done, config.steps, self.pool.left_out, validation
+                self.out,
+                None,
+                self.done,
+                config.steps,
+                self.pool.left_out,
+                validation,
+                unnoted=unnoted,
             )
         model, uncalibrated = (
             self._write_model() if group.is_main else (self.out / MODEL_NAME, None)
         )
         return TrainingResult(
-            self.out, model, self.done, config.steps, self.pool.left_out, validation, uncalibrated
+            self.out,
+            model,
+            self.done,
+            config.steps,
+            self.pool.left_out,
+            validation,
+            uncalibrated,
+            unnoted,
         )
+
+    def _used(self) -> dict[Role, list[str]]:
+        """The people whom this run uses, single images included, by what it uses them for."""
+        return {
+            "trained": self.people.column("person"),
+            "validated": self.held_out.column("person"),
+        }
+
+    def _note_used(self) -> str | None:
+        """Note in the dataset whom this run uses; a reason if that is not possible."""
+        try:
+            note_used(self.config.data, self._used())
+        except (DataError, WriteError) as error:  # no reason not to train
+            return str(error)
+        return None
 
     def _begin_equal(self) -> None:
         """Give all processes the same weights, and make sure that they are at the same step."""
@@ -288,12 +321,18 @@ class _Run:
                 "split": self.people.notes.get("split"),
             },
         )
+        seen = self.built.seen or SeenPeople.nobody(
+            encoder.model_hash, complete=config.init is None
+        )
+        for role, people in self._used().items():
+            seen = seen.adding(role, people)
+        encoder = encoder.with_seen(seen.replacing("calibrated", []))
         uncalibrated = None
         try:
-            calibration = calibrate_encoder(
+            measured = calibrate_encoder(
                 encoder, self.manifest, domains=config.sources, seed=config.seed
             )
-            encoder = encoder.with_calibration(calibration)
+            encoder = measured.applied_to(encoder)
         except DataError as error:
             uncalibrated = str(error)
         path = self.out / MODEL_NAME

@@ -218,6 +218,15 @@ def study(rounds: int, seed: int) -> tuple[Counter[str], Counter[str]]:
     return moments, found
 
 
+def tables(moments: Counter[str], found: Counter[str]) -> list[str]:
+    """The lines of the two tables of what `study` counted."""
+    lines = ["| killed during | processes |", "|---|---|"]
+    for moment in ("starting", "enroll", "remove", "rebuild", "search", "between"):
+        lines.append(f"| {moment} | {moments[moment]} |")
+    lines += ["", "| what was found | count |", "|---|---|"]
+    return lines + [f"| {what} | {found[what]} |" for what in (*COUNTED, *WRONG)]
+
+
 def main() -> None:
     """Kill, check and print counts."""
     parser = argparse.ArgumentParser(
@@ -230,12 +239,7 @@ def main() -> None:
     moments, found = study(arguments.rounds, arguments.seed)
     print(f"`{command()}`\n")
     print(f"{arguments.rounds} processes killed in {time.perf_counter() - begun:.0f} s.\n")
-    print("| killed during | processes |\n|---|---|")
-    for moment in ("starting", "enroll", "remove", "rebuild", "search", "between"):
-        print(f"| {moment} | {moments[moment]} |")
-    print("\n| what was found | count |\n|---|---|")
-    for what in (*COUNTED, *WRONG):
-        print(f"| {what} | {found[what]} |")
+    print("\n".join(tables(moments, found)))
     if any(found[what] for what in WRONG):
         sys.exit("A gallery did not outlast kill -9.")
     print("\nNothing was lost, nothing was left behind.")

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mfr.benchmark import bootstrap
 from mfr.data.manifest import Manifest
 from mfr.model_file import ModelRecord
+from mfr.seen_people import SeenPeople
+
+NOBODY = SeenPeople.nobody("fake")
 
 
 class FakeEncoder:
@@ -17,9 +21,13 @@ class FakeEncoder:
     model_hash = "f" * 64
     embedding_size = 64
 
-    def __init__(self, *, sources=(), seed=0):
+    def __init__(self, *, sources=(), seed=0, seen=NOBODY):
         self.record = ModelRecord(
-            backbone="fake", embedding_size=64, flip_fusion=False, data={"sources": list(sources)}
+            backbone="fake",
+            embedding_size=64,
+            flip_fusion=False,
+            data={"sources": list(sources)},
+            seen=seen,
         )
         self.projection = np.random.default_rng(seed).normal(size=(192, 64))
 
@@ -57,6 +65,12 @@ def make_dataset(root: Path, images: dict[str, int], *, noise: float, seed: int 
                 }
             )
     return Manifest.empty(root).append(rows)
+
+
+@pytest.fixture
+def any_number_of_people(monkeypatch):
+    """Intervals of however few people, for tests of what is done with intervals."""
+    monkeypatch.setattr(bootstrap, "FEWEST_PEOPLE", 1)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ def timeless(report):
     return report.model_copy(update={"created": ""})
 
 
+@pytest.mark.usefixtures("any_number_of_people")
 def test_gallery_probe_counts(dataset, encoder):
     # Three people each with 1, 2, 3 and 4 images: 30 images, 12 in the gallery, 18 probes.
     report = benchmark_domain(encoder, dataset, "lfw", resamples=50, command="mfr benchmark ...")
@@ -53,6 +54,7 @@ def test_all_pairs_agree_with_a_plain_computation(dataset, encoder):
     np.testing.assert_allclose(worst, np.sort(scores[same])[:8], atol=1e-6)
 
 
+@pytest.mark.usefixtures("any_number_of_people")
 @pytest.mark.parametrize("protocol", ["gallery-probe", "all-pairs"])
 def test_report_does_not_depend_on_row_order_but_on_the_seed(dataset, encoder, protocol):
     order = np.random.default_rng(0).permutation(len(dataset))
@@ -122,12 +124,18 @@ def test_images_without_crops_are_told_apart_and_told(dataset, encoder):
 
 
 def test_a_domain_trained_on_is_called_so(dataset):
-    seen = FakeEncoder(sources=["lfw"])
+    seen = FakeEncoder(sources=["lfw"], seen=None)
     report = benchmark_domain(seen, dataset, "lfw", resamples=5)
     assert "no unseen domain" in report.warnings[0]
+    assert "does not say whom it was trained on" in report.warnings[1]
     val = dataset.with_columns({"split": ["val"] * len(dataset)})
     report = benchmark_domain(seen, val, "lfw", split="val", resamples=5)
     assert "not unseen" in report.warnings[0]
+    told = benchmark_domain(FakeEncoder(sources=["lfw"]), dataset, "lfw", resamples=5)
+    assert told.warnings == [
+        "The model was trained on domain lfw, though on none of these people: they are unseen, the "
+        "domain is not."
+    ]
 
 
 def test_the_smallest_benchmark_there_is(tmp_path, encoder):
@@ -135,6 +143,8 @@ def test_the_smallest_benchmark_there_is(tmp_path, encoder):
     report = benchmark_domain(encoder, data, "lfw", resamples=20)
     assert (report.counts.mated, report.counts.nonmated) == (1, 1)
     assert (report.metric("auc").value, report.metric("tar@fmr=0.01").value) == (1.0, None)
+    # An interval of 1.00000 to 1.00000 was printed.
+    assert report.metric("auc").interval is None
     write_report(report, tmp_path / "report")
 
 
@@ -172,3 +182,37 @@ def test_embeddings_that_are_not_finite_are_refused(dataset, encoder):
     encoder.projection = encoder.projection * np.nan
     with pytest.raises(ModelError, match="no finite embedding"):
         benchmark_domain(encoder, dataset, "lfw")
+
+
+def test_intervals_need_ten_people_with_mated_comparisons(tmp_path, encoder):
+    # Nine people with two images, and three who are in the gallery only.
+    images = {f"p{i:02d}": 1 + (i < 9) for i in range(12)}
+    few = benchmark_domain(encoder, make_dataset(tmp_path / "few", images, noise=60), "lfw")
+    for key in ("tar@fmr=0.01", "auc", "eer", "rank1"):
+        metric = few.metric(key)
+        if metric.value is not None:
+            assert (metric.interval, metric.interval_method) == (None, None)
+            assert "at least 10 people with mated comparisons, and here are 9" in (
+                metric.interval_reason
+            )
+    assert few.roc.low is None
+    _, page = write_report(few, tmp_path / "report")
+    assert "here are 9" in page.read_text() and "too few people" in page.read_text()
+    images["p09"] = 2
+    enough = benchmark_domain(encoder, make_dataset(tmp_path / "ten", images, noise=60), "lfw")
+    assert enough.metric("auc").interval is not None
+    assert enough.metric("auc").interval_reason is None
+    # Nobody asked for intervals, so there is no reason to give.
+    images["p09"] = 1
+    unasked = make_dataset(tmp_path / "unasked", images, noise=60)
+    report = benchmark_domain(encoder, unasked, "lfw", resamples=0)
+    assert report.metric("auc").interval_reason is None
+
+
+def test_a_threshold_says_how_many_rightful_people_it_refuses(dataset, encoder, tmp_path):
+    report = benchmark_domain(encoder, dataset, "lfw", resamples=0)
+    metric = report.metric("tar@fmr=0.01")
+    assert metric.fnmr == 1 - metric.value
+    assert report.metric("auc").fnmr is None
+    _, page = write_report(report, tmp_path / "report")
+    assert f'<td class="number">{metric.fnmr:.2%}</td>' in page.read_text()

@@ -16,7 +16,7 @@ HOSTILE = "<script>alert('x')</script>"
 
 
 @pytest.fixture
-def report(tmp_path):
+def report(tmp_path, any_number_of_people):
     data = make_dataset(tmp_path / "data", {"ada": 3, "bob": 3, "cy": 2}, noise=30)
     names = [HOSTILE if name == "ada" else name for name in data.column("identity")]
     data = data.with_columns({"identity": names}).with_notes(licences={"lfw": HOSTILE, "b": "x"})

@@ -38,7 +38,7 @@ def test_lfw_ten_folds(lfw, encoder):
 
 def test_lfw_reports_every_training_on_it(lfw):
     data, path = lfw
-    report = benchmark_lfw(FakeEncoder(sources=["lfw"]), data, path, resamples=5)
+    report = benchmark_lfw(FakeEncoder(sources=["lfw"], seen=None), data, path, resamples=5)
     assert "not unseen" in report.warnings[0]
 
 
@@ -141,6 +141,7 @@ def test_searches_agree_with_a_plain_computation_in_every_fold(searches, encoder
     write_report(report, data.root / "report")
 
 
+@pytest.mark.usefixtures("any_number_of_people")
 def test_one_search_has_bootstrap_intervals(searches, encoder):
     data, protocol = searches
     first = [row for row in rows_of(protocol) if row[0] == 0]

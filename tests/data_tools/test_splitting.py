@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from data_tools.splitting import split_dataset, split_people
 from mfr.data.manifest import Manifest
+from mfr.data.used import note_used
 from mfr.errors import ConfigError, DataError
 
 people_in_domains = st.dictionaries(
@@ -116,3 +117,59 @@ def test_no_dataset_is_no_dataset_afterwards(tmp_path):
     Manifest.empty(tmp_path).write()
     with pytest.raises(DataError, match="has no images"):
         split_dataset(tmp_path)
+
+
+def test_people_whom_models_have_used_stay_on_their_side(tmp_path):
+    Manifest.empty(tmp_path).append(rows(100)).write()
+    split_dataset(tmp_path, test=0.3, val=0.1, seed=0)
+    before = sides_in(tmp_path)
+    trained = {person for person, side in before.items() if side == "train"}
+    note_used(
+        tmp_path,
+        {"trained": trained, "validated": [p for p, side in before.items() if side == "val"]},
+    )
+    # Split as before, nothing moves, whoever is free.
+    assert split_dataset(tmp_path, test=0.3, val=0.1, seed=0).kept["train"] == 60
+    assert sides_in(tmp_path) == before
+    # A larger validation side takes its people from the test side, whatever the seed.
+    result = split_dataset(tmp_path, test=0.15, val=0.25, seed=5)
+    assert result.people == {"train": 60, "val": 25, "test": 15}
+    after = sides_in(tmp_path)
+    assert {person for person, side in after.items() if side == "train"} == trained
+    assert all(after[person] == "val" for person, side in before.items() if side == "val")
+    assert Manifest.read(tmp_path).notes["split"]["kept"] == {"train": 60, "val": 10, "test": 0}
+
+
+def test_shares_that_people_in_use_do_not_allow_are_refused(tmp_path):
+    Manifest.empty(tmp_path).append(rows(100)).write()
+    split_dataset(tmp_path, test=0.3, val=0.1, seed=0)
+    before = sides_in(tmp_path)
+    note_used(tmp_path, {"trained": [p for p, side in before.items() if side == "train"]})
+    with pytest.raises(DataError, match=r"sum of at most 0\.4 and --val of at least 0,") as told:
+        split_dataset(tmp_path, test=0.3, val=0.3, seed=0)
+    assert "trained on 60 of its 100 people" in str(told.value)
+    assert sides_in(tmp_path) == before
+    result = split_dataset(tmp_path, test=0.3, val=0.3, seed=1, forget_used=True)
+    assert result.people == {"train": 40, "val": 30, "test": 30}
+    assert sides_in(tmp_path) != before
+
+
+def test_people_imported_later_make_up_for_those_who_stay(tmp_path):
+    Manifest.empty(tmp_path).append(rows(10)).write()
+    split_dataset(tmp_path, test=0.0, val=0.0)
+    note_used(tmp_path, {"trained": sides_in(tmp_path)})
+    Manifest.empty(tmp_path).append(rows(20)).write()
+    assert split_dataset(tmp_path, test=0.3, val=0.2).people == {"train": 10, "val": 4, "test": 6}
+
+
+def test_calibrated_people_do_not_become_test_people_and_training_counts_more(tmp_path):
+    Manifest.empty(tmp_path).append(rows(10)).write()
+    note_used(tmp_path, {"calibrated": ["p0", "p1"], "trained": ["p1"]})
+    split_dataset(tmp_path, test=0.5, val=0.2)
+    sides = sides_in(tmp_path)
+    assert (sides["p0"], sides["p1"]) == ("val", "train")
+
+
+def sides_in(root):
+    manifest = Manifest.read(root)
+    return dict(zip(manifest.column("person"), manifest.column("split"), strict=True))

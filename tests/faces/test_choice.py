@@ -1,5 +1,7 @@
 """Which face of a photo is meant, worked out by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -41,5 +43,9 @@ def test_one_face_or_a_sentence():
     assert choose_one_face([one], IMAGE, "a.jpg", "only") == one
     with pytest.raises(FaceError, match=r"a\.jpg has 2 faces: .*--face main, largest or central"):
         choose_one_face([one, two], IMAGE, "a.jpg", "only")
+    unsure = dataclasses.replace(two, probability=0.89)
+    assert choose_one_face([unsure, one], IMAGE, "a.jpg", "only") == one
+    with pytest.raises(FaceError, match="2 faces"):
+        choose_one_face([unsure, unsure], IMAGE, "a.jpg", "only")
     with pytest.raises(FaceError, match=r"No face was found in a\.jpg"):
         choose_one_face([], IMAGE, "a.jpg", "main")

@@ -50,7 +50,14 @@ def test_a_photo_unlike_the_others_of_its_person(gallery):
     with pytest.raises(DoubtfulEnrolmentError, match=r"unlike the other photos of 'ada'"):
         gallery.enroll("ada", [photo(1, 0.2, 0), photo(0, 0, 1)])
     assert len(gallery.show("ada")) == 1
-    gallery.enroll("eve", [photo(0, 0, 1)])  # a first photo has nothing to be unlike
+    # Among n others a stranger has n chances: 0.6 is enough beside one other, not beside six.
+    slanted = photo(0.6, 0, 0.8)
+    gallery.enroll("ada", [photo(1, 0, 0, note=str(n)) for n in range(5)])
+    with pytest.raises(DoubtfulEnrolmentError, match=r"score 0\.60, threshold 0\.90"):
+        gallery.enroll("ada", [slanted])
+    gallery.remove("ada")
+    gallery.enroll("ada", [photo(1, 0, 0), slanted])
+    gallery.enroll("eve", [photo(0, 1, 0)])  # a first photo has nothing to be unlike
 
 
 def test_photos_of_two_people_enrolled_at_once(tmp_path, recogniser, monkeypatch):
@@ -58,7 +65,7 @@ def test_photos_of_two_people_enrolled_at_once(tmp_path, recogniser, monkeypatch
 
     monkeypatch.setattr(enrolling.Recogniser, "load", lambda *_, **__: recogniser)
     both = [photo(1, 0, 0), photo(0, 1, 0)]
-    with pytest.raises(DoubtfulEnrolmentError, match=r"And 1 more such photos"):
+    with pytest.raises(DoubtfulEnrolmentError, match=r"one of 2 reasons"):
         enrolling.enroll_photos(tmp_path / "new", "ada", both, model="toy")
     with pytest.raises(GalleryMissingError):  # nothing was enrolled, so nothing was made
         Gallery.open(tmp_path / "new")

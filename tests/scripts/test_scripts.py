@@ -87,6 +87,26 @@ def test_a_tiny_run(module, arguments, expected):
     assert expected in done.stdout
 
 
+@pytest.mark.slow
+def test_the_choice_of_faces_in_a_few_group_photos(monkeypatch, capsys, shared_data):
+    table = run(
+        monkeypatch,
+        capsys,
+        "scripts.study.face_choice",
+        *(shared_data / "weights/mobilefacenet_casia_112x96.ckpt",),
+        *("--photos", shared_data / "faces/celeb_photo", "--people", "5", "--each", "2"),
+    )
+    assert "Group photos: 10, of 5 people" in table
+    shares = {}
+    for line in table.splitlines():
+        if line.startswith("| ") and "%" in line:
+            rule, *cells, _ = line.strip("| ").split(" | ")
+            shares[rule] = [float(cell.rstrip("%")) for cell in cells]
+    assert list(shares) == ["largest", "central", "main", "consistent"]
+    assert all(sum(cells) == pytest.approx(100, abs=0.3) for cells in shares.values())
+    assert shares["consistent"][0] >= shares["main"][0] > shares["largest"][0]
+
+
 FEW_SHOT = ["--iterations", "2", "--judge-every", "1", "--test-tasks", "3", "--curve-tasks", "2"]
 
 
@@ -122,3 +142,14 @@ def test_a_page_is_recorded_with_its_command_or_not_at_all(tmp_path):
     text = page.read_text()
     assert text.startswith("# page\n\n- command: `python -c print('| a |')`\n")
     assert text.endswith("\n\n| a |\n")
+
+
+def test_the_page_of_robustness_names_tests_that_exist():
+    from scripts.study.robustness import kinds
+
+    for one in kinds():
+        assert one["tests"], one["kind"]
+        for test in one["tests"]:
+            path, _, name = test.partition("::")
+            text = (ROOT / path).read_text("utf-8")
+            assert not name or f"def {name}(" in text, test

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from mfr.config import make_run_config
+from mfr.data.used import FILE_NAME, read_used
 from mfr.encoder import Encoder
 from mfr.errors import DataError, TrainingError
 from mfr.model_file import read_model
@@ -299,3 +300,57 @@ def test_training_starts_from_a_models_weights(dataset, tmp_path):
     begun = checkpoint.read(tmp_path / "second" / "checkpoints" / "step-00000000.safetensors")
     for name, tensor in weights.items():
         assert torch.equal(begun.network[f"backbone.{name}"], tensor)
+
+
+@pytest.mark.slow
+def test_a_model_and_its_dataset_know_whom_it_was_trained_on(tmp_path):
+    data = tmp_path / "data"
+    manifest = write_dataset(data, {"a": 10, "b": 10, "c": 10, "d": 5}, images=2)
+
+    def people(side, domains="abc"):
+        return set(manifest.where(domains=domains, splits=[side]).column("person"))
+
+    config = configure(data, method="triplet", steps=1)
+    result = start(config, tmp_path / "run")
+    model = result.model
+    assert "Calibration needs at least 10 people and a, b, c (val) has 6" in result.uncalibrated
+    seen, used = Encoder.load(model).record.seen, read_used(data)
+    for one in (seen, used):
+        assert set(one.known("trained", people("train") | people("test"))) == people("train")
+        assert set(one.known("validated", people("train") | people("val"))) == people("val")
+        assert one.known("trained", people("train", "d")) == []
+        assert one.complete
+    assert seen.salt != used.salt
+    # A model that goes on from it has seen its people too, and they have one salt.
+    config = configure(
+        data, sources=["a", "d"], method="triplet", steps=1, init=model, backbone=None
+    )
+    later = Encoder.load(start(config, tmp_path / "later").model).record.seen
+    assert later.salt == seen.salt and later.complete
+    assert set(later.known("trained", people("train", "abcd"))) == people("train", "abcd")
+    # Weights of unknown origin stay that.
+    unknown = tmp_path / "unknown.safetensors"
+    Encoder.load(model).with_seen(None).save(unknown)
+    config = configure(data, method="triplet", steps=1, init=unknown, backbone=None)
+    assert not Encoder.load(start(config, tmp_path / "third").model).record.seen.complete
+
+
+@pytest.mark.slow
+def test_whom_a_stopped_run_was_trained_on_is_noted_and_a_note_is_not_needed(tmp_path):
+    data = tmp_path / "data"
+    write_dataset(data, {"a": 10, "b": 10, "c": 10}, images=2)
+
+    class StopError(Exception):
+        pass
+
+    def stop(progress):
+        raise StopError
+
+    config = configure(data, method="triplet", steps=1)
+    with pytest.raises(StopError):
+        start(config, tmp_path / "run", watch=stop)
+    assert read_used(data).count("trained") == 18
+    (data / FILE_NAME).write_text("torn")
+    result = start(config, tmp_path / "other")
+    assert "used.json is damaged" in result.unnoted
+    assert Encoder.load(result.model).record.seen.count("trained") == 18

@@ -12,6 +12,7 @@ import torch
 from mfr.faces.detector import MIN_FACE_FRACTION
 from mfr.faces.face import Face
 from mfr.faces.mtcnn.cascade import Cascade
+from mfr.forking import outlast_forks
 
 MAX_SIDE: Final = 1024
 """Photos with a longer side are searched in a copy shrunk to this many pixels."""
@@ -57,6 +58,7 @@ class MtcnnDetector:
         self.device = torch.device(device)
         self.min_face_fraction = min_face_fraction
         self._cascade = Cascade(self.device, thresholds, factor)
+        outlast_forks("torch")
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
         """Find the faces of each (H, W, 3) uint8 RGB image; largest first, empty where none is."""

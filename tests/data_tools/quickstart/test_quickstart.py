@@ -20,10 +20,10 @@ from mfr.data.manifest import Manifest
 pytestmark = pytest.mark.slow
 
 SMALL = Plan(
-    identities=13,
+    identities=26,
     images=3,
-    test=0.4,
-    val=0.2,
+    test=0.3,
+    val=0.4,  # 10 people, the fewest to calibrate on
     start_steps=2,
     steps=2,
     side=2,
@@ -121,7 +121,7 @@ def test_nobody_has_two_roles_and_the_enrolled_are_test_people(done):
         split: set(manifest.where(splits=[split]).column("person"))
         for split in ("train", "val", "test")
     }
-    assert sum(map(len, roles.values())) == len(set.union(*roles.values())) == 13
+    assert sum(map(len, roles.values())) == len(set.union(*roles.values())) == 26
     report = QuickstartReport.model_validate_json((done / "report.json").read_text())
     assert report.world.people == {split: len(people) for split, people in roles.items()}
     presented = {probe.person for probe in report.gallery.probes}
@@ -143,7 +143,7 @@ def test_every_figure_has_an_interval_or_a_reason(done):
         assert set(judged) == {"untrained", "start", "agg", "mfr"}
         for network in judged.values():
             for metric in network["metrics"]:
-                assert metric["interval"] is not None or metric["reason"]
+                assert metric["interval"] or metric["reason"] or metric["interval_reason"]
 
 
 def test_the_page_holds_its_pictures_and_nothing_from_elsewhere(done):
