@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 VACUUM_AT_ONCE: Final = 256 * 2**20
-"""Bytes of the largest file that is made anew with each removal, which takes it about a second;
+"""Bytes of the largest file that is made anew with each removal, which takes about two seconds;
 larger ones are made anew by a rebuild."""
 
 
