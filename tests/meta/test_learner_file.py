@@ -180,3 +180,17 @@ def test_an_unwritable_place_is_told(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteError):
         save_learner(tmp_path / "file" / "learner.safetensors", learner_of())
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    path = tmp_path / "learner.safetensors"
+    save_learner(path, learner_of())
+    sound = path.read_bytes()
+    for position in (len(sound) - 1, len(sound) - 400):  # in the last tensors
+        spoilt = bytearray(sound)
+        spoilt[position] ^= 1
+        path.write_bytes(spoilt)
+        with pytest.raises(ModelError, match="altered"):
+            load_learner(path, learner_of())
+    path.write_bytes(sound)
+    load_learner(path, learner_of())
