@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from threading import Lock
 
 import torch
 from torch import nn
@@ -11,6 +12,17 @@ from torch.fx.experimental.optimization import fuse
 
 from mfr.devices import usable_device
 from mfr.forking import insist_on_own_process, outlast_forks
+
+# One for all runtimes: while torch.fx traces a network, it changes what a call of any module does.
+_folding = Lock()
+
+
+def _renew_lock() -> None:
+    global _folding
+    _folding = Lock()  # in a forked process, which may find it held by a thread that it lacks
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 class TorchRuntime:
@@ -58,15 +70,12 @@ class TorchRuntime:
         return features
 
     def _ready(self) -> nn.Module:
-        # Without a lock, which a forked process might find held: if two threads fold at once,
-        # either result serves.
-        folded = self._folded
-        if folded is None:
-            folded = _folded(self._network).to(self.device)
-            # The type of `to` knows no memory format alone.
-            folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            self._folded = folded
-        return folded
+        with _folding:
+            if self._folded is None:
+                folded = _folded(self._network).to(self.device)
+                # The type of `to` knows no memory format alone.
+                self._folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            return self._folded
 
 
 def _folded(network: nn.Module) -> nn.Module:
