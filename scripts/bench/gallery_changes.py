@@ -149,14 +149,15 @@ def measure(directory: Path, size: int, dimension: int, rounds: int, seed: int) 
                 row(f"after one {WORDS[verb]} by {who}", times[here], times[elsewhere])
 
         after("enroll", rounds, "new")
-        # Fewer, to be done before the removals make the cache file be written in the background.
+        # Fewer, to be done before the cache file, which they take away, is written again.
         after("remove", rounds // 2, "p")
         writing, probe = [], next(probes)
-        while cached_stamp(cache) == stamp:
+        while cached_stamp(cache) in (stamp, None):
             taken = search(gallery, probe)
             if any(here.glob(".*.tmp*")):
                 writing.append(taken)
-        row("while the cache file is written in the background", writing, usual)
+        if writing:
+            row("while the cache file is written in the background", writing, usual)
 
         def rebuild() -> None:
             snapshot = open_store(here).snapshot()
