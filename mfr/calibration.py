@@ -53,10 +53,12 @@ class Calibration(BaseModel):
         """
         position = int(np.searchsorted(self.fmrs, fmr, side="right")) - 1
         if position < 0:
+            matches = round(self.fmrs[0] * self.comparisons)
             raise ModelError(
                 f"This model's calibration cannot tell a false-match rate of {fmr:g}: the lowest "
-                f"it measured is {self.fmrs[0]:.2g} ({self.comparisons} comparisons of "
-                f"{self.people} people); ask for a higher --fmr or calibrate on more people."
+                f"it measured is {self.fmrs[0]:.2g} ({matches} false matches in {self.comparisons} "
+                f"comparisons of {self.people} people; fewer would be chance); ask for a "
+                "higher --fmr or calibrate on more people."
             )
         return self.thresholds[position]
 

@@ -76,7 +76,7 @@ class EmbeddedFace:
         if self.doubtful:
             found.append(
                 f"{self.name} has {self.faces} faces and it is not clear which one is meant: crop "
-                "it to one."
+                "it to one, or choose with --face."
             )
         return tuple(found)
 

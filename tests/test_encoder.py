@@ -263,7 +263,7 @@ class TestFiles:
     def test_a_pipe_is_not_waited_for(self, tmp_path, suffix):
         os.mkfifo(tmp_path / f"m{suffix}")
         for backbone in (None, NARROW):
-            with pytest.raises(ModelError, match="There is no weight file"):
+            with pytest.raises(ModelError, match="no file of weights, but a folder, pipe"):
                 Encoder.load(tmp_path / f"m{suffix}", backbone=backbone)
 
     def test_weights_too_large_for_float32(self, tmp_path, network):

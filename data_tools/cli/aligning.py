@@ -150,7 +150,7 @@ def _print_alignment(dataset: Path, result: AlignResult) -> None:
     if result.problems:
         say(f"{len(result.problems)} photos without a detected face; the manifest lists all:")
         # The manifest's paths are relative to the dataset; these can be opened from here.
-        _say_some([f"{os.path.normpath(dataset / path)}: {why}" for path, why in result.problems])
+        _say_some([_located(dataset / path, why) for path, why in result.problems])
 
 
 def _say_some(lines: list[str]) -> None:
@@ -159,3 +159,8 @@ def _say_some(lines: list[str]) -> None:
         say(f"  {line}")
     if len(lines) > _SHOWN:
         say(f"  ... and {len(lines) - _SHOWN} more")
+
+
+def _located(photo: Path, why: str) -> str:
+    """Why ``photo`` has no crop, with its path, which some reasons name already."""
+    return why if why.startswith(str(photo)) else f"{os.path.normpath(photo)}: {why}"

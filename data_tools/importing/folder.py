@@ -19,7 +19,7 @@ EXTENSIONS: Final = frozenset(
     f".{name}"
     for name in (
         *("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "webp"),
-        *("tif", "tiff", "gif", "ppm", "pgm", "pnm", "jp2"),
+        *("tif", "tiff", "gif", "ppm", "pgm", "pnm", "jp2", "heic", "heif"),
     )
 )
 """The extensions, in upper or lower case, of the files that count as images."""
@@ -72,11 +72,13 @@ class IdentityFolders:
                 path = Path(entry.path)
                 if entry.is_dir():
                     self._leave_photos_below(path)
-                elif path.suffix.lower() in EXTENSIONS and entry.is_file():
+                elif path.suffix.lower() not in EXTENSIONS:
+                    self._leave("files without the extension of an image", entry.path)
+                elif entry.is_file():
                     empty = False
                     yield Photo(folder.name, path)
                 else:
-                    self._leave("files without the extension of an image", entry.path)
+                    self._leave("links that lead nowhere, pipes and the like", entry.path)
         if empty:
             raise DataError(
                 f"{self.photos} has no images in identity folders: arrange them as "

@@ -105,6 +105,8 @@ def is_model_file(path: str | Path) -> bool:
 
 
 def _check_readable(path: Path) -> None:
+    if path.exists() and not path.is_file():
+        raise ModelError(f"{path} is no file of weights, but a folder, pipe or device: check it.")
     if not path.is_file():
         raise ModelError(f"There is no weight file {path}: check the path.")
     if path.stat().st_size == 0:

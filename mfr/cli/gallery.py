@@ -12,7 +12,8 @@ from mfr.cli.console import counted, print_json, print_table, say
 from mfr.cli.options import AsJson, Backbone, GalleryPath, Identity
 
 app = typer.Typer(
-    no_args_is_help=True, help="Look after a gallery: list, show, remove, calibrate, rebuild."
+    no_args_is_help=True,
+    help="Look after a gallery: list, show, remove, back up, calibrate, rebuild.",
 )
 
 

@@ -83,7 +83,7 @@ def verify(
         print_json(decision)
     else:
         for warning in decision.warnings:
-            tell(f"mfr: {warning}")
+            tell(f"Note: {warning}")
         say(f"{sentence}: {_grounds(decision)}.")
 
 
@@ -133,6 +133,8 @@ def enroll(
         print_json(done)
         return
     say(f"Enrolled {done.identity}: {counted(len(done.added), 'new template')}.")
+    for remark in done.remarks:
+        tell(f"Note: {remark}")
     for photo in done.already:
         say(f"  {photo} was enrolled already.")
 
@@ -164,7 +166,7 @@ def identify(
         embedded = recogniser.embed_photo(probe, face=face.value)
         matches = gallery.match(embedded.embedding, k, fmr=fmr, threshold=threshold)
     for remark in embedded.remarks:
-        tell(f"mfr: {remark}")
+        tell(f"Note: {remark}")
     if as_json:
         print_json(matches)
         return

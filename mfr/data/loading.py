@@ -38,7 +38,8 @@ def load_crop(path: Path) -> NDArray[np.uint8]:
         crop = read_image(path)
     except ImageError as error:
         raise DataError(
-            f"The crop {path} is missing or damaged: restore it, or import and align again."
+            f"The crop {path} is missing or damaged: restore it, or let 'mfr data check DATASET "
+            "--fix' forget such crops and align again."
         ) from error
     if crop.shape != (CROP_SIZE, CROP_SIZE, 3):
         raise DataError(

@@ -66,7 +66,7 @@ def flaws(quality: Quality) -> list[str]:
         found.append(f"it may not be a face (certainty {quality.probability:.2f})")
     if quality.inter_ocular < MIN_INTER_OCULAR:
         found.append(
-            f"it is too small (the eyes are {quality.inter_ocular:.0f} pixels apart; "
+            f"it is too small (the eyes are {quality.inter_ocular:.1f} pixels apart; "
             f"{MIN_INTER_OCULAR:.0f} are needed)"
         )
     if quality.brightness < MIN_BRIGHTNESS:

@@ -197,6 +197,7 @@ class Gallery:
             already=tuple(
                 template.source for template, new in zip(templates, ids, strict=True) if new is None
             ),
+            remarks=tuple(remark for template in templates for remark in template.remarks),
         )
 
     def verify(

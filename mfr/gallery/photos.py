@@ -116,6 +116,7 @@ def _template(
         _storable(embedded.name),
         {name: float(value) for name, value in quality.items()},
         embedded.detector,
+        embedded.remarks,
     )
 
 

@@ -34,6 +34,7 @@ class NewTemplate:
         source: what the photo was called.
         quality: measurements of the face, by name.
         detector: the name of the detector that found the face; empty if unknown.
+        remarks: what makes the template less reliable, a sentence each; not stored.
     """
 
     embedding: np.ndarray
@@ -41,6 +42,7 @@ class NewTemplate:
     source: str = ""
     quality: Mapping[str, float] = field(default_factory=dict)
     detector: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

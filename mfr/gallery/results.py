@@ -41,8 +41,10 @@ class Enrolment:
         identity: the name as it is kept (NFC, trimmed).
         added: ids of the new templates, in the order of their photos.
         already: photos this identity had before, or that were given twice; left as they were.
+        remarks: what makes new templates less reliable, a sentence each.
     """
 
     identity: str
     added: tuple[int, ...]
     already: tuple[str, ...]
+    remarks: tuple[str, ...] = ()

@@ -32,10 +32,9 @@ def insist_on_none(doubts: Sequence[str]) -> None:
         DoubtfulEnrolmentError: there are any.
     """
     if doubts:
-        more = f" (one of {len(doubts)} reasons)" if len(doubts) > 1 else ""
         raise DoubtfulEnrolmentError(
-            f"{doubts[0].rstrip('.')}{more}, so nothing was enrolled: check the photos and the "
-            "name, or insist with --anyway."
+            f"{' '.join(doubts)} Nothing was enrolled: check the photos and the name, or insist "
+            "with --anyway."
         )
 
 

@@ -187,7 +187,7 @@ def test_files_that_are_no_weights(tmp_path, suffix):
         load_foreign_weights(path, NARROW)
     path.unlink()
     path.mkdir()
-    with pytest.raises(ModelError, match="There is no weight file"):
+    with pytest.raises(ModelError, match="no file of weights, but a folder"):
         load_foreign_weights(path, NARROW)
 
 

@@ -18,6 +18,7 @@ from mfr.errors import (
 from mfr.gallery import Gallery, occupied
 from mfr.gallery.sqlite import schema
 from mfr.gallery.sqlite.files import FILE_NAME
+from mfr.gallery.store import open_store
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
 
 
@@ -182,3 +183,12 @@ def test_a_full_disk_loses_nothing(gallery: Gallery, path: Path) -> None:
     gallery.rebuild()
     assert {"ada", "bob"} <= {summary.identity for summary in gallery.list()}
     gallery.enroll("eve", [photo(0, 0, 1)], anyway=True)
+
+
+def test_a_directory_of_other_files_is_not_told_to_enroll_there(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
+    with pytest.raises(GalleryMissingError, match=r"directory of other files.*choose a new place"):
+        open_store(tmp_path / "photos")
+    with pytest.raises(GalleryMissingError, match="make one with 'mfr enroll"):
+        open_store(tmp_path / "nothing")

@@ -46,6 +46,11 @@ def find_file(directory: Path) -> Path:
         found = path.is_file()
     except PermissionError as error:
         raise unreadable(path) from error
+    if not found and directory.is_dir() and occupied(directory):
+        raise GalleryMissingError(
+            f"{directory} is a directory of other files, not a gallery (it has no {FILE_NAME}): "
+            "check the path, or choose a new place for a gallery."
+        )
     if not found:
         raise GalleryMissingError(
             f"{directory} is not a gallery (it has no {FILE_NAME}): check the path, or make one "

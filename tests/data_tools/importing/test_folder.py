@@ -29,13 +29,13 @@ def test_a_folder_becomes_rows_in_order(tmp_path, make_photos):
 
 def test_everything_that_is_not_taken_is_counted_and_named(tmp_path, make_photos):
     photos = make_photos({"ann/1.png": 1, "ann/2019/b.png": 1, "ann/2019/june/c.jpg": 1})
-    make_photos({"stray.png": 1, "ann/.x.png": 1, "ann/\x1b.heic": 1, "ann/2019/notes.txt": 1})
+    make_photos({"stray.png": 1, "ann/.x.png": 1, "ann/\x1b.xyz": 1, "ann/2019/notes.txt": 1})
     result = import_folder(photos, tmp_path / "ds", domain="d")
     assert result.domains[0].images == 1
     assert {left.reason: (left.count, left.examples) for left in result.left_out} == {
         "files outside the identity folders": (1, ["stray.png"]),
         "hidden files or folders": (1, ["ann/.x.png"]),
-        "files without the extension of an image": (1, ["ann/\\x1b.heic"]),
+        "files without the extension of an image": (1, ["ann/\\x1b.xyz"]),
         "photos in folders inside an identity's folder": (
             2,
             ["ann/2019/b.png", "ann/2019/june/c.jpg"],
@@ -105,3 +105,13 @@ def test_names_that_are_not_utf8(tmp_path):
         pytest.skip("this file system takes only UTF-8 names")
     with pytest.raises(DataError, match="not UTF-8: rename it"):
         import_folder(tmp_path / "photos", tmp_path / "ds", domain="d")
+
+
+def test_heic_photos_are_taken_and_what_is_no_file_is_called_so(make_photos, tmp_path):
+    photos = make_photos({"ann/a.png": 1, "ann/b.HEIC": 1})
+    (photos / "ann" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    result = import_folder(photos, tmp_path / "ds", domain="d")
+    assert result.domains[0].images == 2
+    (left,) = result.left_out
+    assert left.reason == "links that lead nowhere, pipes and the like"
+    assert (left.count, left.examples) == (1, ["ann/gone.jpg"])
