@@ -135,6 +135,7 @@ def test_a_file_name_cannot_break_the_sentence(
         _refused(capsys, "verify", name, name, "--model", model, "--threshold", "0.5")
 
 
+@pytest.mark.slow
 def test_several_faces(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path, faces: list[Path]
 ) -> None:
@@ -218,6 +219,7 @@ def test_unknown_names(capsys: pytest.CaptureFixture[str], tmp_path: Path, model
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_bad_dataset(capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path) -> None:
     few = tmp_path / "few"
     write_dataset(few, {"x": 1, "y": 1}, splits=("train",))
@@ -233,6 +235,7 @@ def test_a_bad_dataset(capsys: pytest.CaptureFixture[str], tmp_path: Path, model
     assert not (out / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_bad_gallery(capsys: pytest.CaptureFixture[str], tmp_path: Path, model: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "foreign").mkdir()

@@ -158,6 +158,7 @@ class TestFromNetwork:
         anew = Encoder(encoder.record, encoder.network, None, TorchRuntime(encoder.network))
         assert np.array_equal(anew.embed(crops), before)
 
+    @pytest.mark.slow
     def test_of_double_precision(self, network, encoder, crops):
         double = Encoder.from_network(lively().double(), NARROW)
         assert double.model_hash == encoder.model_hash

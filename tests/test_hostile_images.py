@@ -78,6 +78,7 @@ COSTLY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", COSTLY)
 def test_files_that_would_stall_a_decoder_are_refused(kind):
     with pytest.raises(ImageError, match="would take far longer to decode") as error:

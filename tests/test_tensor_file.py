@@ -71,6 +71,7 @@ def test_an_error_that_is_not_the_disks_stays_what_it_is(tmp_path):
 TENSORS = {"w": torch.arange(6.0), "n": torch.tensor(3), "h": torch.ones(2, 3).bfloat16()}
 
 
+@pytest.mark.slow
 def test_a_seal_finds_every_flipped_bit(tmp_path):
     path = tmp_path / "t.safetensors"
     write_tensors(path, TENSORS, sealed(TENSORS, {"of": "a test"}))

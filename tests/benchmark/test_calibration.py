@@ -15,6 +15,7 @@ from mfr.errors import DataError, ModelError
 from tests.benchmark.conftest import make_dataset
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),

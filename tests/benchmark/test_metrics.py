@@ -25,6 +25,7 @@ def labelled(mated, nonmated):
     return [1] * len(mated) + [0] * len(nonmated), [*mated, *nonmated]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(st.tuples(tied, tied), st.tuples(fine, fine)))
 def test_roc_and_auc_agree_with_scikit_learn(kinds):

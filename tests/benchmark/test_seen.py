@@ -77,6 +77,7 @@ def test_people_trained_on_do_not_calibrate_but_validation_people_do(tmp_path):
     assert allowed.calibration.thresholds == made.calibration.thresholds
 
 
+@pytest.mark.slow
 def test_a_calibrated_model_knows_its_people_and_a_new_calibration_replaces_them(tmp_path):
     data = make_dataset(tmp_path, {f"p{i:02d}": 4 for i in range(12)}, noise=20, split="val")
     torch.manual_seed(0)

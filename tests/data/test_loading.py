@@ -106,6 +106,7 @@ def test_a_workers_mistake_keeps_its_traceback():
     gc.collect()  # torch waits five seconds for such a worker: here, not in a test after this one
 
 
+@pytest.mark.slow
 def test_the_processes_start_before_the_first_step_is_asked_for():
     # Training exchanges weights in between, and threads that this starts may hold locks at a fork.
     parent = os.getpid()

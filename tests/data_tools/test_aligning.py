@@ -80,6 +80,7 @@ def test_nothing_is_done_twice(dataset, fake_detector):
     assert state(dataset)["../photos/ann/2.png"] == ["resized", "crops/d/ann/2.png", NO_FACE]
 
 
+@pytest.mark.slow
 def test_crops_that_were_found_are_written_however_busy_the_threads(
     dataset, fake_detector, monkeypatch
 ):

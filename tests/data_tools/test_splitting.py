@@ -36,6 +36,7 @@ def test_everybody_has_one_side_and_shares_hold(domains_of, fractions, seed):
             assert not chosen or side == "train"
 
 
+@pytest.mark.slow
 @given(people_in_domains, st.randoms())
 def test_the_order_of_rows_does_not_matter(domains_of, random):
     shuffled = list(domains_of.items())

@@ -47,6 +47,7 @@ def test_a_case_worked_by_hand():
     )
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6))
 def test_any_points_agree_with_umeyama_and_are_never_mirrored(seed):
     generator = np.random.default_rng(seed)

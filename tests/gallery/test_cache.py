@@ -228,6 +228,7 @@ def test_closing_replaces_a_file_with_a_removed_template(gallery: Gallery, path:
     ]
 
 
+@pytest.mark.slow
 def test_searches_do_not_wait_for_the_file(
     eager: None, gallery: Gallery, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

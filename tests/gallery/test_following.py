@@ -175,6 +175,7 @@ def test_a_cache_file_of_another_gallery_is_not_believed(gallery: Gallery, path:
         assert wide.search(np.array([1, 0, 0, 0], np.float32)) == []
 
 
+@pytest.mark.slow
 def test_threads_search_while_others_change(path: Path) -> None:
     """Nobody who stays is ever missing, nobody who is gone is found, and no state is torn."""
     failures: list[BaseException] = []

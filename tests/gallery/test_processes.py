@@ -87,6 +87,7 @@ with Gallery.open(sys.argv[1], FakeRecogniser(), create=True) as gallery:
 """
 
 
+@pytest.mark.slow
 def test_kill_9_loses_nothing_acknowledged(tmp_path: Path) -> None:
     acknowledged = 0
     for lines in (1, 7, 20):

@@ -61,6 +61,7 @@ def assert_same(function, inputs):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("options", CONVOLUTIONS)
 class TestConvolution:
+    @pytest.mark.slow
     def test_finite_differences(self, options, layout):
         inputs = convolution_inputs(options)
 
@@ -117,6 +118,7 @@ def batch_norm(x, weight=None, bias=None, eps=1e-3):
 @pytest.mark.parametrize("shape", [(4, 3, 2, 3), (6, 3), (4, 3, 5)])
 @pytest.mark.parametrize("affine", [True, False])
 class TestBatchNorm:
+    @pytest.mark.slow
     def test_finite_differences(self, shape, affine):
         def closed(*inputs):
             with closed_layers():
@@ -206,6 +208,7 @@ def prelu_inputs(*stack, shape=(4, 3, 2, 3)):
 
 @pytest.mark.parametrize("shape", [(4, 3, 2, 3), (6, 3), (4, 3, 5)])
 class TestPReLU:
+    @pytest.mark.slow
     def test_finite_differences(self, shape):
         def closed(*inputs):
             with closed_layers():

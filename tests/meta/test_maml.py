@@ -53,6 +53,7 @@ def test_meta_gradient_is_that_of_finite_differences(normalisation, steps, momen
     assert_same(stack, one)
 
 
+@pytest.mark.slow
 def test_every_entry_is_that_of_finite_differences():
     network, batch = small_network("group"), small_batch()
     params = parameters_of(network)

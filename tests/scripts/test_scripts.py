@@ -43,6 +43,7 @@ def test_every_script_is_imported_and_names_its_own_command(module):
             assert f"-m {module} " in f"{line} ", line
 
 
+@pytest.mark.slow
 def test_scripts_use_no_others_private_names_and_point_one_way():
     for module in MODULES:
         tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())

@@ -194,6 +194,7 @@ def test_class_sizes_and_quality(dataset):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grey", [True, False])
 def test_domains_told_apart_by_colour(dataset, grey):
     names = [f"q{k:02}/{i}.png" for k in range(12) for i in range(4)]

@@ -74,6 +74,7 @@ def files(root: Path, name: str = "d_masked") -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.png")}
 
 
+@pytest.mark.slow
 def test_rows_crops_records_and_skips(root):
     split_dataset(root, test=0.34, val=0.33)
     result = mask(root)

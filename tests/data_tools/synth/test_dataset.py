@@ -63,6 +63,7 @@ def test_crops_manifest_and_truth_agree(tmp_path):
         assert row["visible"] == taken.visible.tolist()
 
 
+@pytest.mark.slow
 def test_a_second_run_draws_nothing_and_another_domain_is_added(tmp_path):
     synthesise(tmp_path / "a", domains=["daylight"], **SMALL)
     before = digest(tmp_path / "a")

@@ -42,6 +42,7 @@ def test_patches_are_those_of_torch_on_black():
         torch.testing.assert_close(patch, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_largest_sums_do_not_overflow():
     white = np.full((2000, 4000, 3), 255, np.uint8)
     averages = AreaAverages([white, white], CPU)
