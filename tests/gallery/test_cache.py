@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from mfr.errors import WriteError
-from mfr.gallery import Gallery, cache_writer
+from mfr.gallery import Gallery, cache_writer, searching
 from mfr.gallery.cache import read_cache, write_cache
 from mfr.gallery.cache_state import cached_stamp
 from mfr.gallery.index import TemplateIndex
@@ -240,6 +240,7 @@ def test_searches_do_not_wait_for_the_file(
         write_cache(place, index, secret)
 
     monkeypatch.setattr(cache_writer, "write_cache", slow)
+    monkeypatch.setattr(searching, "BUSY_SECONDS", 0.1)  # a removal waits so long for the file
     gallery.identify(photo(1, 0, 0))
     assert begun.wait(10)
     gallery.enroll("eve", [photo(1, 1, 1)], anyway=True)
