@@ -223,7 +223,7 @@ def _is_heif(data: bytes) -> bool:
 def _unreadable(name: str, data: bytes) -> str:
     if _is_heif(data):
         return (
-            f"{name} is a HEIC photo, as iPhones take them: run pip install 'mfr[heic]' to read "
+            f"{name} is a HEIC photo, as iPhones take them: run pip install pillow-heif to read "
             "such photos, or save it as a JPEG."
         )
     return (
@@ -285,9 +285,7 @@ def _rgb(name: str, image: Image.Image, deep: bool) -> np.ndarray:
             brightest = max(brightest, int(samples.max()))
             target[:] = ((samples * 255 + 32767) // 65535)[:, :, None]
         elif transparent:
-            white = Image.new("RGBA", strip.size, "white")
-            flat = Image.alpha_composite(white, strip.convert("RGBA"))
-            target[:] = np.asarray(flat.convert("RGB"))
+            target[:] = _on_white(strip.convert("RGBA"))
         else:
             target[:] = np.asarray(strip.convert("RGB"))
     if not grey16 and deep:
@@ -328,11 +326,15 @@ def _webp_pixels(data: bytes) -> np.ndarray:
     rgb = np.empty((*pixels.shape[:2], 3), np.uint8)
     rows = max(1, _STRIP_PIXELS // pixels.shape[1])
     for top in range(0, len(pixels), rows):
-        strip = Image.fromarray(cv2.cvtColor(pixels[top : top + rows], cv2.COLOR_BGRA2RGBA))
-        white = Image.new("RGBA", strip.size, "white")
-        flat = Image.alpha_composite(white, strip)
-        rgb[top : top + rows] = np.asarray(flat.convert("RGB"))
+        strip = cv2.cvtColor(pixels[top : top + rows], cv2.COLOR_BGRA2RGBA)
+        rgb[top : top + rows] = _on_white(Image.fromarray(strip))
     return rgb
+
+
+def _on_white(rgba: Image.Image) -> np.ndarray:
+    """What an RGBA image shows on a white ground, (H, W, 3) uint8."""
+    white = Image.new("RGBA", rgba.size, "white")
+    return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
 
 
 def _too_many_bytes(name: str, max_bytes: int) -> ImageError:

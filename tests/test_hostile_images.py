@@ -233,5 +233,5 @@ def test_heic_photos_are_read_where_their_library_is_installed():
 def test_heic_photos_are_named_where_it_is_not(monkeypatch):
     data = heic()
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(ImageError, match=r"is a HEIC photo.*mfr\[heic\].*JPEG"):
+    with pytest.raises(ImageError, match=r"is a HEIC photo.*pip install pillow-heif.*JPEG"):
         read_image(data)

@@ -55,7 +55,7 @@ def enroll_photos(
         MfrError: the name, the model or a photograph cannot be used.
         WriteError: the disk is full or the place not writable.
     """
-    identity_name(identity)
+    name = identity_name(identity)
     missing = False
     try:
         recogniser = load_recogniser(location, model, backbone=backbone, device=device)
@@ -69,11 +69,11 @@ def enroll_photos(
     templates = embed_templates(recogniser, photos, face=face, any_quality=any_quality)
     if missing and not anyway and recogniser.calibration is not None:
         nothing = np.empty((0, recogniser.embedding_size), dtype=np.float32)
-        insist_on_none(stranger_doubts(identity, templates, nothing, recogniser.calibration))
+        insist_on_none(stranger_doubts(name, templates, nothing, recogniser.calibration))
     with Gallery.open(location, recogniser, create=True) as gallery:
         if not anyway:
-            insist_on_none(gallery.doubts(identity, templates))
-        done = gallery.add(identity, templates)
+            insist_on_none(gallery.doubts(name, templates))
+        done = gallery.add(name, templates)
         if model is not None:
             gallery.remember_model(ModelSource(lasting_name(model), backbone))
     return done
