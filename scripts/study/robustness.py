@@ -1,8 +1,8 @@
 """The page of robustness: faults of real inputs with their tests, damaged images, killed galleries.
 
-The table of kinds is read from robustness.toml beside this file; its tests run with all others. The
-two experiments run here: a thousand damaged images, and a gallery whose writer is killed again and
-again.
+The table of kinds is read from robustness.toml beside this file; its tests run with all others.
+Three experiments run here: a thousand damaged images, the largest photos, and a gallery whose
+writer is killed again and again.
 
     python -m scripts.study.robustness --images 1000 --rounds 200
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.lib.command_line import command
-from scripts.study import kill_gallery, mutated_images
+from scripts.study import kill_gallery, large_images, mutated_images
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -46,6 +46,8 @@ def main() -> None:
         print(f"| {' | '.join(cells)} | {tests} |")
     print(f"\n## {arguments.images} damaged images through read_image\n")
     print("\n".join(mutated_images.table(arguments.images, arguments.seed)))
+    print("\n## The largest photos\n")
+    print("\n".join(large_images.table()))
     print(f"\n## {arguments.rounds} rounds of kill -9 over enrolments, removals and rebuilds\n")
     print("\n".join(kill_gallery.tables(*kill_gallery.study(arguments.rounds, arguments.seed))))
 
