@@ -20,6 +20,7 @@ GROUND = {
     *("errors", "registry", "outside", "allocator", "cpus", "atomic", "geometry", "locking", "png"),
     "forking",
     "random_bits",
+    *("abreast", "csv_rows"),
 }
 """What any room may use."""
 
