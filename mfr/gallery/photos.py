@@ -14,7 +14,7 @@ from mfr.gallery.records import NewTemplate, check_embeddings
 if TYPE_CHECKING:  # They import more than reading a gallery needs.
     import numpy as np
 
-    from mfr.calibration import Calibration
+    from mfr.conditions import Calibrations
     from mfr.faces.choice import OneFace
     from mfr.images import Photo
 
@@ -63,7 +63,7 @@ class PhotoRecogniser(Protocol):
         """D, the length of an embedding."""
 
     @property
-    def calibration(self) -> Calibration | None:
+    def calibration(self) -> Calibrations | None:
         """What scores mean, if that was measured."""
 
     def embed_photo(self, photo: Photo, /, *, face: OneFace = "main") -> EmbeddedPhoto:
@@ -92,6 +92,20 @@ def embed_templates(
     if isinstance(photos, str | bytes | Path) or not photos:
         raise ConfigError("Give a list of photos, at least one.")
     return [_template(recogniser, photo, face, any_quality) for photo in photos]
+
+
+def embed_probes(
+    recogniser: PhotoRecogniser, photos: Photo | Sequence[Photo], *, face: OneFace = "main"
+) -> list[EmbeddedPhoto]:
+    """The chosen face of a photo, or of each of several, embedded.
+
+    Raises:
+        MfrError: there are no photos, or one is unusable.
+    """
+    several = [photos] if isinstance(photos, str | bytes | Path) else photos
+    if not several:
+        raise ConfigError("Give a photo, at least one.")
+    return [recogniser.embed_photo(photo, face=face) for photo in several]
 
 
 def _template(
