@@ -34,6 +34,7 @@ ROOM_TITLES: Final = {
     "mfr.cli": "cli: what other packages' commands may use",
     "data_tools": "data_tools: raw datasets to a manifest",
     "data_tools.checking": "data_tools.checking: what is wrong with a dataset",
+    "data_tools.clustering": "data_tools.clustering: photos without labels to groups of one person",
     "data_tools.importing": "data_tools.importing: a module a format",
     "data_tools.simulation": "data_tools.simulation: conditions drawn on crops",
     "data_tools.synth": "data_tools.synth: people who do not exist",

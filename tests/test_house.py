@@ -26,6 +26,7 @@ GROUND = {
 ARROWS: dict[str, set[str]] = {
     "decoding_cost": set(),
     "images": {"decoding_cost"},
+    "photo_folder": set(),
     "calibration": set(),
     "devices": set(),
     "tensor_file": set(),

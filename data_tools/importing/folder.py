@@ -7,22 +7,14 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from data_tools.importing.adding import ImportResult, add_rows, place_below
 from data_tools.importing.leaving_out import Leftovers
 from data_tools.importing.names import check_domain
 from data_tools.importing.people import read_people
 from mfr.errors import DataError
-
-EXTENSIONS: Final = frozenset(
-    f".{name}"
-    for name in (
-        *("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "webp"),
-        *("tif", "tiff", "gif", "ppm", "pgm", "pnm", "jp2", "heic", "heif"),
-    )
-)
-"""The extensions, in upper or lower case, of the files that count as images."""
+from mfr.photo_folder import EXTENSIONS
 
 
 class Photo(NamedTuple):

@@ -21,8 +21,9 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from data_tools.aligning import OnMiss, align_dataset
 from data_tools.checking.check import check_dataset
-from data_tools.importing.folder import EXTENSIONS, import_folder
+from data_tools.importing.folder import import_folder
 from mfr.encoder import Encoder
+from mfr.photo_folder import EXTENSIONS
 
 FINDS = {
     "corrupt": ("unreadable",),
