@@ -18,7 +18,6 @@ from data_tools.alignment_pipeline import (
     Aligner,
     OnMiss,
     PhotoTask,
-    batches_at_once,
     write_detected,
 )
 from data_tools.checking.embeddings import FOLDER, EmbeddingCache, embed_crops
@@ -31,6 +30,7 @@ from data_tools.checking.people import People
 from data_tools.crop_places import free_place
 from data_tools.locking import aligning_alone
 from mfr import atomic
+from mfr.abreast import batches_at_once
 from mfr.data.inside import inside
 from mfr.data.manifest import Manifest
 from mfr.devices import usable_device

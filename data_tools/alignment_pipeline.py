@@ -6,16 +6,14 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import torch
 
 from data_tools import journal
+from mfr.abreast import computing_threads
 from mfr.errors import FaceError, ImageError
 from mfr.faces import FaceCrop, FaceCropper, align_face
 from mfr.faces.align import resize_whole
@@ -37,9 +35,6 @@ _PIXELS_AHEAD: Final = 100_000_000
 
 _THREADS: Final = 4
 """The number of threads that read photos and write crops."""
-
-_MOST_AT_ONCE: Final = 8
-"""The most batches searched at once, on any number of cores: each takes about 100 MB of memory."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,7 @@ class Aligner:
         done = 0
         searching: deque[tuple[_Part, Future[list[list[FaceCrop]]]]] = deque()
         writing: list[Future[dict[str, Any]]] = []
-        with journal.Journal(self.root) as record, _searchers(self.abreast) as searchers:
+        with journal.Journal(self.root) as record, computing_threads(self.abreast) as searchers:
             pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="align")
             parts = _read_ahead(pool, tasks, batch, self.abreast + 1)
             try:
@@ -162,28 +157,6 @@ class Aligner:
                     f"No face was found in {task.photo}: remove it, or choose --on-miss skip or "
                     "resize."
                 )
-
-
-def batches_at_once(device: torch.device) -> int:
-    """The number of batches to search at once: on a CPU, one for each thread that torch uses."""
-    return min(torch.get_num_threads(), _MOST_AT_ONCE) if device.type == "cpu" else 1
-
-
-@contextmanager
-def _searchers(count: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads that search; if there are several, torch uses one thread for each.
-
-    The networks are too small to profit from several threads: two threads with a batch each do up
-    to twice the work of two threads on one batch.
-    """
-    threads = torch.get_num_threads()
-    alone = partial(torch.set_num_threads, 1) if count > 1 else None
-    with ThreadPoolExecutor(count, thread_name_prefix="search", initializer=alone) as pool:
-        try:
-            yield pool
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            torch.set_num_threads(threads)  # new threads take the value that was set last
 
 
 def _read_ahead(

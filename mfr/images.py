@@ -41,6 +41,15 @@ MAX_JPEG2000_PIXELS: Final = 16_000_000
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "JPEG2000")
 """The formats tried, by Pillow's names."""
 
+EXTENSIONS: Final = frozenset(
+    f".{name}"
+    for name in (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "webp"),
+        *("tif", "tiff", "gif", "ppm", "pgm", "pnm", "jp2", "heic", "heif"),
+    )
+)
+"""The extensions, in upper or lower case, of the files that count as images."""
+
 _HEIF_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _ADDRESS: Final = re.compile(r"((?:https?|ftp|s3|gs):)/+(.*)", re.IGNORECASE | re.DOTALL)
 _STRIP_PIXELS: Final = 2**20

@@ -5,18 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from mfr.errors import DataError
-
-EXTENSIONS: Final = frozenset(
-    f".{name}"
-    for name in (
-        *("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "webp"),
-        *("tif", "tiff", "gif", "ppm", "pgm", "pnm", "jp2", "heic", "heif"),
-    )
-)
-"""The extensions, in upper or lower case, of the files that count as images."""
+from mfr.images import EXTENSIONS
 
 
 def photos_below(

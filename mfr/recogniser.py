@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from mfr.abreast import batches_at_once, in_order
 from mfr.decision import DEFAULT_FMR, Decision, choose_threshold, cosine, decide
+from mfr.errors import FaceError, ImageError, MfrError
 from mfr.faces import detector as detectors
 from mfr.faces.choice import OneFace
 from mfr.faces.cropping import FaceCrop, FaceCropper
@@ -160,10 +164,37 @@ class Recogniser:
         """
         insist_on_own_process(self.encoder.device, self._process)
         embedded: list[EmbeddedFace] = []
-        for names, images in _batches(photos):
-            found = self._cropper.crop_each(images, names, choice=face)
-            embedded += self._embedded(found, names)
+        for each in self._attempts(photos, face):
+            if isinstance(each, MfrError):
+                raise each
+            embedded.append(each)
         return embedded
+
+    def embed_each(
+        self, photos: Iterable[Photo], *, face: OneFace = "main"
+    ) -> Generator[EmbeddedFace | ImageError | FaceError, None, None]:
+        """Embed one face of each of many photographs; what cannot be used gives its error instead.
+
+        On a CPU, several batches are searched and embedded at once. The results come in the order
+        of the photographs, which are taken from ``photos`` some batches before they are needed.
+        Close the generator to end early.
+
+        Args:
+            photos: paths, or the bytes of image files.
+            face: which face of a photograph with several; 'only' refuses such photographs.
+
+        Raises:
+            ModelError: the network gives embeddings that are not finite.
+        """
+        insist_on_own_process(self.encoder.device, self._process)
+
+        def attempt(part: list[Photo]) -> list[EmbeddedFace | ImageError | FaceError]:
+            return list(self._attempts(part, face))
+
+        count = batches_at_once(self.encoder.device)
+        with closing(in_order(attempt, _parts(photos), count)) as parts:
+            for part in parts:
+                yield from part
 
     def embed_faces(self, photo: Photo) -> list[EmbeddedFace]:
         """Embed all faces of a photograph, the largest first; an empty list if it shows none.
@@ -204,6 +235,24 @@ class Recogniser:
         decision = decide(cosine(one.embedding[None], other.embedding), chosen, self.calibration)
         return replace(decision, warnings=(*one.remarks, *other.remarks))
 
+    def _attempts(
+        self, photos: Sequence[Photo], face: OneFace
+    ) -> Iterator[EmbeddedFace | ImageError | FaceError]:
+        for batch in _batches(photos):
+            readable = [(name, image) for name, image in batch if not isinstance(image, ImageError)]
+            names = [name for name, _ in readable]
+            found = self._cropper.try_each([image for _, image in readable], names, choice=face)
+            crops = [each for each in found if not isinstance(each, FaceError)]
+            shown = [
+                name
+                for name, each in zip(names, found, strict=True)
+                if not isinstance(each, FaceError)
+            ]
+            embedded, attempts = iter(self._embedded(crops, shown)), iter(found)
+            for _, image in batch:
+                attempt = image if isinstance(image, ImageError) else next(attempts)
+                yield next(embedded) if isinstance(attempt, FaceCrop) else attempt
+
     def _embedded(self, found: Sequence[FaceCrop], names: Sequence[str]) -> list[EmbeddedFace]:
         if not found:
             return []
@@ -224,22 +273,33 @@ class Recogniser:
         ]
 
 
-def _batches(photos: Sequence[Photo]) -> Iterator[tuple[list[str], list[np.ndarray]]]:
-    """The photographs' names and pixels, (H, W, 3) uint8 each, a batch at a time."""
-    names: list[str] = []
-    images: list[np.ndarray] = []
+def _parts(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
+    source = iter(photos)
+    while part := list(itertools.islice(source, _PHOTOS_AT_ONCE)):
+        yield part
+
+
+def _batches(photos: Sequence[Photo]) -> Iterator[list[tuple[str, np.ndarray | ImageError]]]:
+    """The photographs' names and pixels, (H, W, 3) uint8 each or an error, a batch at a time."""
+    batch: list[tuple[str, np.ndarray | ImageError]] = []
     pixels = 0
     for photo in photos:
-        image = read_image(photo)
-        size = image.shape[0] * image.shape[1]
-        if images and (pixels + size > _PIXELS_AT_ONCE or len(images) == _PHOTOS_AT_ONCE):
-            yield names, images
-            names, images, pixels = [], [], 0
-        names.append(_name(photo))
-        images.append(image)
+        image = _read(photo)
+        size = 0 if isinstance(image, ImageError) else image.shape[0] * image.shape[1]
+        if batch and (pixels + size > _PIXELS_AT_ONCE or len(batch) == _PHOTOS_AT_ONCE):
+            yield batch
+            batch, pixels = [], 0
+        batch.append((_name(photo), image))
         pixels += size
-    if images:
-        yield names, images
+    if batch:
+        yield batch
+
+
+def _read(photo: Photo) -> np.ndarray | ImageError:
+    try:
+        return read_image(photo)
+    except ImageError as error:
+        return error
 
 
 def _name(photo: Photo) -> str:

@@ -20,13 +20,14 @@ GROUND = {
     *("errors", "registry", "outside", "allocator", "cpus", "atomic", "geometry", "locking", "png"),
     "forking",
     "random_bits",
+    *("abreast", "csv_rows"),
 }
 """What any room may use."""
 
 ARROWS: dict[str, set[str]] = {
     "decoding_cost": set(),
     "images": {"decoding_cost"},
-    "photo_folder": set(),
+    "photo_folder": {"images"},
     "calibration": set(),
     "devices": set(),
     "tensor_file": set(),

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mfr.calibration import Calibration
@@ -52,7 +53,7 @@ class MeanColour:
     """An encoder: the mean colour of a crop's middle, as a unit vector."""
 
     model_hash, embedding_size, calibration = "feed", 3, CALIBRATION
-    device = "cpu"
+    device = torch.device("cpu")
 
     def embed(self, crops):
         means = crops[:, 40:80, 40:80].reshape(len(crops), -1, 3).mean(1) + 1e-9
@@ -94,6 +95,28 @@ def test_photos_are_embedded_in_batches_and_in_order(toy):
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert toy.detector.batches == [16, 16, 1]
     assert toy.embed_photos([]) == []
+
+
+def test_what_cannot_be_embedded_gives_its_error_in_its_place(toy):
+    photos = [photo(RED), b"no image", photo(RED, faces=0), photo(GREEN), photo(RED, GREEN)] * 7
+    found = list(toy.embed_each(photos, face="only"))
+    assert [type(each).__name__ for each in found[:5]] == [
+        *("EmbeddedFace", "ImageError", "FaceError", "EmbeddedFace", "FaceError")
+    ]
+    assert [str(each) for each in found[5:10:2]] == [str(each) for each in found[:5:2]]
+    assert "has 2 faces" in str(found[-1])
+    np.testing.assert_allclose(found[33].embedding, [0, 1, 0], atol=1e-6)
+    assert len(found) == 35 and list(toy.embed_each([])) == []
+
+
+def test_photos_are_taken_only_some_batches_ahead(toy):
+    taken = itertools.count()
+    endless = (photo(RED) for _ in taken)
+    each = toy.embed_each(endless)
+    next(each)
+    each.close()
+    threads = min(torch.get_num_threads(), 8)
+    assert next(taken) <= 16 * (threads + 1) + 1
 
 
 def test_all_faces_of_a_photo(toy):

@@ -22,12 +22,12 @@ from data_tools.clustering.naming import read_naming, says_something, template
 from data_tools.clustering.page import render
 from data_tools.clustering.photos import Gathered, gather_photos, gathered_before
 from data_tools.clustering.tables import GROUPS, photo_table, read_groups
-from data_tools.importing.csv_rows import read_csv
 from data_tools.importing.joining import Alike
 from data_tools.importing.leaving_out import LeftOut
 from data_tools.locking import clustering_alone
 from mfr import atomic
 from mfr.calibration import Calibration
+from mfr.csv_rows import read_csv
 from mfr.data.inside import inside
 from mfr.data.manifest import Manifest
 from mfr.data.manifest_file import FILE_NAME

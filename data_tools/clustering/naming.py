@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from data_tools.clustering.groups import Group
-from data_tools.importing.csv_rows import read_csv
 from data_tools.importing.names import check_name, shown
+from mfr.csv_rows import read_csv
 from mfr.errors import DataError
 
 NOBODY: Final = "-"

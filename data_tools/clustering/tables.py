@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from data_tools.clustering.groups import Group, Single
-from data_tools.importing.csv_rows import read_csv
+from mfr.csv_rows import read_csv
 
 GROUPS: Final = "groups.csv"
 _HEAD: Final = ("path", "group", "fit", "note")

@@ -14,7 +14,7 @@ from data_tools.importing.leaving_out import Leftovers
 from data_tools.importing.names import check_domain
 from data_tools.importing.people import read_people
 from mfr.errors import DataError
-from mfr.photo_folder import EXTENSIONS
+from mfr.images import EXTENSIONS
 
 
 class Photo(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from data_tools.importing.csv_rows import read_csv
 from data_tools.importing.names import check_name
+from mfr.csv_rows import read_csv
 from mfr.errors import DataError
 
 _COLUMNS: Final = ("domain", "identity", "person")

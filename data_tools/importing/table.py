@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_tools.importing.adding import ImportResult, add_rows, is_there, place_below
-from data_tools.importing.csv_rows import check_columns, read_csv
 from data_tools.importing.names import check_domain, check_name, printable, shown
 from data_tools.importing.packs.parquet_pages import unpacked_page_sizes
+from mfr.csv_rows import check_columns, read_csv
 from mfr.data.manifest_file import SPLITS
 from mfr.errors import DataError
 from mfr.images import MAX_BYTES

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mfr.errors import FaceError
 from mfr.faces.align import align_face
 from mfr.faces.choice import FaceChoice, OneFace, choose_faces, choose_one_face, is_doubtful
 from mfr.faces.detector import Detector
@@ -75,11 +76,33 @@ class FaceCropper:
         Raises:
             FaceError: a photo has no face, or several where ``choice`` is 'only'.
         """
+        crops = []
+        for each in self.try_each(images, names, choice=choice):
+            if isinstance(each, FaceError):
+                raise each
+            crops.append(each)
+        return crops
+
+    def try_each(
+        self, images: Sequence[np.ndarray], names: Sequence[str], *, choice: OneFace = "main"
+    ) -> list[FaceCrop | FaceError]:
+        """Crop one face of every image; a photo without such a face gives its error instead.
+
+        Arguments as `crop_each`.
+        """
         found = self.detector.detect(images)
         return [
-            self._cropped(image, choose_one_face(faces, image, name, choice), faces)
+            self._attempt(image, name, faces, choice)
             for image, name, faces in zip(images, names, found, strict=True)
         ]
+
+    def _attempt(
+        self, image: np.ndarray, name: str, faces: Sequence[Face], choice: OneFace
+    ) -> FaceCrop | FaceError:
+        try:
+            return self._cropped(image, choose_one_face(faces, image, name, choice), faces)
+        except FaceError as error:
+            return error
 
     def _cropped(self, image: np.ndarray, face: Face, faces: Sequence[Face]) -> FaceCrop:
         crop = align_face(image, face.landmarks)

@@ -23,7 +23,7 @@ from data_tools.aligning import OnMiss, align_dataset
 from data_tools.checking.check import check_dataset
 from data_tools.importing.folder import import_folder
 from mfr.encoder import Encoder
-from mfr.photo_folder import EXTENSIONS
+from mfr.images import EXTENSIONS
 
 FINDS = {
     "corrupt": ("unreadable",),

@@ -19,7 +19,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-from data_tools.importing.folder import EXTENSIONS
 from data_tools.importing.leaving_out import Leftovers
 from data_tools.importing.names import check_name, shown
 from data_tools.importing.packs.limits import check_size
@@ -30,7 +29,7 @@ from data_tools.importing.packs.pack import (
     open_file,
 )
 from mfr.errors import DataError
-from mfr.images import MAX_BYTES
+from mfr.images import EXTENSIONS, MAX_BYTES
 
 _LABELS: Final = ("cls", "json")
 _MAX_KEY: Final = 1000  # characters

@@ -6,7 +6,6 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from data_tools.importing.names import shown
 from mfr.errors import DataError
 
 
@@ -52,7 +51,7 @@ def check_columns(path: Path, names: Sequence[str], needed: Sequence[str]) -> No
             raise DataError(f"{path} has {what} between its columns: save it with commas.")
     for name in names:
         if (plain := name.strip().lower()) in lacking:
-            raise DataError(f"{path} has a column {shown(name)}: write it as '{plain}'.")
+            raise DataError(f"{path} has a column {name[:40]!r}: write it as '{plain}'.")
     raise DataError(
         f"{path} lacks the column(s) {', '.join(lacking)}: its columns must have names, among them "
         f"{', '.join(needed)}."
