@@ -28,6 +28,7 @@ ARROWS: dict[str, set[str]] = {
     "decoding_cost": set(),
     "images": {"decoding_cost"},
     "photo_folder": {"images"},
+    "drawing": set(),
     "calibration": set(),
     "devices": set(),
     "tensor_file": set(),

@@ -186,9 +186,9 @@ def default_fmr(faces: int, calibration: Calibration | None) -> float:
     """The false-match rate to cut at among ``faces``: one over their number, at most `MOST_FMR`.
 
     Each face then has about one stranger who matches it, however many faces there are, and the mean
-    over a group tells him apart. Of the rules that were measured it loses least against the best
-    cut, on a hundred photos as on thirteen thousand (docs/results/clustering.md). It is not below
-    what the calibration could observe.
+    over a group tells them apart. On a hundred to thirteen thousand faces of two datasets, it is
+    never far from the best rate, as every fixed one is somewhere
+    (docs/results/clustering.md). It is not below what the calibration could observe.
     """
     lowest = 0.0 if calibration is None else calibration.fmrs[0]
     return max(lowest, min(MOST_FMR, 1 / max(1, faces)))
