@@ -30,6 +30,7 @@ ROOM_TITLES: Final = {
     "mfr.training": "training: episodes to model",
     "mfr.runtimes": "runtimes: network input to features",
     "mfr.gallery": "gallery: embeddings to people",
+    "mfr.watching": "watching: video to events",
     "mfr.benchmark": "benchmark: scores to evidence",
     "mfr.cli": "cli: what other packages' commands may use",
     "data_tools": "data_tools: raw datasets to a manifest",

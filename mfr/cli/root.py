@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 import mfr
-from mfr.cli import backbones, benchmark, gallery, recognise, train
+from mfr.cli import backbones, benchmark, gallery, recognise, train, watch
 
 COMMANDS: Final = "mfr.commands"
 """The group of entry points that name commands of other packages."""
@@ -65,6 +65,7 @@ for _command in (
     recognise.verify,
     recognise.enroll,
     recognise.identify,
+    watch.watch,
     backbones.backbones,
 ):
     app.command()(_command)
