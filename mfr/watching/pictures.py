@@ -22,6 +22,7 @@ from mfr.watching.watcher import Seen, Watcher
 CODECS: Final = {".mp4": "mp4v", ".avi": "MJPG"}
 """The kinds of video that are written, by extension."""
 
+_NEITHER: Final = (".jpg", ".jpeg", ".png", ".mkv", ".mov", ".webm")
 _USUAL_RATE: Final = 25.0
 
 
@@ -130,17 +131,18 @@ def open_album(
         every: of how many frames one is looked at.
 
     Raises:
-        ConfigError: ``place`` is a video and the source is live.
+        ConfigError: ``place`` is a picture or a kind of video that is not written, or a video
+            although the source is live.
         WriteError: the video cannot be written.
     """
     if place is None:
         yield NoAlbum()
         return
     path = Path(place)
+    _check(path, live=live)
     if path.suffix.lower() not in CODECS:
         yield PictureFolder(path)
         return
-    check_album(place, live=live)
     interrupted: KeyboardInterrupt | None = None
     with atomic.replacing(path) as temporary:
         video = AnnotatedVideo(temporary, (rate or _USUAL_RATE) / every)
@@ -156,18 +158,13 @@ def open_album(
         raise interrupted
 
 
-def check_album(place: str | Path | None, *, live: bool) -> None:
-    """Refuse a place at which nothing can be drawn.
-
-    Raises:
-        ConfigError: it is a picture, or a video although the source is live.
-    """
-    suffix = "" if place is None else Path(place).suffix.lower()
-    if suffix in (".jpg", ".jpeg", ".png", ".mkv", ".mov", ".webm"):
-        raise ConfigError(f"--draw {place}: name a folder for pictures, or a .mp4 or .avi video.")
+def _check(path: Path, *, live: bool) -> None:
+    suffix = path.suffix.lower()
+    if suffix in _NEITHER:
+        raise ConfigError(f"--draw {path}: name a folder for pictures, or a .mp4 or .avi video.")
     if suffix in CODECS and live:
         raise ConfigError(
-            f"--draw {place}: a live source has no steady frame rate; name a folder for pictures."
+            f"--draw {path}: a live source has no steady frame rate; name a folder for pictures."
         )
 
 

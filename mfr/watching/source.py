@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -98,8 +97,13 @@ class Frames:
             raise SourceError(f"{self.name} has no picture: check that it is a whole video.")
 
     def _live_frames(self) -> Iterator[Frame]:
+        import cv2
+
         def read() -> np.ndarray | None:
-            there, pixels = self._capture.read()
+            try:
+                there, pixels = self._capture.read()
+            except cv2.error:  # some backends raise where others say that there is no more
+                return None
             return pixels if there else None
 
         self._latest = LatestPictures(
@@ -194,11 +198,10 @@ def shown_source(source: str) -> str:
     scheme = _ADDRESS.match(source)
     if scheme is None:
         return source
-    # Whatever stands before the last @ may be a password, also one with strokes in it.
-    rest = source[scheme.end() :]
-    host = rest.rpartition("@")[2] if "@" in rest else rest
-    shown = urlsplit(f"{scheme[1]}://{host}")
-    return f"{shown.scheme}://{shown.netloc}{shown.path}"
+    # Whatever stands before the last @ may be a password, also one with strokes in it, and what
+    # follows a question mark may hold one too.
+    place = re.split(r"[?#]", source[scheme.end() :].rpartition("@")[2], maxsplit=1)[0]
+    return f"{scheme[1].lower()}://{place}"
 
 
 def _opened(
