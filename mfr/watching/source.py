@@ -27,6 +27,7 @@ SCHEMES: Final = ("rtsp", "rtsps", "rtmp", "http", "https")
 STALL: Final = 10.0
 """The seconds without a picture after which a camera or a stream is given up."""
 
+_LATER: Final = 5000  # milliseconds
 _ADDRESS: Final = re.compile(r"([a-z][a-z0-9+.\-]*)://", re.IGNORECASE)
 
 
@@ -166,8 +167,9 @@ def open_frames(source: str, *, every: int = 1, stall: float = STALL) -> Frames:
             raise ConfigError(
                 f"{name}: addresses of {scheme[1]} are not opened; use {', '.join(SCHEMES)}."
             )
-        limit = int(stall * 1000)
-        options = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit, cv2.CAP_PROP_READ_TIMEOUT_MSEC, limit)
+        # FFmpeg gives up later than we do: to it, a stream that stalls is one that has ended.
+        opening, reading = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
+        options = (opening, int(stall * 1000), reading, int(stall * 1000) + _LATER)
         capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, options)
         # What has a number of frames is a recording, which waits.
         live = not capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0

@@ -3,12 +3,14 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from mfr.errors import ConfigError, SourceError
 from mfr.watching.source import open_frames, shown_source
+from tests.watching.mjpeg_server import serving
 
 
 @pytest.mark.parametrize("name", ["video.avi", "video.mp4"])
@@ -110,3 +112,25 @@ def test_a_recording_behind_an_address_is_read_in_full(make_video):
         with open_frames(f"http://127.0.0.1:{server.server_port}/video.mp4") as frames:
             assert not frames.live and len(list(frames)) == 60
         server.shutdown()
+
+
+@pytest.mark.slow
+def test_a_network_camera_is_live_and_may_stall():
+    with serving(pictures=100) as (address, _), open_frames(address, stall=2) as frames:
+        assert frames.live and "geheim" not in frames.name
+        found = []
+        with pytest.raises(SourceError, match=r"127\.0\.0\.1.* gave no picture for 2 seconds"):
+            for frame in frames:
+                found.append(frame)
+    assert found and all(before.number < after.number for before, after in pairwise(found))
+    for frame in found:
+        assert frame.pixels.mean() == pytest.approx(2 * frame.number, abs=4)
+
+
+@pytest.mark.slow
+def test_a_network_camera_may_end():
+    with serving(pictures=100) as (address, end):
+        end.set()
+        with open_frames(address) as frames:
+            assert frames.live and len(list(frames)) > 0
+            assert frames.count > 90
