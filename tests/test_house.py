@@ -45,6 +45,7 @@ ARROWS: dict[str, set[str]] = {
     "models": {"encoder"},
     "recogniser": {"calibration", "decision", "encoder", "faces", "images", "models"},
     "gallery": {"calibration", "decision", "faces", "images", "models", "recogniser"},
+    "comparing": {"decision", "faces", "recogniser"},
     "watching": {"calibration", "drawing", "faces", "gallery", "recogniser"},
     "benchmark": {"calibration", "data", "encoder", "images", "model_file", "seen_people"},
     "config": {"data", "losses", "meta", "training.methods"},

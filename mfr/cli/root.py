@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 import mfr
-from mfr.cli import backbones, benchmark, gallery, recognise, train, watch
+from mfr.cli import backbones, benchmark, compare, gallery, recognise, train, watch
 
 COMMANDS: Final = "mfr.commands"
 """The group of entry points that name commands of other packages."""
@@ -63,6 +63,7 @@ for _command in (
     benchmark.benchmark,
     benchmark.calibrate,
     recognise.verify,
+    compare.compare,
     recognise.enroll,
     recognise.identify,
     watch.watch,
