@@ -224,6 +224,23 @@ class Recogniser:
         found = self._cropper.crop([read_image(photo)], "all")[0]
         return self._embedded(found, [_name(photo)] * len(found))
 
+    def embed_image_faces(self, image: np.ndarray, name: str) -> list[EmbeddedFace]:
+        """Embed all upright faces of an image, the largest first; an empty list if it shows none.
+
+        This is for frames of a video, of which most show nobody: faces that are turned are not
+        looked for, which would take four searches instead of one.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            name: what it is called in messages.
+
+        Raises:
+            ModelError: the network gives embeddings that are not finite.
+        """
+        insist_on_own_process(self.encoder.device, self._process)
+        found = FaceCropper(self.detector).crop([image], "all")[0]
+        return self._embedded(found, [name] * len(found))
+
     def compare(
         self,
         first: Photo,

@@ -27,6 +27,8 @@ GROUND = {
 ARROWS: dict[str, set[str]] = {
     "decoding_cost": set(),
     "images": {"decoding_cost"},
+    "photo_folder": {"images"},
+    "drawing": set(),
     "calibration": set(),
     "conditions": {"calibration"},
     "devices": set(),
@@ -59,6 +61,8 @@ ARROWS: dict[str, set[str]] = {
         "seen_people",
     },
     "config": {"data", "losses", "meta", "models", "training.methods"},
+    "comparing": {"decision", "faces", "recogniser"},
+    "watching": {"drawing", "faces", "gallery", "recogniser"},
     "training": {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),
         *("models", "seen_people", "tensor_file"),

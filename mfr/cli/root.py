@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 import mfr
-from mfr.cli import backbones, benchmark, gallery, models, recognise, train
+from mfr.cli import backbones, benchmark, compare, gallery, models, recognise, train, watch
 
 COMMANDS: Final = "mfr.commands"
 """The group of entry points that name commands of other packages."""
@@ -63,8 +63,10 @@ for _command in (
     benchmark.benchmark,
     benchmark.calibrate,
     recognise.verify,
+    compare.compare,
     recognise.enroll,
     recognise.identify,
+    watch.watch,
     models.models,
     backbones.backbones,
 ):
