@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 import mfr
-from mfr.cli import backbones, benchmark, gallery, recognise, train
+from mfr.cli import backbones, benchmark, enroll, gallery, recognise, train
 
 COMMANDS: Final = "mfr.commands"
 """The group of entry points that name commands of other packages."""
@@ -28,7 +28,8 @@ app = typer.Typer(
     epilog=(
         "A dataset is imported, aligned and split with `mfr data`; a model is trained, "
         "benchmarked and calibrated; people are enrolled in a gallery, verified and identified. "
-        "Exit codes: 0 done, 2 a mistake to put right, 130 stopped by Ctrl-C."
+        "Exit codes: 0 done, 1 done but for what was refused (enroll --from), 2 a mistake to put "
+        "right, 130 stopped by Ctrl-C."
     ),
 )
 
@@ -63,7 +64,7 @@ for _command in (
     benchmark.benchmark,
     benchmark.calibrate,
     recognise.verify,
-    recognise.enroll,
+    enroll.enroll,
     recognise.identify,
     backbones.backbones,
 ):

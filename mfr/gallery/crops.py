@@ -44,12 +44,7 @@ def keeps_crops(store: Store) -> bool:
     return store.note(_NOTE) == "yes"
 
 
-def settle_keeping(store: Store, keep: bool | None) -> bool:
-    """Let the gallery in ``store`` keep crops from now on, or not; None leaves it as it is.
-
-    Returns:
-        Whether it does.
-    """
-    if keep is not None and keep != keeps_crops(store):
+def settle_keeping(store: Store, keep: bool) -> None:
+    """Let the gallery in ``store`` keep crops from now on, or not."""
+    if keep != keeps_crops(store):
         store.put_note(_NOTE, "yes" if keep else "no")
-    return keeps_crops(store)

@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from mfr.decision import DEFAULT_FMR, Decision, decide
-from mfr.errors import (
-    ConfigError,
-    GalleryDamagedError,
-    GalleryError,
-    GalleryExistsError,
-)
+from mfr.errors import ConfigError, GalleryDamagedError, GalleryError, GalleryExistsError
+from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.names import identity_name, spelled_name
 from mfr.gallery.own_calibration import (
     calibration_for,
@@ -35,13 +31,7 @@ from mfr.gallery.records import (
 from mfr.gallery.results import Candidate, Enrolment, Match
 from mfr.gallery.screening import find_doubts, insist_on_none
 from mfr.gallery.searching import Searching, best_scores, cache_path_of, damage_of
-from mfr.gallery.store import (
-    Location,
-    Store,
-    create_store,
-    occupied,
-    open_store_of,
-)
+from mfr.gallery.store import Location, Store, create_store, occupied, open_store_of
 
 if TYPE_CHECKING:
     from mfr.calibration import Calibration
@@ -152,6 +142,7 @@ class Gallery:
         face: OneFace = "only",
         any_quality: bool = False,
         anyway: bool = False,
+        keep_crops: bool | None = None,
     ) -> Enrolment:
         """Add a template of each photo to ``identity``: all of them or, on any error, none.
 
@@ -163,8 +154,9 @@ class Gallery:
                 seen. A new name makes a new identity.
             photos: paths, or the bytes of image files; at least one.
             face: which face of a photo with several; 'only' refuses such photos.
-            any_quality: take faces too that are too small, dark, bright or blurred.
+            any_quality: take poor faces too (`mfr.faces.quality.flaws`).
             anyway: enroll in spite of `doubts`.
+            keep_crops: keep the crops of photos from now on, or no longer; None goes on as before.
 
         Raises:
             DoubtfulEnrolmentError: something speaks against it, see `doubts`.
@@ -173,9 +165,13 @@ class Gallery:
         """
         name = identity_name(identity)
         recogniser = self._photo_recogniser()
-        templates = embed_templates(recogniser, photos, face=face, any_quality=any_quality)
+        keep = keeps_crops(self._store) if keep_crops is None else keep_crops
+        templates = embed_templates(
+            recogniser, photos, face=face, any_quality=any_quality, keep_crops=keep
+        )
         if not anyway:
             insist_on_none(self.doubts(name, templates))
+        settle_keeping(self._store, keep)
         return self.add(name, templates)
 
     def doubts(self, identity: str, templates: Sequence[NewTemplate]) -> Sentences:
@@ -184,8 +180,9 @@ class Gallery:
         That is a photo that is enrolled under another name and, if the model is calibrated, a
         person who is, and a photo that is unlike the others of the identity.
         """
-        name = identity_name(identity)
-        return find_doubts(self._store, self._searching.current, name, templates, self.calibration)
+        name, index = identity_name(identity), self._searching.current
+        doubts = find_doubts(self._store, index, name, templates, self.calibration)
+        return [doubt.sentence for doubt in doubts]
 
     def add(self, identity: str, templates: Sequence[NewTemplate]) -> Enrolment:
         """Add templates that `embed_templates` made with this gallery's model; else as `enroll`."""
@@ -198,6 +195,7 @@ class Gallery:
                 template.source for template, new in zip(templates, ids, strict=True) if new is None
             ),
             remarks=tuple(remark for template in templates for remark in template.remarks),
+            crops=sum(bool(template.crop) for template in templates),
         )
 
     def verify(

@@ -42,9 +42,11 @@ class Enrolment:
         added: ids of the new templates, in the order of their photos.
         already: photos this identity had before, or that were given twice; left as they were.
         remarks: what makes new templates less reliable, a sentence each.
+        crops: how many of the photos have crops to be kept.
     """
 
     identity: str
     added: tuple[int, ...]
     already: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    crops: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class FakeFace:
     embedding: np.ndarray
     name: str
     quality: FakeQuality = field(default_factory=FakeQuality)
+    crop: np.ndarray = field(default_factory=lambda: np.full((112, 112, 3), 7, np.uint8))
     detector: str = "toy-detector"
     doubtful: bool = False
     flaws: tuple[str, ...] = ()
@@ -58,6 +59,15 @@ class FakeRecogniser:
             flaws=self.poor,
             remarks=remarks,
         )
+
+    def embed_each(
+        self, photos: Iterable[str | Path | bytes], *, face: str = "main"
+    ) -> Generator[FakeFace | FaceError, None, None]:
+        for photo in photos:
+            try:
+                yield self.embed_photo(photo, face=face)
+            except FaceError as error:
+                yield error
 
     def embed_photos(
         self, photos: Sequence[str | Path | bytes], *, face: str = "main"

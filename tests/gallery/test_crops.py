@@ -29,6 +29,6 @@ def test_what_is_no_crop_is_refused() -> None:
 def test_a_gallery_remembers_whether_it_keeps_crops(tmp_path: Path) -> None:
     with closing(create_store(tmp_path / "g", model_hash="feed", embedding_size=3)) as store:
         assert not keeps_crops(store)
-        assert [settle_keeping(store, keep) for keep in (None, True, None, False, None)] == [
-            *(False, True, True, False, False)
-        ]
+        for keep in (True, True, False):
+            settle_keeping(store, keep)
+            assert keeps_crops(store) == keep
