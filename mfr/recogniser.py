@@ -207,6 +207,21 @@ class Recogniser:
         found = self._cropper.crop([read_image(photo)], "all")[0]
         return self._embedded(found, [_name(photo)] * len(found))
 
+    def embed_crops(self, crops: np.ndarray) -> np.ndarray:
+        """Embed faces that were aligned before, and of which the photographs may be gone.
+
+        Args:
+            crops: (n, 112, 112, 3) uint8 RGB.
+
+        Returns:
+            (n, D) float32, unit length.
+
+        Raises:
+            ModelError: the network gives embeddings that are not finite.
+        """
+        insist_on_own_process(self.encoder.device, self._process)
+        return self.encoder.embed(crops)
+
     def compare(
         self,
         first: Photo,

@@ -44,6 +44,10 @@ class EmbeddedPhoto(Protocol):
         """The name of the detector that found the face."""
 
     @property
+    def faces(self) -> int:
+        """How many faces the photo shows."""
+
+    @property
     def doubtful(self) -> bool:
         """Whether another face of the photo may be meant as well."""
 
@@ -82,6 +86,16 @@ class BulkRecogniser(PhotoRecogniser, Protocol):
         self, photos: Iterable[Photo], /, *, face: OneFace = "main"
     ) -> Generator[EmbeddedPhoto | ImageError | FaceError, None, None]:
         """Embed one face of each photo, in order; what cannot be used gives its error instead."""
+
+
+class MovingRecogniser(BulkRecogniser, Protocol):
+    """The part of an `mfr.recogniser.Recogniser` that moving to another model uses."""
+
+    def embed_faces(self, photo: Photo, /) -> Sequence[EmbeddedPhoto]:
+        """Embed all faces of a photo."""
+
+    def embed_crops(self, crops: np.ndarray, /) -> np.ndarray:
+        """Embed crops (n, 112, 112, 3) uint8 RGB: (n, D) float32, unit length."""
 
 
 def embed_templates(

@@ -30,6 +30,7 @@ class FakeFace:
     quality: FakeQuality = field(default_factory=FakeQuality)
     crop: np.ndarray = field(default_factory=lambda: np.full((112, 112, 3), 7, np.uint8))
     detector: str = "toy-detector"
+    faces: int = 1
     doubtful: bool = False
     flaws: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -73,6 +74,13 @@ class FakeRecogniser:
         self, photos: Sequence[str | Path | bytes], *, face: str = "main"
     ) -> list[FakeFace]:
         return [self.embed_photo(photo, face=face) for photo in photos]
+
+    def embed_faces(self, photo: str | Path | bytes) -> list[FakeFace]:
+        return [self.embed_photo(photo)]
+
+    def embed_crops(self, crops: np.ndarray) -> np.ndarray:
+        assert crops.shape[1:] == (112, 112, 3)
+        return np.eye(self.embedding_size, dtype=np.float32)[np.full(len(crops), 2)]
 
     compare = Recogniser.compare
 
