@@ -17,6 +17,9 @@ app = typer.Typer(
     help="Look after a gallery: list, show, remove, back up, calibrate, move, join, rebuild.",
 )
 app.command()(gallery_moving.migrate)
+app.command()(gallery_moving.merge)
+app.command()(gallery_moving.export)
+app.command("import")(gallery_moving.import_table)
 
 
 @app.command("list")
