@@ -102,6 +102,10 @@ class Basis:
         """The lowest false match rate that any of the calibrations can tell."""
         return min(each.fmrs[0] for each in self.calibrations)
 
+    def fmr_at(self, score: float) -> float:
+        """The highest of the false match rates of threshold ``score``."""
+        return max(each.fmr_at(score) for each in self.calibrations)
+
     def worst_at(self, threshold: float) -> Calibration:
         """The calibration with the highest false match rate at ``threshold``."""
         return max(self.calibrations, key=lambda each: each.fmr_at(threshold))
@@ -181,7 +185,8 @@ class Calibrations(BaseModel):
         """What to judge a comparison of faces by.
 
         Args:
-            embeddings: (D,) each, of the faces that are compared.
+            embeddings: (D,) each, of the faces that are compared; the usual condition if there
+                are none.
             condition: the condition, or two with a comma between, if the user says it; else it
                 follows from the embeddings.
 
@@ -190,7 +195,7 @@ class Calibrations(BaseModel):
         """
         if condition is not None:
             return Basis(self.between(self._known(condition)))
-        if self.regions is None:
+        if self.regions is None or not embeddings:
             return Basis((self.usual,))
         nearest = set(self.regions.nearest(np.stack(embeddings)))
         if None in nearest:

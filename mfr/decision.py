@@ -116,7 +116,7 @@ def decide(score: float, threshold: float, basis: Basis | None) -> Decision:
         threshold,
         worst.fmr_at(threshold),
         worst.fnmr_at(threshold),
-        basis.worst_at(score).fmr_at(score),
+        basis.fmr_at(score),
         measured_at(threshold, basis),
         () if basis.warning is None else (basis.warning,),
     )

@@ -238,8 +238,23 @@ class Recogniser:
             ModelError: the network gives embeddings that are not finite.
         """
         insist_on_own_process(self.encoder.device, self._process)
-        found = FaceCropper(self.detector).crop([image], "all")[0]
+        found = FaceCropper(self.detector, self.encoder.geometry).crop([image], "all")[0]
         return self._embedded(found, [name] * len(found))
+
+    def embed_crops(self, crops: np.ndarray) -> np.ndarray:
+        """Embed faces that were aligned before, and of which the photographs may be gone.
+
+        Args:
+            crops: (n, 112, 112, 3) uint8 RGB.
+
+        Returns:
+            (n, D) float32, unit length.
+
+        Raises:
+            ModelError: the network gives embeddings that are not finite.
+        """
+        insist_on_own_process(self.encoder.device, self._process)
+        return self.encoder.embed(crops)
 
     def compare(
         self,

@@ -62,7 +62,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "config": {"data", "losses", "meta", "models", "training.methods"},
     "comparing": {"decision", "faces", "recogniser"},
-    "watching": {"drawing", "faces", "gallery", "recogniser"},
+    "watching": {"conditions", "decision", "drawing", "faces", "gallery", "recogniser"},
     "training": {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),
         *("models", "seen_people", "tensor_file"),

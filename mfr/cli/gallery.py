@@ -8,13 +8,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from mfr.cli import gallery_moving
 from mfr.cli.console import counted, print_json, print_table, say
 from mfr.cli.options import AsJson, Backbone, GalleryPath, Identity
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Look after a gallery: list, show, remove, back up, calibrate, rebuild.",
+    help="Look after a gallery: list, show, remove, back up, calibrate, move, join, rebuild.",
 )
+app.command()(gallery_moving.migrate)
+app.command()(gallery_moving.merge)
+app.command()(gallery_moving.export)
+app.command("import")(gallery_moving.import_table)
 
 
 @app.command("list")
@@ -54,7 +59,7 @@ def show(path: GalleryPath, identity: Identity, as_json: AsJson = False) -> None
     if as_json:
         print_json(templates)
         return
-    table = Table("Id", "Photo", "SHA-256", "Detector", "Enrolled", "Quality", "State")
+    table = Table("Id", "Photo", "SHA-256", "Detector", "Enrolled", "Quality", "State", "Crop")
     for template in templates:
         quality = ", ".join(f"{name} {value:.4g}" for name, value in template.quality.items())
         table.add_row(
@@ -65,6 +70,7 @@ def show(path: GalleryPath, identity: Identity, as_json: AsJson = False) -> None
             template.enrolled,
             quality,
             "damaged" if template.damaged else "sound",
+            template.crop,
         )
     print_table(table)
 

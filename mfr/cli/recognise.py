@@ -1,4 +1,4 @@
-"""``mfr verify``, ``mfr enroll`` and ``mfr identify``."""
+"""``mfr verify`` and ``mfr identify``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from mfr.cli.console import counted, print_json, print_table, say, share, tell
+from mfr.cli.console import print_json, print_table, say, share, tell
 from mfr.cli.options import (
     AsJson,
     Backbone,
@@ -20,7 +20,6 @@ from mfr.cli.options import (
     Fpir,
     GalleryModel,
     GalleryPath,
-    Identity,
     Threshold,
 )
 from mfr.errors import ConfigError
@@ -104,58 +103,6 @@ def verify(
             say(line)
     if exit_code and not decision.match:
         raise typer.Exit(1)
-
-
-def enroll(
-    path: GalleryPath,
-    identity: Identity,
-    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Photos of the person.")],
-    model: GalleryModel = None,
-    backbone: Backbone = None,
-    face: FaceOption = Face.only,
-    any_quality: Annotated[
-        bool, typer.Option("--any-quality", help="Take small, dark and blurred faces too.")
-    ] = False,
-    anyway: Annotated[
-        bool,
-        typer.Option(
-            "--anyway",
-            help="Enroll also what looks like a mistake: a photo or a person already enrolled "
-            "under another name, a photo unlike the others of the person.",
-        ),
-    ] = False,
-    device: Device = "cpu",
-    as_json: AsJson = False,
-) -> None:
-    """Enroll a person in a gallery, by one photo or several: all of them or none.
-
-    The gallery is made if there is none, with --model or the default; it remembers where its model
-    lies. A photo the person has already is left as it is. A photo with several faces, with a poor
-    one, or that looks like a mistake is refused.
-
-    Example: mfr enroll GALLERY ada a1.jpg a2.jpg
-    """
-    from mfr.gallery.enrolling import enroll_photos
-
-    done = enroll_photos(
-        path,
-        identity,
-        photos,
-        model=model,
-        backbone=backbone,
-        face=face.value,
-        any_quality=any_quality,
-        anyway=anyway,
-        device=device,
-    )
-    if as_json:
-        print_json(done)
-        return
-    say(f"Enrolled {done.identity}: {counted(len(done.added), 'new template')}.")
-    for remark in done.remarks:
-        tell(f"Note: {remark}")
-    for photo in done.already:
-        say(f"  {photo} was enrolled already.")
 
 
 def identify(

@@ -10,20 +10,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from mfr.decision import DEFAULT_FMR, Decision
-from mfr.errors import (
-    ConfigError,
-    GalleryError,
-    GalleryExistsError,
-)
+from mfr.errors import ConfigError, GalleryError, GalleryExistsError
 from mfr.fusion import fused
-from mfr.gallery.judging import (
-    DEFAULT_FPIR,
-    about_probes,
-    check_fpir,
-    judge,
-    judge_claim,
-    nearest_template,
-)
+from mfr.gallery.crops import keeps_crops, settle_keeping
+from mfr.gallery.judging import DEFAULT_FPIR, about_probes, check_fpir, judge, judge_claim
 from mfr.gallery.names import identity_name, spelled_name
 from mfr.gallery.own_calibration import (
     calibration_for,
@@ -147,6 +137,7 @@ class Gallery:
         face: OneFace = "only",
         any_quality: bool = False,
         anyway: bool = False,
+        keep_crops: bool | None = None,
     ) -> Enrolment:
         """Add a template of each photo to ``identity``: all of them or, on any error, none.
 
@@ -158,8 +149,9 @@ class Gallery:
                 seen. A new name makes a new identity.
             photos: paths, or the bytes of image files; at least one.
             face: which face of a photo with several; 'only' refuses such photos.
-            any_quality: take faces too that are too small, dark, bright or blurred.
+            any_quality: take poor faces too (`mfr.faces.quality.flaws`).
             anyway: enroll in spite of `doubts`.
+            keep_crops: keep the crops of photos from now on, or no longer; None goes on as before.
 
         Raises:
             DoubtfulEnrolmentError: something speaks against it, see `doubts`.
@@ -168,9 +160,13 @@ class Gallery:
         """
         name = identity_name(identity)
         recogniser = self._photo_recogniser()
-        templates = embed_templates(recogniser, photos, face=face, any_quality=any_quality)
+        keep = keeps_crops(self._store) if keep_crops is None else keep_crops
+        templates = embed_templates(
+            recogniser, photos, face=face, any_quality=any_quality, keep_crops=keep
+        )
         if not anyway:
             insist_on_none(self.doubts(name, templates))
+        settle_keeping(self._store, keep)
         return self.add(name, templates)
 
     def doubts(self, identity: str, templates: Sequence[NewTemplate]) -> Sentences:
@@ -179,8 +175,9 @@ class Gallery:
         A photo is enrolled under another name or, if the model is calibrated, a person is; or a
         photo is unlike the others of the identity.
         """
-        name = identity_name(identity)
-        return find_doubts(self._store, self._searching.current, name, templates, self.calibration)
+        name, index = identity_name(identity), self._searching.current
+        doubts = find_doubts(self._store, index, name, templates, self.calibration)
+        return [doubt.sentence for doubt in doubts]
 
     def add(self, identity: str, templates: Sequence[NewTemplate]) -> Enrolment:
         """Add templates that `embed_templates` made with this gallery's model; else as `enroll`."""
@@ -287,7 +284,7 @@ class Gallery:
             [Candidate(each.identity, each.score * length) for each in found],
             k,
             embeddings,
-            nearest_template(self._store, found, direction),
+            self._store,
             calibration_for(self._store, self._photo_recogniser().calibration, threshold),
             templates=len(self._searching.current()),
             fpir=fpir,

@@ -108,7 +108,7 @@ def judge(
     candidates: Sequence[Candidate],
     k: int,
     embeddings: Sequence[np.ndarray],
-    nearest: np.ndarray | None,
+    store: Store,
     calibrations: Calibrations | None,
     *,
     templates: int,
@@ -123,7 +123,7 @@ def judge(
         candidates: the nearest identities in order, two at least if there are so many.
         k: how many of them are wanted in the answer.
         embeddings: (D,) each, of the probes.
-        nearest: (D,) the template that is nearest to them; None if nobody is enrolled.
+        store: has their templates.
         calibrations: what scores mean; without them and a threshold there is no answer, only the
             candidates.
         templates: how many templates are enrolled.
@@ -135,6 +135,7 @@ def judge(
     Raises:
         ConfigError: the threshold is no cosine, or there is no such condition.
     """
+    nearest = _nearest_template(store, candidates, fused(embeddings)[0])
     compared = [*embeddings] if nearest is None else [*embeddings, nearest]
     basis = basis_for(calibrations, compared, condition)
     margin = candidates[0].score - candidates[1].score if len(candidates) > 1 else None
@@ -153,7 +154,7 @@ def judge(
         sure = unsure = choose_threshold(basis, 1.0, threshold)
     told = None
     if basis is not None:
-        told = fpir_among(basis.worst_at(sure).fmr_at(sure), templates)
+        told = fpir_among(basis.fmr_at(sure), templates)
         if threshold is None and told > fpir * 1.01:
             warnings.append(
                 f"The calibration cannot tell a false-positive identification rate of {fpir:.2g} "
@@ -186,7 +187,7 @@ def threshold_within(basis: Basis, fpir: float, templates: int) -> float:
     return basis.threshold_at(max(fmr_within(fpir, templates), basis.lowest_fmr))
 
 
-def nearest_template(
+def _nearest_template(
     store: Store, found: Sequence[Candidate], probe: np.ndarray
 ) -> np.ndarray | None:
     """The template (D,) of the first of those found that is nearest to ``probe`` (D,).

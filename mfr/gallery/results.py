@@ -82,12 +82,14 @@ class Enrolment:
         added: ids of the new templates, in the order of their photos.
         already: photos this identity had before, or that were given twice; left as they were.
         remarks: what makes new templates less reliable, a sentence each.
+        crops: how many of the photos have crops to be kept.
     """
 
     identity: str
     added: tuple[int, ...]
     already: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    crops: int = 0
 
     @classmethod
     def of(
@@ -101,4 +103,5 @@ class Enrolment:
                 template.source for template, new in zip(templates, ids, strict=True) if new is None
             ),
             remarks=tuple(remark for template in templates for remark in template.remarks),
+            crops=sum(bool(template.crop) for template in templates),
         )
