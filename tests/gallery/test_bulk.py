@@ -230,9 +230,6 @@ def test_the_command(tmp_path: Path, use, capsys: pytest.CaptureFixture[str]) ->
     use(FakeRecogniser())
     _write(tmp_path / "people", {"ada": [photo(1, 0, 0), b" "], "bob": [photo(0, 0, 1)]})
     words = ["enroll", str(tmp_path / "g"), "--from", str(tmp_path / "people")]
-    assert cli.run(words) == 2  # there is no gallery, and no model to make one with
-    assert not (tmp_path / "g").exists()
-    capsys.readouterr()
     assert cli.run([*words, "--model", str(tmp_path / "model"), "--keep-crops"]) == 1
     out, err = capsys.readouterr()
     assert "Refused: No face was found in" in out and "2 new templates" in out
