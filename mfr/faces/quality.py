@@ -39,7 +39,7 @@ MAX_YAW: Final = 35.0
 """The most degrees to either side that a face may be turned."""
 
 MAX_UP: Final = 20.0
-"""The most degrees that a face may look up."""
+"""The most degrees that a face may look up; landmarks of an open mouth look like that too."""
 
 MAX_ROLL: Final = 45.0
 """The most degrees to either side that a face may lean."""
@@ -104,7 +104,7 @@ def flaws(quality: Quality) -> list[str]:
     if abs(quality.yaw) > MAX_YAW:
         found.append(f"it is turned to the side (by {abs(quality.yaw):.0f} degrees)")
     if quality.pitch < -MAX_UP:
-        found.append(f"it looks up (by {-quality.pitch:.0f} degrees)")
+        found.append(f"it looks up or has the mouth wide open ({-quality.pitch:.0f} degrees)")
     if abs(quality.roll) > MAX_ROLL:
         found.append(f"it leans to the side (by {abs(quality.roll):.0f} degrees)")
     return found
