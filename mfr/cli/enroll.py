@@ -19,11 +19,11 @@ def enroll(
     path: GalleryPath,
     identity: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Name of the person.", show_default=False),
+        typer.Argument(metavar="NAME", help="Name of the person.", show_default=False),
     ] = None,
     photos: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[PHOTO...]", help="Photos of the person.", show_default=False),
+        typer.Argument(metavar="PHOTO", help="Photos of the person.", show_default=False),
     ] = None,
     people: Annotated[
         str | None,

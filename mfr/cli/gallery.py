@@ -16,10 +16,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Look after a gallery: list, show, remove, back up, calibrate, move, join, rebuild.",
 )
-app.command()(gallery_moving.migrate)
-app.command()(gallery_moving.merge)
-app.command()(gallery_moving.export)
-app.command("import")(gallery_moving.import_table)
 
 
 @app.command("list")
@@ -179,3 +175,9 @@ def rebuild(path: GalleryPath, as_json: AsJson = False) -> None:
         print_json({"templates": templates})
     else:
         say(f"The gallery is sound; indexed {counted(templates, 'template')}.")
+
+
+app.command()(gallery_moving.migrate)
+app.command()(gallery_moving.merge)
+app.command()(gallery_moving.export)
+app.command("import")(gallery_moving.import_table)

@@ -28,7 +28,7 @@ app = typer.Typer(
     epilog=(
         "A dataset is imported, aligned and split with `mfr data`; a model is trained, "
         "benchmarked and calibrated; people are enrolled in a gallery, verified and identified. "
-        "Exit codes: 0 done, 1 done but for what was refused (enroll --from), 2 a mistake to put "
+        "Exit codes: 0 done, 1 done but for what is listed, 2 a mistake to put "
         "right, 130 stopped by Ctrl-C."
     ),
 )

@@ -158,6 +158,7 @@ class _Enrolling:
         waiting: deque[tuple[PersonPhoto, str]] = deque()
         total, ready, found = len(photos), 0, 0
         people: list[tuple[str, list[NewTemplate]]] = []
+        on_progress(0, total, "")
         paths = self._to_embed(photos, waiting)
         with closing(self._recogniser.embed_each(paths, face=self._face)) as embedded:
             for each in embedded:

@@ -1,7 +1,7 @@
 """Crops as a gallery keeps them: without loss, and whether it does is the gallery's own setting.
 
-They are WebP files without loss: of crops of LFW they take three quarters of the bytes of PNG files
-and a third of the time (docs/results/kept-crops.md).
+They are WebP files without loss: of crops of LFW they take three quarters of the bytes of PNG
+files, and less than half of the time to make (docs/results/kept-crops.md).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from mfr.errors import DoubtfulEnrolmentError, GalleryError, NotEnrolledError
+from mfr.errors import DoubtfulEnrolmentError, GalleryError, GalleryWarning, NotEnrolledError
 from mfr.gallery.index import TemplateIndex
 from mfr.gallery.records import EnrolledVectors, NewTemplate, Snapshot
 from mfr.gallery.results import Candidate
@@ -43,10 +44,23 @@ class Source:
 
 
 def people_of(store: Store) -> Iterator[Person]:
-    """Everyone enrolled in ``store``, with their sound templates."""
+    """Everyone enrolled in ``store``, with their sound templates.
+
+    A `GalleryWarning` names those of whom some are damaged and so left out.
+    """
     for each in store.identities():
         with suppress(NotEnrolledError):  # removed meanwhile
-            yield each.identity, store.whole_templates(each.identity)
+            templates = store.whole_templates(each.identity)
+            if len(templates) < each.templates and any(
+                template.damaged for template in store.templates(each.identity)
+            ):
+                warnings.warn(
+                    f"Damaged templates of '{each.identity}' are left out: 'mfr gallery rebuild' "
+                    "names them.",
+                    GalleryWarning,
+                    stacklevel=2,
+                )
+            yield each.identity, templates
 
 
 def insist_on_joinable(

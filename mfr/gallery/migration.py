@@ -185,6 +185,7 @@ class _Moving:
                 on_progress(self._done(), self.total, self._note())
             ready.append(item)
 
+        on_progress(0, self.total, "")
         with closing(self._recogniser.embed_each(self._to_embed(waiting), face="main")) as each:
             for embedded in each:
                 while waiting[0].path is None:

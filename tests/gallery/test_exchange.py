@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
@@ -14,10 +15,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from mfr import cli
-from mfr.errors import DoubtfulEnrolmentError, ForeignModelError, GalleryError, MfrError
+from mfr.errors import (
+    DoubtfulEnrolmentError,
+    ForeignModelError,
+    GalleryError,
+    GalleryWarning,
+    MfrError,
+)
 from mfr.gallery import Gallery, NewTemplate
 from mfr.gallery.exchange import export, import_table
 from mfr.gallery.joining import people_of
+from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.gallery.store import create_store, open_store
 from tests.gallery.fake_recogniser import FakeRecogniser
 
@@ -73,6 +81,16 @@ def test_what_is_exported_is_imported_to_the_bit(tmp_path: Path, source: Path, k
         assert store.model_hash == MODEL
     again = import_table(tmp_path / "b", table)
     assert (again.people, again.added, again.already) == (7, 0, 14)
+
+
+def test_damaged_templates_are_left_out_and_that_is_said(tmp_path: Path) -> None:
+    gallery = _gallery(tmp_path / "a", {"ada": [1, 2], "bob": [3]})
+    connection = sqlite3.connect(gallery / FILE_NAME)
+    connection.execute("UPDATE templates SET checksum = zeroblob(32) WHERE id = 2")
+    connection.commit()
+    connection.close()
+    with pytest.warns(GalleryWarning, match="Damaged templates of 'ada' are left out"):
+        assert export(gallery, tmp_path / "t.csv") == 2
 
 
 def test_no_cell_of_a_csv_file_begins_a_formula(tmp_path: Path, source: Path) -> None:
