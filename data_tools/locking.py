@@ -32,6 +32,16 @@ def aligning_alone(root: Path) -> AbstractContextManager[None]:
     return locking.refusing_others(root / ".align.lock", "'mfr data align'", DataError)
 
 
+def clustering_alone(root: Path) -> AbstractContextManager[None]:
+    """Lock the dataset against another clustering of its photos.
+
+    Raises:
+        DataError: another one is under way.
+        WriteError: the dataset's directory cannot be made or written.
+    """
+    return locking.refusing_others(root / ".cluster.lock", "'mfr data cluster'", DataError)
+
+
 def synthesising_alone(root: Path) -> AbstractContextManager[None]:
     """Lock the dataset against another command that draws synthetic faces.
 

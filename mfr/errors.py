@@ -21,6 +21,10 @@ class PoorFaceError(FaceError):
     """A face that is too small, dark, bright, blurred or turned to be relied on."""
 
 
+class SourceError(MfrError):
+    """A video, camera or stream that cannot be opened, gives nothing or has stalled."""
+
+
 class DataError(MfrError):
     """A dataset or manifest that is missing, inconsistent or too small for what was asked."""
 

@@ -8,18 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_tools.checking.finding import Case, Finding, Strip
-from data_tools.checking.measuring import THUMBNAIL, Measured
+from data_tools.checking.measuring import Measured
 from data_tools.checking.neighbours import linked, nearest
 from mfr.data.manifest import Manifest
-
-CORRELATION: Final = 0.985
-"""The least correlation of two thumbnails of one picture, if a model confirms it."""
+from mfr.faces.thumbnail import CORRELATION, COSINE, THUMBNAIL
 
 CORRELATION_ALONE: Final = 0.995
 """The least correlation of two thumbnails of one picture without a model."""
-
-COSINE: Final = 0.9
-"""The least cosine of two embeddings of one picture, recompressed or shifted by a pixel."""
 
 _NEIGHBOURS: Final = 8
 _BLANK: Final = bytes(16)

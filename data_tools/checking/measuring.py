@@ -18,14 +18,11 @@ from mfr.data.manifest import Manifest
 from mfr.errors import DataError, ImageError
 from mfr.faces.align import resize_whole
 from mfr.faces.quality import measure_crop
-from mfr.geometry import CROP_SIZE
+from mfr.faces.thumbnail import THUMBNAIL, make_thumbnail
 from mfr.images import read_image
 
 CHUNK: Final = 512
 """The number of pictures in memory at a time (37.6 kB each)."""
-
-THUMBNAIL: Final = 16
-"""The side, in pixels, of the thumbnails by which near duplicates are found."""
 
 _THREADS: Final = 4
 
@@ -174,20 +171,6 @@ def _read_row(photo_path: Path, crop_path: Path | None) -> _Row:
         thumbnail = make_thumbnail(picture)
     digest = bytes(16) if photo is None else pixel_digest(photo)
     return _Row(photo_problem, crop_problem, digest, thumbnail, measures, crop)
-
-
-def make_thumbnail(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The grey thumbnail (256,) of a picture (112, 112, 3), made of means over 7 x 7 pixels.
-
-    It has mean 0 and length 1, or is 0 if the picture is uniform.
-    """
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    step = CROP_SIZE // THUMBNAIL
-    small = grey.reshape(THUMBNAIL, step, THUMBNAIL, step).mean(axis=(1, 3)).ravel()
-    small -= small.mean()
-    length = float(np.linalg.norm(small))
-    # If the standard deviation is below one grey level, there is only noise to compare.
-    return small / length if length > THUMBNAIL else np.zeros_like(small)
 
 
 def _measure_photo(photo: NDArray[np.uint8], file_size: int) -> list[float]:

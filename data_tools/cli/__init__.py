@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import typer
 
-from data_tools.cli import aligning, checking, drawing, importing, packs, splitting
+from data_tools.cli import aligning, checking, clustering, drawing, importing, packs, splitting
 
 app = typer.Typer(
     name="data",
-    help="Make datasets: import or draw faces, align, split, inspect, check.",
+    help="Make datasets: import, group or draw faces, align, split, inspect, check.",
     no_args_is_help=True,
 )
 app.add_typer(importing.app, name="import")
 packs.add_commands(importing.app)
 app.command("align")(aligning.align)
+app.command("cluster")(clustering.cluster)
 app.command("mask")(drawing.mask)
 app.command("simulate")(drawing.simulate)
 app.command("synth")(drawing.synth)

@@ -32,9 +32,8 @@ from mfr.cpus import usable_cpus
 from mfr.data.inside import inside
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, FaceError, ImageError
-from mfr.faces.align import similarity_transform
 from mfr.faces.pose import Pose, fit_pose
-from mfr.geometry import CROP_SIZE, TEMPLATE
+from mfr.geometry import CROP_SIZE, TEMPLATE, similarity_transform
 from mfr.images import read_image
 from mfr.png import write_png_unflushed
 

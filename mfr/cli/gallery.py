@@ -153,10 +153,9 @@ def calibrate(
             f"{fmr:g}", *("cannot tell" if each is None else f"{each:.4f}" for each in thresholds)
         )
     print_table(table)
-    say(
-        f"{path} now decides by the calibration of {model}, measured on {after.comparisons} "
-        f"comparisons of {after.people} people, {after.source}."
-    )
+    say(f"{path} now decides by the calibration of {model}:")
+    for each in after.measured:
+        say(f"  {each.told}, {each.comparisons} comparisons.")
 
 
 @app.command()

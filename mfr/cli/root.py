@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 import mfr
-from mfr.cli import backbones, benchmark, enroll, gallery, recognise, train
+from mfr.cli import backbones, benchmark, compare, enroll, gallery, models, recognise, train, watch
 
 COMMANDS: Final = "mfr.commands"
 """The group of entry points that name commands of other packages."""
@@ -64,8 +64,11 @@ for _command in (
     benchmark.benchmark,
     benchmark.calibrate,
     recognise.verify,
+    compare.compare,
     enroll.enroll,
     recognise.identify,
+    watch.watch,
+    models.models,
     backbones.backbones,
 ):
     app.command()(_command)

@@ -16,7 +16,7 @@ from mfr.gallery.results import Candidate
 from mfr.gallery.screening import Doubt, person_doubts, photo_doubts, stranger_doubts
 
 if TYPE_CHECKING:  # pydantic takes time to import; nothing here needs it at run time.
-    from mfr.calibration import Calibration
+    from mfr.conditions import Calibrations
     from mfr.gallery.index import TemplateIndex
     from mfr.gallery.store import Store
 
@@ -28,7 +28,7 @@ def undoubted(
     store: Store,
     current_index: Callable[[], TemplateIndex],
     people: People,
-    calibration: Calibration | None,
+    calibration: Calibrations | None,
 ) -> tuple[list[tuple[str, list[NewTemplate]]], list[Refusal]]:
     """The new templates that nothing speaks against, and the others, each with what does.
 

@@ -19,7 +19,7 @@ from mfr.gallery.results import Enrolment
 from mfr.gallery.screening import insist_on_none, stranger_doubts
 from mfr.gallery.store import Location, open_store
 from mfr.images import Photo
-from mfr.models import lasting_name
+from mfr.models import DEFAULT, lasting_name
 from mfr.recogniser import Recogniser
 
 
@@ -45,7 +45,7 @@ def enroll_photos(
         location: the gallery.
         identity: the person's name.
         photos: paths, or the bytes of image files; at least one.
-        model: the model; needed where there is no gallery yet.
+        model: the model; where there is no gallery yet, the default unless it is given.
         backbone: the network of a model that is another program's checkpoint.
         face: which face of a photograph with several; 'only' refuses such photographs.
         any_quality: take poor faces too (`mfr.faces.quality.flaws`).
@@ -54,7 +54,7 @@ def enroll_photos(
         device: where to compute.
 
     Raises:
-        GalleryError: there is no gallery and no model to make one with, or as `Gallery.open`.
+        GalleryError: as `Gallery.open`.
         DoubtfulEnrolmentError: something speaks against it, see `Gallery.doubts`.
         MfrError: the name, the model or a photograph cannot be used.
         WriteError: the disk is full or the place not writable.
@@ -104,7 +104,6 @@ def recogniser_to_enroll(
         # Another model is refused before the photographs are read.
         Gallery.open(location, recogniser).close()
     except GalleryMissingError:
-        if model is None:
-            raise
+        model = model or DEFAULT
         return Recogniser.load(model, backbone=backbone, device=device), True
     return recogniser, False

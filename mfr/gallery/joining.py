@@ -18,7 +18,7 @@ from mfr.gallery.results import Candidate
 from mfr.gallery.screening import person_doubts, photo_doubts
 
 if TYPE_CHECKING:
-    from mfr.calibration import Calibration
+    from mfr.conditions import Calibrations
     from mfr.gallery.store import Store
 
 Person: TypeAlias = tuple[str, Sequence[NewTemplate]]
@@ -65,7 +65,7 @@ def people_of(store: Store) -> Iterator[Person]:
 
 def insist_on_joinable(
     sources: Sequence[Source],
-    calibration: Calibration | None,
+    calibration: Calibrations | None,
     *,
     join_names: bool,
     anyway: bool,
@@ -140,7 +140,7 @@ class _Known:
         ]
 
     def doubts(
-        self, people: dict[str, list[NewTemplate]], calibration: Calibration | None
+        self, people: dict[str, list[NewTemplate]], calibration: Calibrations | None
     ) -> Iterator[str]:
         """What speaks against these people's templates, a sentence for each of those."""
         index = None if calibration is None else self._index()

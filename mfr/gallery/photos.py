@@ -15,7 +15,7 @@ from mfr.gallery.records import NewTemplate, check_embeddings
 if TYPE_CHECKING:  # They import more than reading a gallery needs.
     import numpy as np
 
-    from mfr.calibration import Calibration
+    from mfr.conditions import Calibrations
     from mfr.faces.choice import OneFace
     from mfr.images import Photo
 
@@ -72,7 +72,7 @@ class PhotoRecogniser(Protocol):
         """D, the length of an embedding."""
 
     @property
-    def calibration(self) -> Calibration | None:
+    def calibration(self) -> Calibrations | None:
         """What scores mean, if that was measured."""
 
     def embed_photo(self, photo: Photo, /, *, face: OneFace = "main") -> EmbeddedPhoto:
@@ -131,6 +131,20 @@ def embed_templates(
             template_of(embedded, recogniser, photo, photo_digest(data), keep_crop=keep_crops)
         )
     return templates
+
+
+def embed_probes(
+    recogniser: PhotoRecogniser, photos: Photo | Sequence[Photo], *, face: OneFace = "main"
+) -> list[EmbeddedPhoto]:
+    """The chosen face of a photo, or of each of several, embedded.
+
+    Raises:
+        MfrError: there are no photos, or one is unusable.
+    """
+    several = [photos] if isinstance(photos, str | bytes | Path) else photos
+    if not several:
+        raise ConfigError("Give a photo, at least one.")
+    return [recogniser.embed_photo(photo, face=face) for photo in several]
 
 
 def insist_on_a_good_face(embedded: EmbeddedPhoto, face: OneFace, *, any_quality: bool) -> None:

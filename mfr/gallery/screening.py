@@ -16,6 +16,7 @@ from mfr.gallery.results import Candidate
 
 if TYPE_CHECKING:  # pydantic takes time to import; nothing here needs it at run time.
     from mfr.calibration import Calibration
+    from mfr.conditions import Basis, Calibrations
     from mfr.gallery.index import TemplateIndex
     from mfr.gallery.store import Store
 
@@ -55,7 +56,7 @@ def find_doubts(
     current_index: Callable[[], TemplateIndex],
     name: str,
     templates: Sequence[NewTemplate],
-    calibration: Calibration | None,
+    calibration: Calibrations | None,
 ) -> list[Doubt]:
     """What speaks against adding ``templates`` to ``name`` in ``store``.
 
@@ -116,7 +117,7 @@ def person_doubts(
     name: str,
     templates: Sequence[NewTemplate],
     nearest: Sequence[Sequence[Candidate]],
-    calibration: Calibration,
+    calibration: Calibrations,
     enrolled: int,
 ) -> list[Doubt]:
     """New templates that match another enrolled person.
@@ -128,9 +129,9 @@ def person_doubts(
         calibration: what scores mean.
         enrolled: how many templates are enrolled: among many, a chance match is likely.
     """
-    threshold = threshold_among(calibration, enrolled)
     found = []
     for number, (template, candidates) in enumerate(zip(templates, nearest, strict=True)):
+        threshold = threshold_among(calibration.basis([template.embedding]), enrolled)
         other = next((each for each in candidates if each.identity != name), None)
         if other is not None and other.score >= threshold:
             sentence = (
@@ -142,7 +143,7 @@ def person_doubts(
 
 
 def stranger_doubts(
-    name: str, templates: Sequence[NewTemplate], own: np.ndarray, calibration: Calibration
+    name: str, templates: Sequence[NewTemplate], own: np.ndarray, calibration: Calibrations
 ) -> list[Doubt]:
     """New templates that are unlike all others of the same identity.
 
@@ -158,26 +159,34 @@ def stranger_doubts(
         return []
     scores = embeddings @ every.T
     scores[np.arange(len(templates)), np.arange(len(templates))] = -math.inf
-    fmr = max(STRANGER_FMR / (len(every) - 1), DEFAULT_FMR, calibration.fmrs[0])
-    threshold = calibration.threshold_at(fmr)
-    return [
-        Doubt(
-            number,
-            f"{template.source} is unlike the other photos of '{name}' (score {score:.2f}, "
-            f"threshold {threshold:.2f}).",
+    fmr = max(STRANGER_FMR / (len(every) - 1), DEFAULT_FMR)
+    found = []
+    for number, (template, score) in enumerate(zip(templates, scores.max(axis=1), strict=True)):
+        # In doubt about the condition, the most lenient: a person should not be refused lightly.
+        threshold = min(
+            each.threshold_at(max(fmr, each.fmrs[0]))
+            for each in calibration.basis([template.embedding]).calibrations
         )
-        for number, (template, score) in enumerate(zip(templates, scores.max(axis=1), strict=True))
-        if score < threshold
-    ]
+        if score < threshold:
+            sentence = (
+                f"{template.source} is unlike the other photos of '{name}' (score {score:.2f}, "
+                f"threshold {threshold:.2f})."
+            )
+            found.append(Doubt(number, sentence))
+    return found
 
 
-def threshold_among(calibration: Calibration, enrolled: int) -> float:
+def threshold_among(basis: Basis, enrolled: int) -> float:
     """The threshold, at most 1, at which a search among ``enrolled`` errs at `DEFAULT_FMR`.
 
     Below the rates that were measured, log FMR is continued in a straight line. The scores of
     strangers fall off faster than that, so the threshold is rather too high than too low.
     """
     fmr = DEFAULT_FMR / max(1, enrolled)
+    return max(_continued(each, fmr) for each in basis.calibrations)
+
+
+def _continued(calibration: Calibration, fmr: float) -> float:
     lowest = calibration.fmrs[0]
     if fmr >= lowest:
         return calibration.threshold_at(fmr)

@@ -40,6 +40,7 @@ from data_tools.aligning import align_dataset
 from data_tools.importing.folder import import_folder
 from mfr.allocator import keep_freed_memory
 from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
 from mfr.faces.choice import OneFace
@@ -47,12 +48,14 @@ from mfr.gallery.bulk import enroll_people
 from mfr.images import read_image
 from mfr.models import load_encoder
 
-CALIBRATION = Calibration(
-    thresholds=[0.6, 0.45, 0.3, 0.2],
-    fmrs=[1e-6, 1e-4, 1e-2, 1e-1],
-    comparisons=10**7,
-    people=1000,
-    source="made up for this measurement",
+CALIBRATION = Calibrations.of(
+    Calibration(
+        thresholds=[0.6, 0.45, 0.3, 0.2],
+        fmrs=[1e-6, 1e-4, 1e-2, 1e-1],
+        comparisons=10**7,
+        people=1000,
+        source="made up for this measurement",
+    )
 )
 
 Job = Callable[[Path, Path, Path], int]

@@ -75,7 +75,7 @@ def test_the_whole_tour_in_words(tmp_path, make_photos, fake_detector):
         *("import", "import folder", "import table", "import lfw", "import mfr2", "import rfw"),
         *("import bin", "import rec", "import webdataset", "import huggingface"),
         *("import nir-vis", "import ivs", "import meglass", "align", "split"),
-        *("check", "synth", "mask", "simulate", "inspect"),
+        *("check", "cluster", "synth", "mask", "simulate", "inspect"),
     ],
 )
 def test_every_command_explains_itself(command):

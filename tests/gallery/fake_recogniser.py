@@ -9,11 +9,18 @@ from pathlib import Path
 import numpy as np
 
 from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.errors import FaceError
 from mfr.recogniser import Recogniser
 
-CALIBRATION = Calibration(
-    thresholds=[0.9, 0.5, 0.1], fmrs=[0.001, 0.01, 0.1], comparisons=1000, people=50, source="toy"
+CALIBRATION = Calibrations.of(
+    Calibration(
+        thresholds=[0.9, 0.5, 0.1],
+        fmrs=[0.001, 0.01, 0.1],
+        comparisons=1000,
+        people=50,
+        source="toy",
+    )
 )
 
 
@@ -40,7 +47,7 @@ class FakeFace:
 class FakeRecogniser:
     embedding_size: int = 3
     model_hash: str = "0123456789abcdef"
-    calibration: Calibration | None = CALIBRATION
+    calibration: Calibrations | None = CALIBRATION
     scale: float = 1.0
     poor: tuple[str, ...] = ()
     doubtful: bool = False

@@ -77,7 +77,10 @@ def test_a_damaged_template_is_named_and_left_out(
     _alter(path, statement, *values)
     with Gallery.open(path, FakeRecogniser()) as opened:
         with pytest.warns(GalleryWarning) as warned:
-            found = {match.identity: match.score for match in opened.identify(photo(0, 0.6, 0.8))}
+            found = {
+                match.identity: match.score
+                for match in opened.identify(photo(0, 0.6, 0.8)).candidates
+            }
         assert found["bob"] == pytest.approx(1.0)  # by template 3
         assert ("ada" in found) == (1 not in damaged)
         told = sorted(str(each.message) for each in warned)
@@ -94,7 +97,7 @@ def test_a_damaged_template_is_named_and_left_out(
         assert opened.rebuild() == 3 - len(damaged)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert opened.identify(photo(0, 0.6, 0.8))[0].identity == "bob"
+            assert opened.identify(photo(0, 0.6, 0.8)).candidates[0].identity == "bob"
 
 
 def test_damage_is_told_by_every_process_until_it_is_removed(gallery: Gallery, path: Path) -> None:
@@ -126,7 +129,7 @@ def test_a_damaged_name_is_shown_and_can_be_removed(gallery: Gallery, path: Path
     with Gallery.open(path, FakeRecogniser()) as opened:
         assert [each.identity for each in opened.list()] == ["bob", "\\xe1do"]
         with pytest.warns(GalleryWarning, match="Template 1 of"):
-            assert opened.identify(photo(1, 0, 0))[0].identity == "bob"
+            assert opened.identify(photo(1, 0, 0)).candidates[0].identity == "bob"
         assert opened.remove("\\xe1do") == 1
         assert opened.rebuild() == 2
 
@@ -136,7 +139,7 @@ def test_a_template_of_nobody(gallery: Gallery, path: Path) -> None:
     _alter(path, "UPDATE templates SET identity_id = 77 WHERE id = 2")
     with Gallery.open(path, FakeRecogniser()) as opened:
         with pytest.warns(GalleryWarning, match="belongs to nobody"):
-            assert opened.identify(photo(0, 3, 4))[0].identity == "bob"
+            assert opened.identify(photo(0, 3, 4)).candidates[0].identity == "bob"
         with pytest.raises(GalleryDamagedError, match="backup"):
             opened.rebuild()
 

@@ -163,7 +163,7 @@ def test_opening_for_writing_upgrades_in_place(old: Path) -> None:
         assert _version(old) == 4
         assert [(each.id, each.detector) for each in gallery.show("ada")] == [(1, ""), (2, "")]
         assert gallery.show("ada")[0].quality == {"blur": 2.5}
-        assert [each.identity for each in gallery.identify(photo(0, 0, 1), k=1)] == ["bob"]
+        assert [m.identity for m in gallery.identify(photo(0, 0, 1), k=1).candidates] == ["bob"]
         assert gallery.enroll("eve", [photo(1, 1, 1)]).added == (7,)
         assert gallery.show("eve")[0].detector == "toy-detector"
         assert gallery.rebuild() == 4
@@ -304,7 +304,7 @@ from mfr.gallery import Gallery, following, sqlite
 from tests.gallery.fake_recogniser import FakeRecogniser
 os.setuid(65534)
 with Gallery.open(sys.argv[1], FakeRecogniser()) as gallery:
-    found = gallery.identify(b"0 0 1")[0].identity
+    found = gallery.identify(b"0 0 1").candidates[0].identity
     print(found, [template.detector for template in gallery.show("ada")])
     try:
         gallery.enroll("eve", [b"1 1 1"])

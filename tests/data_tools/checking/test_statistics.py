@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import median_abs_deviation
 
-from data_tools.checking.measuring import blockiness, make_thumbnail
+from data_tools.checking.measuring import blockiness
 from data_tools.checking.neighbours import linked, nearest
 from data_tools.checking.robust import location_and_spread, robust_z
+from mfr.faces.thumbnail import make_thumbnail
 
 
 def test_robust_z_by_hand():

@@ -1,0 +1,175 @@
+"""What was seen, drawn: the best frame of every track, or the whole video."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import cv2
+import numpy as np
+
+from mfr import atomic
+from mfr.drawing import NamedBox, draw_faces, write_picture
+from mfr.errors import ConfigError, WriteError
+from mfr.watching.events import Event
+from mfr.watching.source import Frame
+from mfr.watching.tracking import Sighting
+from mfr.watching.watcher import Seen, Watcher
+
+CODECS: Final = {".mp4": "mp4v", ".avi": "MJPG"}
+"""The kinds of video that are written, by extension."""
+
+_NEITHER: Final = (".jpg", ".jpeg", ".png", ".mkv", ".mov", ".webm")
+_USUAL_RATE: Final = 25.0
+
+
+class Album(Protocol):
+    """Where what was seen is drawn."""
+
+    def show(self, frame: Frame, watcher: Watcher) -> None:
+        """A frame that the watcher has just looked at."""
+
+    def keep(self, event: Event, best: Sighting) -> Event:
+        """An event with the sighting on which it is best; the event comes back with its picture."""
+
+
+class NoAlbum:
+    """Draws nothing."""
+
+    def show(self, frame: Frame, watcher: Watcher) -> None:
+        """Do nothing."""
+
+    def keep(self, event: Event, best: Sighting) -> Event:
+        """The event as it is."""
+        return event
+
+
+class PictureFolder:
+    """A JPEG of the best frame of every track: ``track-0001.jpg``.
+
+    Args:
+        folder: the folder, made if need be.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def show(self, frame: Frame, watcher: Watcher) -> None:
+        """Do nothing: which frame is best is known at the end."""
+
+    def keep(self, event: Event, best: Sighting) -> Event:
+        """Write the best frame.
+
+        Raises:
+            WriteError: the disk is full or the place not writable.
+        """
+        if best.pixels is None:
+            return event
+        path = self._folder / f"track-{event.track:04d}.jpg"
+        name = event.identity or "nobody"
+        text = name if event.score is None else f"{name} {event.score:.2f}"
+        box = NamedBox(best.box, text, "known" if event.identity else "unknown")
+        write_picture(path, draw_faces(best.pixels, [box]))
+        return replace(event, picture=str(path))
+
+
+class AnnotatedVideo:
+    """The frames that were looked at, with boxes and the names that are known by then."""
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self._path, self._rate = path, rate
+        self._writer: Any = None
+        self._size = (0, 0)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a frame in it."""
+        return self._writer is not None
+
+    def show(self, frame: Frame, watcher: Watcher) -> None:
+        """Write a frame.
+
+        Raises:
+            WriteError: the video cannot be written.
+        """
+        drawn = draw_faces(frame.pixels, [_named(one) for one in watcher.in_view()])
+        if self._writer is None:
+            self._size = (drawn.shape[1], drawn.shape[0])
+            code = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])
+            self._writer = cv2.VideoWriter(str(self._path), code, self._rate, self._size)
+            if not self._writer.isOpened():
+                raise WriteError(f"No video can be written at {self._path}: choose another place.")
+        if self._size != (drawn.shape[1], drawn.shape[0]):
+            drawn = cv2.resize(drawn, self._size, interpolation=cv2.INTER_AREA)
+        self._writer.write(np.ascontiguousarray(drawn[:, :, ::-1]))
+
+    def keep(self, event: Event, best: Sighting) -> Event:
+        """The event as it is."""
+        return event
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.release()
+
+
+@contextlib.contextmanager
+def open_album(
+    place: str | Path | None, *, live: bool, rate: float | None, every: int
+) -> Iterator[Album]:
+    """What draws at ``place``: a folder, or a video if it has the extension of one.
+
+    The video appears whole or not at all; it is also there when watching was interrupted.
+
+    Args:
+        place: the folder or file; None draws nothing.
+        live: whether the frames are of a source that does not wait.
+        rate: the frames a second of the source.
+        every: of how many frames one is looked at.
+
+    Raises:
+        ConfigError: ``place`` is a picture or a kind of video that is not written, or a video
+            although the source is live.
+        WriteError: the video cannot be written.
+    """
+    if place is None:
+        yield NoAlbum()
+        return
+    path = Path(place)
+    _check(path, live=live)
+    if path.suffix.lower() not in CODECS:
+        yield PictureFolder(path)
+        return
+    interrupted: KeyboardInterrupt | None = None
+    with atomic.replacing(path) as temporary:
+        video = AnnotatedVideo(temporary, (rate or _USUAL_RATE) / every)
+        try:
+            yield video
+        except KeyboardInterrupt as stopped:
+            if not video.begun:
+                raise
+            interrupted = stopped
+        finally:
+            video.close()
+    if interrupted is not None:
+        raise interrupted
+
+
+def _check(path: Path, *, live: bool) -> None:
+    suffix = path.suffix.lower()
+    if suffix in _NEITHER:
+        raise ConfigError(f"--draw {path}: name a folder for pictures, or a .mp4 or .avi video.")
+    if suffix in CODECS and live:
+        raise ConfigError(
+            f"--draw {path}: a live source has no steady frame rate; name a folder for pictures."
+        )
+
+
+def _named(seen: Seen) -> NamedBox:
+    if seen.known and seen.nearest is not None:
+        text = f"{seen.nearest.identity} {seen.nearest.score:.2f}"
+        return NamedBox(seen.box, text, "known")
+    return NamedBox(seen.box, f"nobody ({seen.track})", "unknown")

@@ -1,0 +1,187 @@
+"""Frames to events: faces found, followed, fused and looked up in a gallery."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+
+from mfr.conditions import Calibrations
+from mfr.decision import basis_for, choose_threshold
+from mfr.errors import ConfigError
+from mfr.gallery.results import Candidate
+from mfr.recogniser import EmbeddedFace
+from mfr.watching.events import Event
+from mfr.watching.fusing import weight
+from mfr.watching.source import Frame
+from mfr.watching.tracking import Sighting, Track, Tracker
+
+NEAR_FMR: Final = 1e-2
+"""The false-match rate whose threshold a face must reach that is where a track was: as it is there,
+a larger rate than elsewhere will do."""
+
+GAP: Final = 1.0
+"""The seconds after which a face that is not seen has gone."""
+
+LONGEST: Final = 30.0
+"""The seconds after which somebody who stays in view is told of, and again."""
+
+MIN_SIGHTINGS: Final = 2
+"""On how many frames a face must have been fit to be relied on: chance finds it once."""
+
+
+class FaceFinder(Protocol):
+    """What watching needs of a `mfr.recogniser.Recogniser`."""
+
+    def embed_image_faces(self, image: np.ndarray, name: str) -> Sequence[EmbeddedFace]:
+        """The upright faces of (H, W, 3) uint8 RGB."""
+
+
+class People(Protocol):
+    """What watching needs of a `mfr.gallery.Gallery`."""
+
+    @property
+    def calibration(self) -> Calibrations | None:
+        """What scores mean."""
+
+    def search(self, embedding: np.ndarray, k: int = 5) -> list[Candidate]:
+        """The identities nearest to ``embedding`` (D,)."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A face of the latest frame.
+
+    Attributes:
+        track: the number of its track.
+        box: (4,) x0, y0, x1, y1 in pixels.
+        nearest: the enrolled person whom the track is most like so far.
+        known: whether it is that person.
+    """
+
+    track: int
+    box: np.ndarray
+    nearest: Candidate | None
+    known: bool
+
+
+class Watcher:
+    """Turns frames into events; not for several threads.
+
+    Args:
+        recogniser: finds and embeds faces.
+        gallery: who is enrolled, at any moment.
+        fmr: take the threshold that was calibrated for this false-match rate.
+        threshold: the cosine to hold scores against, instead of a calibrated one.
+        gap: the seconds after which a face that is not seen has gone.
+        longest: the seconds after which somebody who stays is told of, and again.
+        min_sightings: on how many frames a face must have been fit to be relied on.
+        live: whether events tell the time by the clock.
+        keep_frames: whether tracks keep the frame on which they are best.
+
+    Raises:
+        ConfigError: a number is out of range.
+        ModelError: there is neither a threshold nor a calibration to take one from.
+    """
+
+    def __init__(
+        self,
+        recogniser: FaceFinder,
+        gallery: People,
+        *,
+        fmr: float,
+        threshold: float | None = None,
+        gap: float = GAP,
+        longest: float = LONGEST,
+        min_sightings: int = MIN_SIGHTINGS,
+        live: bool = False,
+        keep_frames: bool = False,
+    ) -> None:
+        if not gap > 0 or not longest > 0:
+            raise ConfigError(f"--gap {gap:g} and --longest {longest:g} are seconds above 0.")
+        if min_sightings < 1:
+            raise ConfigError(f"--min-frames {min_sightings} is a number of frames: 1 or more.")
+        calibration = None if threshold is not None else gallery.calibration
+        basis = basis_for(calibration, [])
+        self.threshold = choose_threshold(basis, fmr, threshold)
+        near = self.threshold if basis is None else basis.threshold_at(max(fmr, NEAR_FMR))
+        self._recogniser, self._gallery = recogniser, gallery
+        self._tracker = Tracker(self.threshold, near, gap)
+        self._longest, self._min_sightings = longest, min_sightings
+        self._keep_frames = keep_frames
+        self._live = live
+        self._began: datetime.datetime | None = None
+        self._latest: list[tuple[Track, Sighting]] = []
+
+    def look(self, frame: Frame) -> list[tuple[Event, Sighting]]:
+        """The events that the next frame shows to be over, each with its best sighting."""
+        if self._began is None:
+            self._began = datetime.datetime.now(datetime.timezone.utc)
+        faces = self._recogniser.embed_image_faces(frame.pixels, f"frame {frame.number}")
+        sightings = [
+            Sighting(
+                frame.number,
+                frame.seconds,
+                face.box,
+                face.embedding,
+                weight(face.quality),
+                not face.flaws,
+                frame.pixels if self._keep_frames else None,
+            )
+            for face in faces
+        ]
+        ended = self._tracker.take_ended(frame.seconds)
+        self._latest = list(zip(self._tracker.follow(sightings), sightings, strict=True))
+        return self._told([*ended, *self._tracker.take_longer_than(self._longest)])
+
+    def finish(self) -> list[tuple[Event, Sighting]]:
+        """The events of all tracks that are still open: nothing more will be seen."""
+        return self._told(self._tracker.take_all())
+
+    def in_view(self) -> list[Seen]:
+        """The faces of the latest frame, and who they are as far as can be told by now."""
+        seen = []
+        for track, sighting in self._latest:
+            nearest = self._nearest(track)
+            known = nearest is not None and nearest.score >= self.threshold
+            seen.append(Seen(track.number, sighting.box, nearest, known))
+        return seen
+
+    def _told(self, tracks: Sequence[Track]) -> list[tuple[Event, Sighting]]:
+        return [
+            (self._event(track), track.best)
+            for track in sorted(tracks, key=lambda track: track.number)
+            if track.good >= self._min_sightings
+        ]
+
+    def _event(self, track: Track) -> Event:
+        nearest = self._nearest(track)
+        score = None if nearest is None else nearest.score
+        left, top, right, bottom = (round(float(x), 1) for x in track.best.box)
+        return Event(
+            track=track.number,
+            identity=nearest.identity if nearest and nearest.score >= self.threshold else None,
+            nearest=None if nearest is None else nearest.identity,
+            score=None if score is None else round(score, 4),
+            threshold=round(self.threshold, 4),
+            start=round(track.start, 3),
+            end=round(track.last.seconds, 3),
+            started_at=self._by_the_clock(track.start) if self._live else None,
+            sightings=track.sightings,
+            best_frame=track.best.frame,
+            best_time=round(track.best.seconds, 3),
+            box=(left, top, right, bottom),
+        )
+
+    def _nearest(self, track: Track) -> Candidate | None:
+        found = self._gallery.search(track.embedding, 1)
+        return found[0] if found else None
+
+    def _by_the_clock(self, seconds: float) -> str | None:
+        if self._began is None:
+            return None
+        moment = self._began + datetime.timedelta(seconds=seconds)
+        return moment.isoformat(timespec="milliseconds")

@@ -1,0 +1,86 @@
+"""A recogniser whose faces are coloured squares, and a gallery of colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
+from mfr.faces.quality import Quality
+from mfr.gallery.results import Candidate
+from mfr.recogniser import EmbeddedFace
+from mfr.watching.source import Frame
+
+COLOURS = {"ada": (250, 0, 0), "bob": (0, 250, 0), "eve": (0, 0, 250)}
+CALIBRATION = Calibrations.of(
+    Calibration(
+        thresholds=[0.9, 0.5, 0.1],
+        fmrs=[0.001, 0.01, 0.1],
+        comparisons=1000,
+        people=50,
+        source="toy",
+    )
+)
+
+
+def frame(number: int, squares: Mapping[str, int], *, rate: float = 10) -> Frame:
+    """A frame with a square of 60 pixels for each name, which begins at the column given."""
+    pixels = np.full((240, 320, 3), 128, np.uint8)
+    for name, left in squares.items():
+        pixels[90:150, left : left + 60] = COLOURS[name]
+    return Frame(number, number / rate, pixels)
+
+
+class SquareFinder:
+    """Finds the coloured squares of an image; the embedding is the colour.
+
+    Args:
+        blurs: the sharpness of the faces on each frame, in order; 100 beyond.
+    """
+
+    calibration = CALIBRATION
+
+    def __init__(self, blurs: Sequence[float] = ()) -> None:
+        self._blurs = list(blurs)
+
+    def embed_image_faces(self, image: np.ndarray, name: str) -> list[EmbeddedFace]:
+        blur = self._blurs.pop(0) if self._blurs else 100.0
+        found = []
+        for colour in COLOURS.values():
+            near = np.abs(image.astype(int) - colour).max(axis=2) < 100
+            if near.sum() > 500:
+                rows, columns = np.nonzero(near)
+                box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+                found.append(
+                    EmbeddedFace(
+                        np.array(colour, np.float32) / 250,
+                        np.zeros((112, 112, 3), np.uint8),
+                        box.astype(np.float32),
+                        Quality(1.0, 35.0, blur, 120.0),
+                        name,
+                        "squares",
+                    )
+                )
+        return found
+
+
+class ColourGallery:
+    """Who is enrolled, by colour."""
+
+    calibration: Calibrations | None = CALIBRATION
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def search(self, embedding: np.ndarray, k: int = 5) -> list[Candidate]:
+        scores = {name: float(np.array(COLOURS[name]) @ embedding / 250) for name in self.names}
+        ranked = sorted(scores.items(), key=lambda each: -each[1])
+        return [Candidate(*each) for each in ranked[:k]]
+
+    def __enter__(self) -> ColourGallery:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
