@@ -10,6 +10,7 @@ import pytest
 
 from mfr import cli
 from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.errors import (
     ConfigError,
     DoubtfulEnrolmentError,
@@ -23,17 +24,19 @@ from mfr.gallery.merging import merge
 from mfr.gallery.store import create_store, open_store
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
 
-CALIBRATION = Calibration(
-    thresholds=[0.9, 0.6, 0.1],
-    fmrs=[1e-6, 1e-3, 1e-1],
-    comparisons=10**7,
-    people=50,
-    source="toy",
+CALIBRATION = Calibrations.of(
+    Calibration(
+        thresholds=[0.9, 0.6, 0.1],
+        fmrs=[1e-6, 1e-3, 1e-1],
+        comparisons=10**7,
+        people=50,
+        source="toy",
+    )
 )
 
 
 def _gallery(
-    path: Path, people: dict[str, list[bytes]], calibration: Calibration | None = None
+    path: Path, people: dict[str, list[bytes]], calibration: Calibrations | None = None
 ) -> Path:
     with Gallery.create(path, FakeRecogniser(calibration=calibration)) as gallery:
         for name, photos in people.items():
