@@ -49,7 +49,7 @@ ARROWS: dict[str, set[str]] = {
     "recogniser": {"conditions", "decision", "encoder", "faces", "images", "models", "pretrained"},
     "gallery": {
         *("calibration", "conditions", "decision", "faces", "fusion", "images", "models"),
-        "recogniser",
+        *("photo_folder", "recogniser"),
     },
     "benchmark": {
         "calibration",

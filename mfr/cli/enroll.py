@@ -65,17 +65,17 @@ def enroll(
 ) -> None:
     """Enroll a person in a gallery by photos, all of them or none; or, with --from, many people.
 
-    The gallery is made if there is none, and then --model is needed; it remembers where its model
-    lies. A photo the person has already is left as it is. A photo with several faces, with a poor
-    one, or that looks like a mistake is refused.
+    The gallery is made if there is none, with MODEL or the default recogniser; it remembers where
+    its model lies. A photo the person has already is left as it is. A photo with several faces,
+    with a poor one, or that looks like a mistake is refused.
 
     With --from each photo is enrolled or refused by itself. The command can be stopped and started
     again at any time: photos that are enrolled already are not examined again. The exit code is 0
     if every photo is enrolled and 1 if some were refused.
 
-    Examples: mfr enroll GALLERY ada a1.jpg a2.jpg --model MODEL
+    Examples: mfr enroll GALLERY ada a1.jpg a2.jpg
 
-    mfr enroll GALLERY --from PEOPLE --model MODEL
+    mfr enroll GALLERY --from PEOPLE
     """
     if people is not None:
         if identity is not None:

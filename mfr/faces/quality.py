@@ -30,11 +30,12 @@ MIN_BRIGHTNESS: Final = 10.0
 MAX_BRIGHTNESS: Final = 225.0
 """The largest mean grey."""
 
-# Measured on 7500 photos of the same two sources (on the same page), by the share of comparisons with
-# frontal photos of the person that a template of such a photo refuses at a false-match rate of 0.1%:
-# 6% where it is frontal itself, 15% beyond the limit of yaw, 19% beyond that of looking up and 50%
-# five degrees further; looking down costs nothing. 1% of the photos lie beyond each. Crops are
-# upright, so a lean costs little until the detector errs: at its limit the median cosine is 0.88.
+# Measured on 7500 photos of the same two sources, by the share of comparisons with frontal photos
+# of the person that a template of such a photo refuses at a false-match rate of 0.1% (last table of
+# the same page): 6% where it is frontal itself, 15% beyond the limit of yaw, 19% beyond that of
+# looking up and 50% five degrees further; looking down costs nothing. 1% of the photos lie beyond
+# each. Crops are upright, so a lean costs little until the detector errs: at its limit the median
+# cosine is 0.88.
 MAX_YAW: Final = 35.0
 """The most degrees to either side that a face may be turned."""
 

@@ -84,7 +84,7 @@ def enroll_people(
     Args:
         location: the gallery.
         source: a folder with a folder for each person, or a CSV file (`list_people`).
-        model: the model; needed where there is no gallery yet.
+        model: the model; of a new gallery, the default if not given.
         backbone: the network of a model that is another program's checkpoint.
         face: which face of a photo with several; 'only' refuses such photos.
         any_quality: take poor faces too (`mfr.faces.quality.flaws`).
@@ -95,7 +95,7 @@ def enroll_people(
 
     Raises:
         DataError: the folder or file cannot be read, or lists no photo.
-        GalleryError: there is no gallery and no model to make one with, or as `Gallery.open`.
+        GalleryError: as `Gallery.open`.
         ModelError: the model cannot be loaded.
         WriteError: the disk is full or the place not writable; what was stored is kept.
     """

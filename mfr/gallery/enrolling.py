@@ -90,13 +90,13 @@ def recogniser_to_enroll(
 
     Args:
         location: the gallery.
-        model: the model; needed where there is no gallery yet.
+        model: the model; of a new gallery, the default if not given.
         backbone: the network of a model that is another program's checkpoint.
         device: where to compute.
 
     Raises:
         ForeignModelError: the gallery is of another model.
-        GalleryError: there is no gallery and no model to make one with, or as `Gallery.open`.
+        GalleryError: as `Gallery.open`.
         ModelError: the model cannot be loaded.
     """
     try:

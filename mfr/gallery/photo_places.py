@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from mfr.errors import DataError, ImageError
+from mfr.errors import ImageError
 from mfr.gallery.photos import photo_digest
-from mfr.images import EXTENSIONS, read_bytes
+from mfr.images import read_bytes
+from mfr.photo_folder import photos_below
 
 
 class PhotoPlaces:
     """Finds photos by their SHA-256.
 
     Args:
-        folder: where to look for those that are not where they were; read when first needed.
+        folder: where to look for those that are not where they were; they are read when one
+            is first needed.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: there is no such folder, or it has no photo.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        if folder is not None and not Path(folder).is_dir():
-            raise DataError(f"{folder} is not a folder: name the one that holds the photos.")
-        self._folder = folder
+        self._photos = [] if folder is None else photos_below(folder)
 
     def find(self, source: str, digest: str) -> tuple[Path | None, str]:
         """The photo that was called ``source`` and has the SHA-256 ``digest``.
@@ -45,12 +45,7 @@ class PhotoPlaces:
     @cached_property
     def _elsewhere(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
-        for above, folders, files in os.walk(self._folder) if self._folder is not None else ():
-            folders.sort()
-            for path in (Path(above, name) for name in sorted(files)):
-                if path.suffix.lower() in EXTENSIONS:
-                    try:
-                        found.setdefault(photo_digest(read_bytes(path)), path.absolute())
-                    except ImageError:
-                        continue
+        for path in self._photos:
+            with suppress(ImageError):
+                found.setdefault(photo_digest(read_bytes(path)), path.absolute())
         return found

@@ -13,6 +13,7 @@ import pytest
 
 from mfr import cli
 from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.gallery import Gallery, bulk
 from mfr.gallery.bulk import enroll_people
 from mfr.gallery.crops import crop_pixels
@@ -20,12 +21,14 @@ from mfr.gallery.store import open_store
 from mfr.recogniser import Recogniser
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
 
-_CALIBRATION = Calibration(
-    thresholds=[0.9, 0.6, 0.1],
-    fmrs=[1e-6, 1e-3, 1e-1],
-    comparisons=10**7,
-    people=50,
-    source="toy",
+_CALIBRATION = Calibrations.of(
+    Calibration(
+        thresholds=[0.9, 0.6, 0.1],
+        fmrs=[1e-6, 1e-3, 1e-1],
+        comparisons=10**7,
+        people=50,
+        source="toy",
+    )
 )
 
 
@@ -230,6 +233,7 @@ def test_the_command(tmp_path: Path, use, capsys: pytest.CaptureFixture[str]) ->
     use(FakeRecogniser())
     _write(tmp_path / "people", {"ada": [photo(1, 0, 0), b" "], "bob": [photo(0, 0, 1)]})
     words = ["enroll", str(tmp_path / "g"), "--from", str(tmp_path / "people")]
+    capsys.readouterr()
     assert cli.run([*words, "--model", str(tmp_path / "model"), "--keep-crops"]) == 1
     out, err = capsys.readouterr()
     assert "Refused: No face was found in" in out and "2 new templates" in out
