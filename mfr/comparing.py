@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mfr.decision import choose_threshold
+from mfr.decision import basis_for, choose_threshold
 from mfr.errors import ConfigError
 from mfr.faces.choice import OneFace
 from mfr.faces.thumbnail import CORRELATION, COSINE, make_thumbnail
@@ -110,8 +110,8 @@ def compare_all(
     """
     if top is not None and top < 1:
         raise ConfigError(f"Cannot give {top} pairs: use --top 1 or more.")
-    calibration = recogniser.calibration
-    chosen = choose_threshold(calibration, fmr, threshold)
+    basis = basis_for(recogniser.calibration, [])
+    chosen = choose_threshold(basis, fmr, threshold)
     originals, copies, problems = _tell_copies_apart(photos)
     paths: list[Path] = []
     embeddings, thumbnails = [], []
@@ -138,7 +138,7 @@ def compare_all(
                 str(paths[second[i]]),
                 _KINDS[kinds[i]],
                 float(scores[i]),
-                None if calibration is None else calibration.fmr_at(float(scores[i])),
+                None if basis is None else basis.fmr_at(float(scores[i])),
             )
             for i in order.tolist()
         ]
@@ -146,7 +146,7 @@ def compare_all(
         photos=len(photos),
         compared=len(paths),
         threshold=chosen,
-        fmr=None if calibration is None else calibration.fmr_at(chosen),
+        fmr=None if basis is None else basis.fmr_at(chosen),
         pairs=pairs[:top],
         found=found,
         problems=sorted(problems),

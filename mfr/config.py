@@ -17,6 +17,7 @@ from mfr.losses.soft_classification import SCALE
 from mfr.losses.triplet import MARGIN as TRIPLET_MARGIN
 from mfr.meta.mfr import ALPHA, BETA, GAMMA
 from mfr.meta.mldg import QUERY_WEIGHT
+from mfr.models import lasting_name
 from mfr.registry import is_place
 from mfr.training.methods import METHODS
 
@@ -41,7 +42,9 @@ class RunConfig(BaseModel):
     method: str = Field(default="mfr", description="a method's name, or its place")
     options: dict[str, JsonValue] = Field(default={}, description="read by a method from outside")
     backbone: str | None = Field(default=None, description="network; that of init if not given")
-    init: Path | None = Field(default=None, description="weights to start from; random if none")
+    init: str | None = Field(
+        default=None, description="weights to start from, a file or a pretrained name; or random"
+    )
     steps: int = Field(default=3000, ge=1)
     identities: int = Field(default=128, ge=2, description="B, identities a side of an episode")
     alpha: float = Field(default=ALPHA, ge=0, allow_inf_nan=False, description="inner rate")
@@ -68,11 +71,16 @@ class RunConfig(BaseModel):
     validate_every: int = Field(default=500, ge=1)
     checkpoint_every: int = Field(default=100, ge=1)
 
-    @field_validator("data", "init")
+    # A run can be resumed from another directory.
+    @field_validator("data")
     @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        # A run can be resumed from another directory.
-        return None if path is None else path.expanduser().absolute()
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+    @field_validator("init")
+    @classmethod
+    def _lasting(cls, init: str | None) -> str | None:
+        return None if init is None else lasting_name(str(Path(init).expanduser()))
 
     @field_validator("method")
     @classmethod

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, cast, get_args
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
@@ -12,15 +12,14 @@ from torch import nn
 
 from mfr import runtimes
 from mfr.backbones import backbone_spec, build_backbone
-from mfr.backbones.facenet import PretrainedData, fetch_weights
-from mfr.backbones.input import network_input
+from mfr.backbones.input import chip_input, network_input
 from mfr.backbones.weights import (
     CENTRE,
     is_model_file,
     load_foreign_weights,
     recognise_backbone,
 )
-from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.errors import ModelError
 from mfr.geometry import CROP_SIZE, CropGeometry
 from mfr.model_file import ModelRecord, hash_model, read_model, write_model
@@ -30,7 +29,8 @@ from mfr.runtimes.runtime import Runtime
 from mfr.seen_people import SeenPeople
 from mfr.tensor_file import type_name
 
-PretrainedName = Literal["facenet-vggface2", "facenet-casia-webface"]
+_Preparation: TypeAlias = Callable[[torch.Tensor, CropGeometry], torch.Tensor]
+"""Faces, uint8, become the network's input."""
 
 BATCH_SIZE: Final = 16
 """Crops a pass. Larger batches are slower on a CPU: their activations pass the size at which the
@@ -41,11 +41,12 @@ class Encoder:
     """A network and all that makes its features comparable.
 
     An embedding is made in this order: features of the crop and, with flip fusion, of its mirror
-    image, concatenated raw (Guo et al., CVPR 2020, section 4.1) and scaled to unit length; then,
+    image, concatenated raw (Guo et al., CVPR 2020, section 4.1) or, where the record says so, added
+    up, and scaled to unit length; then,
     if the model is centred, minus the stored mean embedding and scaled to unit length again.
     Scores are the cosines of embeddings, which are their inner products.
 
-    Make one with `load`, `pretrained` or `from_network`. Several threads may share one.
+    Make one with `load`, `from_network` or `mfr.models.load_encoder`. Several threads may share it.
 
     Args:
         record: everything about the model but its weights.
@@ -92,9 +93,8 @@ class Encoder:
         """
         if not is_model_file(path):
             backbone = backbone or recognise_backbone(path)
-            network = _assemble(backbone, {}, load_foreign_weights(path, backbone))
-            return cls.from_network(
-                network,
+            return cls.from_weights(
+                load_foreign_weights(path, backbone),
                 backbone,
                 recipe={"weights": Path(path).name},
                 runtime=runtime,
@@ -124,30 +124,6 @@ class Encoder:
         return encoder
 
     @classmethod
-    def pretrained(
-        cls, name: PretrainedName = "facenet-vggface2", *, device: str | torch.device = "cpu"
-    ) -> Encoder:
-        """Load FaceNet with weights that facenet-pytorch downloads on first use (about 110 MB).
-
-        They were trained on looser crops than ours, so they do less well here than there.
-
-        Raises:
-            ModelError: no such name, or the download failed (saying which file to put where).
-            ConfigError: the device cannot be used.
-        """
-        if name not in get_args(PretrainedName):
-            raise ModelError(
-                f"There is no pretrained '{name}': choose one of "
-                f"{', '.join(get_args(PretrainedName))}."
-            )
-        data = cast(PretrainedData, name.removeprefix("facenet-"))
-        path = fetch_weights(data)
-        network = _assemble("facenet", {}, load_foreign_weights(path, "facenet"))
-        return cls.from_network(
-            network, "facenet", recipe={"weights": path.name}, data={"name": data}, device=device
-        )
-
-    @classmethod
     def from_network(
         cls,
         network: nn.Module,
@@ -155,7 +131,7 @@ class Encoder:
         *,
         arguments: Mapping[str, Any] | None = None,
         centre: torch.Tensor | None = None,
-        calibration: Calibration | None = None,
+        calibration: Calibrations | None = None,
         recipe: Mapping[str, Any] | None = None,
         data: Mapping[str, Any] | None = None,
         runtime: str = runtimes.DEFAULT,
@@ -178,14 +154,44 @@ class Encoder:
             ModelError: the network is not of that architecture.
             ConfigError: there is no such runtime, or the device cannot be used.
         """
-        arguments = dict(arguments or {})
-        spec = backbone_spec(backbone)
         weights = {
             key: value.detach().to(
                 "cpu", torch.float32 if value.is_floating_point() else value.dtype, copy=True
             )
             for key, value in network.state_dict().items()
         }
+        return cls.from_weights(
+            weights,
+            backbone,
+            arguments=arguments,
+            centre=centre,
+            calibration=calibration,
+            recipe=recipe,
+            data=data,
+            runtime=runtime,
+            device=device,
+        )
+
+    @classmethod
+    def from_weights(
+        cls,
+        weights: Mapping[str, torch.Tensor],
+        backbone: str,
+        *,
+        arguments: Mapping[str, Any] | None = None,
+        centre: torch.Tensor | None = None,
+        calibration: Calibrations | None = None,
+        recipe: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        runtime: str = runtimes.DEFAULT,
+        device: str | torch.device = "cpu",
+    ) -> Encoder:
+        """Make an encoder of ``weights``, a state dict on the CPU, which it keeps without a copy.
+
+        Arguments and errors as `from_network`.
+        """
+        arguments = dict(arguments or {})
+        spec = backbone_spec(backbone)
         record = ModelRecord(
             backbone=backbone,
             arguments=arguments,
@@ -206,11 +212,11 @@ class Encoder:
 
     @property
     def embedding_size(self) -> int:
-        """D, the length of an embedding: twice the features' with flip fusion."""
-        return self.record.embedding_size * (2 if self.record.flip_fusion else 1)
+        """D, the length of an embedding: twice the features' where the mirrored are joined on."""
+        return self.record.embedding_size * (2 if self.record.flip_fusion is True else 1)
 
     @property
-    def calibration(self) -> Calibration | None:
+    def calibration(self) -> Calibrations | None:
         """What scores mean, if it was measured."""
         return self.record.calibration
 
@@ -218,6 +224,11 @@ class Encoder:
     def model_hash(self) -> str:
         """Two encoders with the same hash make comparable embeddings."""
         return self.record.model_hash
+
+    @property
+    def geometry(self) -> CropGeometry:
+        """How a face enters the network."""
+        return self.record.geometry
 
     def prepare(self, crops: np.ndarray | torch.Tensor) -> torch.Tensor:
         """Turn crops (N, 112, 112, 3) uint8 into network input (N, 3, h, w) float32."""
@@ -236,13 +247,27 @@ class Encoder:
         Raises:
             ModelError: an embedding is not finite or is zero.
         """
-        embeddings = np.empty((len(crops), self.embedding_size), dtype=np.float32)
-        for start in range(0, len(crops), batch_size):
-            batch = torch.from_numpy(np.array(crops[start : start + batch_size]))
-            embeddings[start : start + batch_size] = self._embed_batch(batch).cpu().numpy()
-        return embeddings
+        return self._embed(crops, network_input, batch_size)
 
-    def with_calibration(self, calibration: Calibration | None) -> Encoder:
+    def embed_chips(self, chips: np.ndarray, *, batch_size: int = BATCH_SIZE) -> np.ndarray:
+        """Embed faces that were cut from photographs onto the template of this model's geometry.
+
+        They hold more than crops do, so these embeddings are a little better than those of crops;
+        the two can be compared.
+
+        Args:
+            chips: (N, height, width, 3) uint8 RGB, of the geometry's height and width.
+            batch_size: how many pass through the network at once.
+
+        Returns:
+            (N, D) float32, unit length.
+
+        Raises:
+            ModelError: an embedding is not finite or is zero.
+        """
+        return self._embed(chips, chip_input, batch_size)
+
+    def with_calibration(self, calibration: Calibrations | None) -> Encoder:
         """The same encoder with another calibration; the hash stays."""
         record = self.record.model_copy(update={"calibration": calibration})
         return Encoder(record, self.network, self._centre, self._runtime)
@@ -286,13 +311,23 @@ class Encoder:
             tensors[CENTRE] = centre
         return tensors
 
+    def _embed(self, faces: np.ndarray, prepare: _Preparation, batch_size: int) -> np.ndarray:
+        embeddings = np.empty((len(faces), self.embedding_size), dtype=np.float32)
+        for start in range(0, len(faces), batch_size):
+            batch = torch.from_numpy(np.array(faces[start : start + batch_size]))
+            done = self._embed_batch(batch, prepare)
+            embeddings[start : start + batch_size] = done.cpu().numpy()
+        return embeddings
+
     @torch.inference_mode()
-    def _embed_batch(self, crops: torch.Tensor) -> torch.Tensor:
-        crops = crops.to(self.device)
+    def _embed_batch(self, faces: torch.Tensor, prepare: _Preparation) -> torch.Tensor:
+        faces = faces.to(self.device)
         if self.record.flip_fusion:
-            crops = torch.cat([crops, crops.flip(2)])
-        features = self._runtime.features(self.prepare(crops))
-        if self.record.flip_fusion:
+            faces = torch.cat([faces, faces.flip(2)])
+        features = self._runtime.features(prepare(faces, self.record.geometry))
+        if self.record.flip_fusion == "sum":
+            features = torch.add(*features.chunk(2))
+        elif self.record.flip_fusion:
             features = torch.cat(features.chunk(2), dim=1)
         embeddings = _unit(features)
         return embeddings if self._centre is None else _unit(embeddings - self._centre)

@@ -18,7 +18,7 @@ class FaceError(MfrError):
 
 
 class PoorFaceError(FaceError):
-    """A face that is too small, dark, bright or blurred to be relied on."""
+    """A face that is too small, dark, bright, blurred or turned to be relied on."""
 
 
 class SourceError(MfrError):

@@ -1,11 +1,21 @@
-"""The geometry of crops: 112 x 112 RGB, five landmarks on the ArcFace template."""
+"""The geometry of crops and of networks' inputs, and the similarity from one to the other."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from mfr.errors import FaceError
 
 CROP_SIZE: Final = 112
 """Side of a crop in pixels."""
@@ -32,12 +42,23 @@ TEMPLATE: Final = np.array(
 TEMPLATE.setflags(write=False)
 
 
-class CropGeometry(BaseModel):
-    """How a 112 x 112 crop becomes the network's input.
+FlipFusion: TypeAlias = bool | Literal["sum"]
+"""How the features of a face and of its mirror image become one: concatenated (true; Guo et al.,
+CVPR 2020, section 4.1), added up, which keeps their length, or not at all (false)."""
 
-    ``columns`` (first, last + 1) are cut out first, for networks that take a narrower face; the
-    rest is resized bilinearly to ``height`` x ``width`` where it differs; pixels then enter as
-    (x - mean) / scale.
+Point = tuple[float, float]
+"""x, y in pixels; pixel 0 is centred on 0."""
+
+
+class CropGeometry(BaseModel):
+    """How a face becomes the network's input.
+
+    From a 112 x 112 crop, one of two ways leads there. Without a ``template``, ``columns`` (first,
+    last + 1) are cut out, for networks that take a narrower face, and the rest is resized
+    bilinearly to ``height`` x ``width`` where it differs. With one, the crop is moved by the
+    similarity that brings `TEMPLATE` closest to ``template``, and what it does not show is filled
+    with its border; such an input is better cut from the photograph itself, where there is one.
+    Pixels then enter as (x - mean) / scale.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +66,10 @@ class CropGeometry(BaseModel):
     height: int = Field(default=112, gt=0, le=LARGEST_INPUT)
     width: int = Field(default=112, gt=0, le=LARGEST_INPUT)
     columns: tuple[int, int] = (0, 112)
-    mean: float = Field(default=127.5, allow_inf_nan=False)
+    template: tuple[Point, Point, Point, Point, Point] | None = Field(
+        default=None, description="where the five landmarks stand in the network's input"
+    )
+    mean: float | tuple[float, float, float] = Field(default=127.5, description="one, or R, G, B")
     scale: float = Field(default=128.0, gt=0, allow_inf_nan=False)
 
     @field_validator("columns")
@@ -54,3 +78,54 @@ class CropGeometry(BaseModel):
         if not 0 <= columns[0] < columns[1] <= CROP_SIZE:
             raise ValueError("columns must be a part of the crop")
         return columns
+
+    @model_validator(mode="after")
+    def _possible(self) -> CropGeometry:
+        if not np.isfinite(self.mean).all():
+            raise ValueError("mean must be finite")
+        if self.template is not None:
+            points = np.array(self.template)
+            if not np.isfinite(points).all() or np.ptp(points, axis=0).min() < 1:
+                raise ValueError("template must be five points apart")
+            if self.columns != (0, CROP_SIZE):
+                raise ValueError("a geometry has a template or columns, not both")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_template(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Models without one keep the hash that they had before there were any.
+        fields: dict[str, Any] = plain(self)
+        if self.template is None:
+            del fields["template"]
+        return fields
+
+
+def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The rotation, uniform scale and shift that bring ``source`` closest to ``target``.
+
+    The closed form of Umeyama (Least-Squares Estimation of Transformation Parameters Between Two
+    Point Patterns, TPAMI 1991), which in the plane needs no SVD: with the centred points as
+    complex numbers p and q, the best factor (scale and angle in one) is sum(conj(p) q) / sum|p|^2.
+    A product with a complex number never mirrors, so neither does the result.
+
+    Args:
+        source: (n, 2) x, y.
+        target: (n, 2) x, y.
+
+    Returns:
+        (2, 3) float64 [[a, -b, x], [b, a, y]], to be applied to column vectors (x, y, 1).
+
+    Raises:
+        FaceError: the points are not finite, or coincide, so that no similarity follows from them.
+    """
+    source = np.asarray(source, np.float64)
+    target = np.asarray(target, np.float64)
+    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    finite = np.isfinite(source).all() and np.isfinite(target).all()
+    p = (source - source_mean) @ (1, 1j) if finite else np.zeros(1)
+    spread = np.vdot(p, p).real
+    factor = np.vdot(p, (target - target_mean) @ (1, 1j)) / spread if spread > 0 else 0j
+    if factor == 0:
+        raise FaceError("These landmarks coincide or are not numbers: detect the face again.")
+    linear = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
+    return np.column_stack([linear, target_mean - linear @ source_mean])

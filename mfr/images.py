@@ -148,13 +148,18 @@ def _named_bytes(source: Photo, max_bytes: int) -> tuple[str, bytes]:
         if len(data) > max_bytes:
             raise _too_many_bytes(name, max_bytes)
     else:
-        name, data = str(source), _read_bytes(Path(source), max_bytes)
+        name, data = str(source), read_bytes(Path(source), max_bytes)
     if not data:
         raise ImageError(f"{name} is empty (0 bytes): copy it again from its source.")
     return name, data
 
 
-def _read_bytes(path: Path, max_bytes: int) -> bytes:
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """The bytes of a photo's file, which need not be a photo.
+
+    Raises:
+        ImageError: there is no such file, or it cannot be read, is no regular file or too large.
+    """
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

@@ -16,9 +16,9 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 
-from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.errors import ModelError
-from mfr.geometry import CropGeometry
+from mfr.geometry import CropGeometry, FlipFusion
 from mfr.seen_people import SeenPeople
 from mfr.tensor_file import (
     SEAL,
@@ -45,9 +45,9 @@ class ModelRecord(BaseModel):
     arguments: dict[str, Any] = Field(default_factory=dict)
     geometry: CropGeometry = CropGeometry()
     embedding_size: int = Field(gt=0, description="of one view, before flip fusion")
-    flip_fusion: bool = True
+    flip_fusion: FlipFusion = True
     centred: bool = Field(default=False, description="a feature mean is stored and subtracted")
-    calibration: Calibration | None = None
+    calibration: Calibrations | None = None
     recipe: dict[str, Any] = Field(default_factory=dict, description="how it was trained")
     data: dict[str, Any] = Field(default_factory=dict, description="what it was trained on")
     seen: SeenPeople | None = Field(

@@ -6,21 +6,31 @@ means at no cost.
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING
 
 from mfr.errors import ConfigError
+from mfr.pretrained import DEFAULT, PRETRAINED
+
+__all__ = [
+    "DEFAULT",
+    "PRETRAINED",
+    "is_pretrained",
+    "lasting_name",
+    "load_encoder",
+    "shipped_calibration",
+]
 
 if TYPE_CHECKING:
-    from mfr.encoder import Encoder, PretrainedName
-
-PRETRAINED: Final = ("facenet-vggface2", "facenet-casia-webface")
-"""Models that are loaded by name; facenet-pytorch downloads their weights on first use."""
+    from mfr.conditions import Calibrations
+    from mfr.encoder import Encoder
+    from mfr.pretrained import PretrainedModel
 
 
 def is_pretrained(model: str) -> bool:
     """Whether ``model`` names a pretrained model; a file of that name goes before it."""
-    return model in PRETRAINED and not Path(model).exists()
+    return model in PRETRAINED.names() and not Path(model).exists()
 
 
 def lasting_name(model: str) -> str:
@@ -28,7 +38,9 @@ def lasting_name(model: str) -> str:
     return model if is_pretrained(model) else str(Path(model).absolute())
 
 
-def load_encoder(model: str, *, backbone: str | None = None, device: str = "cpu") -> Encoder:
+def load_encoder(
+    model: str = DEFAULT, *, backbone: str | None = None, device: str = "cpu"
+) -> Encoder:
     """Load the encoder of a model.
 
     Args:
@@ -39,12 +51,32 @@ def load_encoder(model: str, *, backbone: str | None = None, device: str = "cpu"
 
     Raises:
         ConfigError: a backbone was given for a pretrained model, or the device cannot be used.
-        ModelError: as `mfr.encoder.Encoder.load` and `mfr.encoder.Encoder.pretrained`.
+        ModelError: the file cannot be used, as `mfr.encoder.Encoder.load` says, or the weights of a
+            pretrained model cannot be had.
     """
     from mfr.encoder import Encoder
 
-    if is_pretrained(model):
-        if backbone is not None:
-            raise ConfigError(f"'{model}' names its own network: leave --backbone out.")
-        return Encoder.pretrained(cast("PretrainedName", model), device=device)
-    return Encoder.load(model, backbone=backbone, device=device)
+    if not is_pretrained(model):
+        return Encoder.load(model, backbone=backbone, device=device)
+    known = PRETRAINED.find(model)
+    if backbone not in (None, known.backbone):
+        raise ConfigError(f"'{model}' names its own network: leave --backbone out.")
+    path = known.fetch()
+    return Encoder.from_weights(
+        known.read(path),
+        known.backbone,
+        calibration=shipped_calibration(known),
+        recipe={"weights": path.name},
+        data={"name": known.trained_on},
+        device=device,
+    )
+
+
+def shipped_calibration(model: PretrainedModel) -> Calibrations | None:
+    """What the scores of a pretrained model mean; None if that was not measured."""
+    if model.calibration is None:
+        return None
+    from mfr.conditions import Calibrations
+
+    text = files("mfr.pretrained").joinpath(model.calibration).read_text("utf-8")
+    return Calibrations.model_validate_json(text)

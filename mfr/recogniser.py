@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from mfr.abreast import batches_at_once, in_order
-from mfr.decision import DEFAULT_FMR, Decision, choose_threshold, cosine, decide
+from mfr.decision import (
+    DEFAULT_FMR,
+    Decision,
+    basis_for,
+    check_choice,
+    choose_threshold,
+    cosine,
+    decide,
+)
 from mfr.errors import FaceError, ImageError, MfrError
 from mfr.faces import detector as detectors
 from mfr.faces.choice import OneFace
@@ -24,9 +32,10 @@ from mfr.faces.turning import TurningDetector
 from mfr.forking import insist_on_own_process
 from mfr.images import Photo, read_image
 from mfr.models import load_encoder
+from mfr.pretrained import DEFAULT
 
 if TYPE_CHECKING:
-    from mfr.calibration import Calibration
+    from mfr.conditions import Calibrations
     from mfr.encoder import Encoder
 
 _PIXELS_AT_ONCE: Final = 50_000_000
@@ -98,8 +107,16 @@ class Recogniser:
     def __init__(self, detector: Detector, encoder: Encoder) -> None:
         self.detector = detector
         self.encoder = encoder
-        self._cropper = FaceCropper(TurningDetector(detector))
+        self._cropper = FaceCropper(TurningDetector(detector), encoder.geometry)
         self._process = os.getpid()
+
+    @classmethod
+    def default(cls, *, detector: str = detectors.DEFAULT, device: str = "cpu") -> Recogniser:
+        """The recogniser that needs no model of yours and no download: `mfr.pretrained.DEFAULT`.
+
+        Arguments and errors as `load`.
+        """
+        return cls.load(DEFAULT, detector=detector, device=device)
 
     @classmethod
     def load(
@@ -137,8 +154,8 @@ class Recogniser:
         return self.encoder.embedding_size
 
     @property
-    def calibration(self) -> Calibration | None:
-        """What scores mean, if it was measured."""
+    def calibration(self) -> Calibrations | None:
+        """What scores mean, under each condition it was measured for; None if it was not."""
         return self.encoder.calibration
 
     def embed_photo(self, photo: Photo, *, face: OneFace = "main") -> EmbeddedFace:
@@ -221,8 +238,23 @@ class Recogniser:
             ModelError: the network gives embeddings that are not finite.
         """
         insist_on_own_process(self.encoder.device, self._process)
-        found = FaceCropper(self.detector).crop([image], "all")[0]
+        found = FaceCropper(self.detector, self.encoder.geometry).crop([image], "all")[0]
         return self._embedded(found, [name] * len(found))
+
+    def embed_crops(self, crops: np.ndarray) -> np.ndarray:
+        """Embed faces that were aligned before, and of which the photographs may be gone.
+
+        Args:
+            crops: (n, 112, 112, 3) uint8 RGB.
+
+        Returns:
+            (n, D) float32, unit length.
+
+        Raises:
+            ModelError: the network gives embeddings that are not finite.
+        """
+        insist_on_own_process(self.encoder.device, self._process)
+        return self.encoder.embed(crops)
 
     def compare(
         self,
@@ -231,26 +263,37 @@ class Recogniser:
         *,
         fmr: float = DEFAULT_FMR,
         threshold: float | None = None,
+        condition: str | None = None,
         face: OneFace = "main",
     ) -> Decision:
         """Decide whether two photographs show the same person.
+
+        A model that is calibrated for several conditions goes by the one that the faces resemble.
 
         Args:
             first: the path of an image file, or the bytes of one.
             second: the same.
             fmr: take the threshold that was calibrated for this false-match rate.
             threshold: the cosine to hold the score against, instead of a calibrated one.
+            condition: the condition whose calibration decides, instead of the one that the faces
+                resemble.
             face: which face of a photograph with several.
 
         Raises:
-            ConfigError: ``fmr`` or ``threshold`` is out of range.
+            ConfigError: ``fmr`` or ``threshold`` is out of range, or there is no such condition.
             ModelError: there is neither a threshold nor a calibration to take one from.
             MfrError: a photograph is unusable, as `embed_photos` says.
         """
-        chosen = choose_threshold(self.calibration, fmr, threshold)
+        check_choice(self.calibration, fmr, threshold, condition)
         one, other = self.embed_photos([first, second], face=face)
-        decision = decide(cosine(one.embedding[None], other.embedding), chosen, self.calibration)
-        return replace(decision, warnings=(*one.remarks, *other.remarks))
+        basis = basis_for(self.calibration, [one.embedding, other.embedding], condition)
+        score = cosine(one.embedding[None], other.embedding)
+        decision = decide(score, choose_threshold(basis, fmr, threshold), basis)
+        return replace(
+            decision,
+            warnings=(*one.remarks, *other.remarks, *decision.warnings),
+            quality=(one.quality, other.quality),
+        )
 
     def _attempts(
         self, photos: Sequence[Photo], face: OneFace
@@ -273,7 +316,11 @@ class Recogniser:
     def _embedded(self, found: Sequence[FaceCrop], names: Sequence[str]) -> list[EmbeddedFace]:
         if not found:
             return []
-        embeddings = self.encoder.embed(np.stack([each.crop for each in found]))
+        chips = [each.chip for each in found if each.chip is not None]
+        if len(chips) == len(found):
+            embeddings = self.encoder.embed_chips(np.stack(chips))
+        else:
+            embeddings = self.encoder.embed(np.stack([each.crop for each in found]))
         return [
             EmbeddedFace(
                 embedding,

@@ -122,7 +122,8 @@ def commands_page() -> str:
         "# Commands",
         "",
         "Generated from the program. Every command takes `--help`, and exits with 0 when it is "
-        "done, 2 for a mistake to put right, told in one sentence, 130 when stopped by Ctrl-C.",
+        "done, 1 when it is done but for what it lists, 2 for a mistake to put right, told in one "
+        "sentence, 130 when stopped by Ctrl-C.",
         "",
     ]
     for words, command in commands():

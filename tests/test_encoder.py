@@ -10,13 +10,16 @@ from torch.nn import functional as F
 
 from mfr.backbones import backbone_names, build_backbone
 from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.encoder import Encoder
 from mfr.errors import ConfigError, ModelError
 from mfr.model_file import ModelRecord, hash_model
 from mfr.runtimes.torch import TorchRuntime
 
 NARROW = "mobilefacenet-112x96"
-CALIBRATION = Calibration(thresholds=[0.5], fmrs=[0.01], comparisons=100, people=9, source="val")
+CALIBRATION = Calibrations.of(
+    Calibration(thresholds=[0.5], fmrs=[0.01], comparisons=100, people=9, source="val")
+)
 
 
 def lively(name=NARROW, seed=0):
@@ -280,41 +283,6 @@ class TestFiles:
         for device in ("cuda:99", "quantum"):
             with pytest.raises(ConfigError, match=f"device '{device}' cannot be used"):
                 Encoder.load(tmp_path / "m.safetensors", device=device)
-
-
-class TestPretrained:
-    def test_an_unknown_name(self):
-        with pytest.raises(ModelError, match="facenet-vggface2, facenet-casia-webface"):
-            Encoder.pretrained("facenet")
-
-    def test_offline_says_which_file_goes_where(self, tmp_path, monkeypatch):
-        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-
-        def offline(*_, **__):
-            raise OSError("no network")
-
-        monkeypatch.setattr("facenet_pytorch.models.utils.download.download_url_to_file", offline)
-        with pytest.raises(ModelError) as error:
-            Encoder.pretrained("facenet-casia-webface")
-        assert "20180408-102900-casia-webface.pt" in str(error.value)
-        assert f"put it into {tmp_path / 'checkpoints'}" in str(error.value)
-
-    @pytest.mark.slow
-    def test_a_file_put_there_is_used(self, tmp_path, monkeypatch, crops):
-        monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-        network = lively("facenet")
-        (tmp_path / "checkpoints").mkdir()
-        torch.save(
-            {
-                **network.state_dict(),
-                "logits.weight": torch.ones(9, 512),
-                "logits.bias": torch.ones(9),
-            },
-            tmp_path / "checkpoints" / "20180402-114759-vggface2.pt",
-        )
-        encoder = Encoder.pretrained("facenet-vggface2")
-        assert encoder.record.data == {"name": "vggface2"}
-        assert encoder.model_hash == Encoder.from_network(network, "facenet").model_hash
 
 
 OUTSIDE = """

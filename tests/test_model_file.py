@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.errors import ModelError
 from mfr.geometry import CropGeometry
 from mfr.model_file import (
@@ -21,8 +22,14 @@ from mfr.model_file import (
     write_model,
 )
 
-CALIBRATION = Calibration(
-    thresholds=[0.6, 0.4, 0.2], fmrs=[1e-4, 1e-3, 1e-1], comparisons=10_000, people=50, source="val"
+CALIBRATION = Calibrations.of(
+    Calibration(
+        thresholds=[0.6, 0.4, 0.2],
+        fmrs=[1e-4, 1e-3, 1e-1],
+        comparisons=10_000,
+        people=50,
+        source="val",
+    )
 )
 
 
@@ -212,23 +219,23 @@ class TestDamage:
 
 class TestCalibration:
     def test_the_threshold_of_the_largest_measured_rate_allowed(self):
-        assert CALIBRATION.threshold_at(1e-3) == 0.4
-        assert CALIBRATION.threshold_at(5e-3) == 0.4
-        assert CALIBRATION.threshold_at(1.0) == 0.2
+        assert CALIBRATION.usual.threshold_at(1e-3) == 0.4
+        assert CALIBRATION.usual.threshold_at(5e-3) == 0.4
+        assert CALIBRATION.usual.threshold_at(1.0) == 0.2
 
     def test_rates_below_what_was_observable_are_refused(self):
         with pytest.raises(ModelError, match=r"lowest it measured is 0\.0001"):
-            CALIBRATION.threshold_at(9e-5)
+            CALIBRATION.usual.threshold_at(9e-5)
 
     def test_rates_between_thresholds_are_interpolated_on_a_log_scale(self):
-        assert CALIBRATION.fmr_at(0.4) == pytest.approx(1e-3)
-        assert CALIBRATION.fmr_at(0.5) == pytest.approx(10**-3.5)
-        assert CALIBRATION.fmr_at(0.9) == pytest.approx(1e-4)
-        assert CALIBRATION.fmr_at(-1) == pytest.approx(1e-1)
+        assert CALIBRATION.usual.fmr_at(0.4) == pytest.approx(1e-3)
+        assert CALIBRATION.usual.fmr_at(0.5) == pytest.approx(10**-3.5)
+        assert CALIBRATION.usual.fmr_at(0.9) == pytest.approx(1e-4)
+        assert CALIBRATION.usual.fmr_at(-1) == pytest.approx(1e-1)
 
     @given(st.lists(st.floats(-1, 1), min_size=2, max_size=20))
     def test_a_higher_score_never_has_a_higher_rate(self, scores):
-        rates = [CALIBRATION.fmr_at(score) for score in sorted(scores)]
+        rates = [CALIBRATION.usual.fmr_at(score) for score in sorted(scores)]
         assert (np.diff(rates) <= 0).all()
 
     @pytest.mark.parametrize(

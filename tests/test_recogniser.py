@@ -12,13 +12,16 @@ import torch
 from PIL import Image
 
 from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.errors import ConfigError, FaceError, ImageError, ModelError
 from mfr.faces import Face
-from mfr.geometry import TEMPLATE
+from mfr.geometry import TEMPLATE, CropGeometry
 from mfr.recogniser import Recogniser
 
-CALIBRATION = Calibration(
-    thresholds=[0.9, 0.5], fmrs=[0.001, 0.01], comparisons=1000, people=50, source="toy"
+CALIBRATION = Calibrations.of(
+    Calibration(
+        thresholds=[0.9, 0.5], fmrs=[0.001, 0.01], comparisons=1000, people=50, source="toy"
+    )
 )
 
 
@@ -53,6 +56,7 @@ class MeanColour:
     """An encoder: the mean colour of a crop's middle, as a unit vector."""
 
     model_hash, embedding_size, calibration = "feed", 3, CALIBRATION
+    geometry = CropGeometry()
     device = torch.device("cpu")
 
     def embed(self, crops):

@@ -26,12 +26,12 @@ from data_tools.importing.joining import Alike
 from data_tools.importing.leaving_out import LeftOut
 from data_tools.locking import clustering_alone
 from mfr import atomic
-from mfr.calibration import Calibration
+from mfr.conditions import Basis
 from mfr.csv_rows import read_csv
 from mfr.data.inside import inside
 from mfr.data.manifest import Manifest
 from mfr.data.manifest_file import FILE_NAME
-from mfr.decision import choose_threshold
+from mfr.decision import basis_for, choose_threshold
 from mfr.encoder import Encoder
 from mfr.errors import ConfigError, DataError
 
@@ -136,16 +136,15 @@ def cluster_photos(
     root = Path(root)
     if min_photos < 2:
         raise ConfigError(f"A group has two photos or more: --min-photos cannot be {min_photos}.")
-    choose_threshold(
-        encoder.calibration, MOST_FMR if fmr is None else fmr, threshold
-    )  # refuse before the work
+    basis = basis_for(encoder.calibration, [])
+    choose_threshold(basis, MOST_FMR if fmr is None else fmr, threshold)  # refuse before the work
     gathered = gather_photos(photos, root, domain=domain)
     with clustering_alone(gathered.work):
         align_dataset(gathered.work, device=device, on_progress=on_progress)
         listed, faces, embeddings = _embedded(gathered, encoder, on_progress)
         if fmr is None:
-            fmr = default_fmr(len(embeddings), encoder.calibration)
-        cut = choose_threshold(encoder.calibration, fmr, threshold)
+            fmr = default_fmr(len(embeddings), basis)
+        cut = choose_threshold(basis, fmr, threshold)
         labels = group_embeddings(embeddings, cut)
         groups, singles = form_groups(embeddings, labels, cut, min_photos)
         paths = [gathered.places[path] for path in faces.column("path")]
@@ -182,7 +181,7 @@ def cluster_photos(
     return result
 
 
-def default_fmr(faces: int, calibration: Calibration | None) -> float:
+def default_fmr(faces: int, basis: Basis | None) -> float:
     """The false-match rate to cut at among ``faces``: one over their number, at most `MOST_FMR`.
 
     Each face then has about one stranger who matches it, however many faces there are, and the mean
@@ -190,7 +189,7 @@ def default_fmr(faces: int, calibration: Calibration | None) -> float:
     never far from the best rate, as every fixed one is somewhere
     (docs/results/clustering.md). It is not below what the calibration could observe.
     """
-    lowest = 0.0 if calibration is None else calibration.fmrs[0]
+    lowest = 0.0 if basis is None else basis.lowest_fmr
     return max(lowest, min(MOST_FMR, 1 / max(1, faces)))
 
 

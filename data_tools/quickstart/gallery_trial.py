@@ -143,10 +143,14 @@ def _present(
     probe = Probe(person=who, is_enrolled=name, claims=claims, domain=UNSEEN, photo=photo)
     try:
         decision = gallery.verify(claims, root / photo, fmr=plan.fmr)
-        matches = gallery.identify(root / photo, _CANDIDATES, fmr=plan.fmr)
+        # Both tasks are judged by one threshold, so that the page can be read.
+        identified = gallery.identify(root / photo, _CANDIDATES, threshold=decision.threshold)
     except FaceError as error:
         return probe.model_copy(update={"problem": str(error).replace(f"{root}/", "")})
-    found = [Candidate(name=m.identity, score=m.score, match=bool(m.match)) for m in matches]
+    found = [
+        Candidate(name=m.identity, score=m.score, match=bool(m.match))
+        for m in identified.candidates
+    ]
     first = next(iter(found))
     return probe.model_copy(
         update={

@@ -54,7 +54,7 @@ def run_config(plan: Plan, name: str, dataset: Path, start: Path | None) -> RunC
         "halve_every": steps + 1 if name == START else plan.halve_every,
         "validate_every": max(1, steps // 4),
         "checkpoint_every": 10,
-        "init": start,
+        "init": None if start is None else str(start),
     }
     if name == START:
         return RunConfig(

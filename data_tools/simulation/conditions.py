@@ -16,7 +16,7 @@ from data_tools.simulation.draws import Draws
 from data_tools.simulation.glasses import draw_glasses
 from data_tools.simulation.mask_drawing import draw_mask
 from data_tools.simulation.photograph import shown_part
-from data_tools.simulation.pose import Pose
+from mfr.faces.pose import Pose
 
 # On import, albumentations looks for a newer version on the network unless this variable is set.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")

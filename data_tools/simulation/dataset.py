@@ -27,14 +27,13 @@ from data_tools.drawing_processes import done_by_processes
 from data_tools.locking import changing_manifest, simulating_alone
 from data_tools.simulation.conditions import CONDITIONS, MASK, OnFaces
 from data_tools.simulation.draws import Draws
-from data_tools.simulation.pose import Pose, fit_pose
 from mfr import atomic
 from mfr.cpus import usable_cpus
 from mfr.data.inside import inside
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, FaceError, ImageError
-from mfr.faces.align import similarity_transform
-from mfr.geometry import CROP_SIZE, TEMPLATE
+from mfr.faces.pose import Pose, fit_pose
+from mfr.geometry import CROP_SIZE, TEMPLATE, similarity_transform
 from mfr.images import read_image
 from mfr.png import write_png_unflushed
 

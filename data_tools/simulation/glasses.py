@@ -19,8 +19,8 @@ from data_tools.simulation.photograph import (
     to_levels,
     to_linear,
 )
-from data_tools.simulation.pose import Pose
 from data_tools.simulation.raster import FINE, SHIFT, band, outline
+from mfr.faces.pose import Pose
 from mfr.geometry import CROP_SIZE
 
 Floats = NDArray[np.float64]

@@ -24,18 +24,6 @@ Floats = NDArray[np.float64]
 AXIS: Final = -60.0
 """The z of the vertical axis."""
 
-LANDMARKS: Final = np.array(
-    [
-        [-32.0, 0.0, 4.0],
-        [32.0, 0.0, 4.0],
-        [0.0, 37.0, 37.0],
-        [-26.0, 70.0, 6.0],
-        [26.0, 70.0, 6.0],
-    ]
-)
-"""Pupils, nose tip and corners of the mouth, (5, 3), in the order of `mfr.geometry.TEMPLATE`."""
-LANDMARKS.setflags(write=False)
-
 _AZIMUTHS: Final = (0, 8, 16, 24, 35, 50, 65, 80, 95, 115)
 _RADII: Final = {
     -70: (70, 70, 70, 69, 68, 67, 68, 70, 73, 77),

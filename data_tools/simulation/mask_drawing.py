@@ -30,8 +30,8 @@ from data_tools.simulation.photograph import (
     tinted,
     to_levels,
 )
-from data_tools.simulation.pose import Pose
 from data_tools.simulation.raster import FINE, SHIFT, band, normals, rasterise, thrice, unit
+from mfr.faces.pose import Pose
 from mfr.geometry import CROP_SIZE
 
 KINDS: Final[dict[Kind, float]] = {

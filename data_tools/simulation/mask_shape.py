@@ -11,7 +11,7 @@ from scipy.interpolate import PchipInterpolator
 
 from data_tools.simulation import head
 from data_tools.simulation.draws import Draws
-from data_tools.simulation.pose import Pose
+from mfr.faces.pose import Pose
 
 Floats = NDArray[np.float64]
 Kind = Literal["surgical", "kn95", "n95", "cloth", "patterned", "black"]

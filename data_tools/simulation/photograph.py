@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from data_tools.simulation import head
 from data_tools.simulation.draws import Draws
-from data_tools.simulation.pose import Pose
 from data_tools.simulation.raster import FINE, shrink, thrice, unit
+from mfr.faces.pose import Pose
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.floating]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from data_tools.synth import head
 from data_tools.synth.head import Field
 from data_tools.synth.scene import Scene
-from mfr.faces.align import similarity_transform
+from mfr.geometry import similarity_transform
 
 _PIVOT: Final = np.array([0.0, -2.5, 0.0], np.float32)
 

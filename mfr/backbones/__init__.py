@@ -35,6 +35,7 @@ BACKBONES: Final[Registry[BackboneSpec]] = Registry(
         "iresnet18": "mfr.backbones.iresnet:IRESNET18",
         "iresnet50": "mfr.backbones.iresnet:IRESNET50",
         "facenet": "mfr.backbones.facenet:FACENET",
+        "dlib-resnet": "mfr.backbones.dlib_resnet:DLIB_RESNET",
         "smallfacenet": "mfr.backbones.smallfacenet:SMALLFACENET",
     },
     ModelError,

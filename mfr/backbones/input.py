@@ -1,15 +1,18 @@
-"""From a 112 x 112 crop to what a network takes: columns, size, number range."""
+"""What a network takes of a face: placement, size and number range."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import numpy as np
 import torch
 from torch.nn import functional as F
 
-from mfr.geometry import CROP_SIZE, CropGeometry
+from mfr.geometry import CROP_SIZE, TEMPLATE, CropGeometry, similarity_transform
 
 
 def network_input(crops: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:
-    """Cut, resize and scale crops, in that order.
+    """Place, resize and scale crops, as `mfr.geometry.CropGeometry` says.
 
     Pixels stay uint8 until they are here, a quarter of the memory and of the copy to a device.
 
@@ -23,15 +26,61 @@ def network_input(crops: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:
     Raises:
         ValueError: crops of another shape or type.
     """
-    if crops.dtype != torch.uint8 or crops.shape[1:] != (CROP_SIZE, CROP_SIZE, 3):
-        raise ValueError(
-            f"crops must be (N, {CROP_SIZE}, {CROP_SIZE}, 3) uint8, "
-            f"not {tuple(crops.shape)} {crops.dtype}"
-        )
+    _check(crops, CROP_SIZE, CROP_SIZE)
     first, last = geometry.columns
     images = crops[:, :, first:last].permute(0, 3, 1, 2).float().contiguous()
     size = (geometry.height, geometry.width)
-    # interpolate refuses an empty batch
-    if images.shape[2:] != size and len(images):
+    # Neither function takes an empty batch.
+    if geometry.template is not None and len(images):
+        places = _places(geometry).to(images.device)
+        images = F.grid_sample(
+            images,
+            places.expand(len(images), *places.shape),
+            mode="bilinear",
+            padding_mode="border",
+            align_corners=False,
+        )
+    elif images.shape[2:] != size and len(images):
         images = F.interpolate(images, size, mode="bilinear", align_corners=False)
-    return (images.reshape(-1, 3, *size) - geometry.mean) / geometry.scale
+    return _scaled(images.reshape(-1, 3, *size), geometry)
+
+
+def chip_input(chips: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:
+    """Scale faces that were cut from photographs onto the template of ``geometry``.
+
+    Args:
+        chips: (N, height, width, 3) uint8 RGB, on any device.
+        geometry: what the network takes.
+
+    Returns:
+        (N, 3, height, width) float32 on the same device, (x - mean) / scale.
+
+    Raises:
+        ValueError: chips of another shape or type.
+    """
+    _check(chips, geometry.height, geometry.width)
+    return _scaled(chips.permute(0, 3, 1, 2).float().contiguous(), geometry)
+
+
+def _check(images: torch.Tensor, height: int, width: int) -> None:
+    if images.dtype != torch.uint8 or images.shape[1:] != (height, width, 3):
+        raise ValueError(
+            f"faces must be (N, {height}, {width}, 3) uint8, "
+            f"not {tuple(images.shape)} {images.dtype}"
+        )
+
+
+def _scaled(images: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:
+    mean = geometry.mean
+    if isinstance(mean, tuple):
+        return (images - images.new_tensor(mean)[:, None, None]) / geometry.scale
+    return (images - mean) / geometry.scale
+
+
+@lru_cache(maxsize=8)
+def _places(geometry: CropGeometry) -> torch.Tensor:
+    """Where in a crop each pixel of the input lies: (height, width, 2) x, y, from -1 to 1."""
+    back = similarity_transform(np.array(geometry.template), TEMPLATE)
+    columns, rows = np.meshgrid(np.arange(geometry.width), np.arange(geometry.height))
+    points = np.stack([columns, rows], axis=-1) @ back[:, :2].T + back[:, 2]
+    return torch.from_numpy(((2 * points + 1) / CROP_SIZE - 1).astype(np.float32))

@@ -14,18 +14,23 @@ tell a false match rate of 10 % serves no decision.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfr.benchmark.embedding import by_path, embed_rows, numbered
+from mfr.benchmark.embedding import by_path, embed_rows
+from mfr.benchmark.regions import fit_regions
+from mfr.benchmark.scores import Faces, mated_scores, nonmated_pairs, nonmated_scores
 from mfr.benchmark.seen import refuse_seen
 from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.data.manifest import Manifest
-from mfr.errors import DataError
+from mfr.errors import ConfigError, DataError
 from mfr.seen_people import SeenPeople
 
 if TYPE_CHECKING:
@@ -38,9 +43,6 @@ MIN_FALSE_MATCHES = 30
 FEWEST_PEOPLE = 10
 FEWEST_COMPARISONS = 300
 """So many that a false match rate of 10 % shows `MIN_FALSE_MATCHES` times."""
-MAX_PAIRS = 20_000_000
-"""Above this many pairs of images, this many are drawn at random with replacement."""
-_BLOCK = 1 << 18
 
 
 def calibrate(nonmated: ArrayLike, *, people: int, source: str) -> Calibration:
@@ -94,126 +96,187 @@ def calibrate(nonmated: ArrayLike, *, people: int, source: str) -> Calibration:
     )
 
 
+def measure_calibration(
+    first: Faces,
+    second: Faces | None = None,
+    *,
+    source: str,
+    condition: str = "",
+    against: str = "",
+    seed: int = 0,
+) -> Calibration:
+    """The calibration of comparisons among ``first``, or between ``first`` and ``second``.
+
+    Beside the rates of false matches stand those of false non-matches, and 95% intervals of the
+    former over people: of log FMR, by the jackknife that leaves out a person with all comparisons
+    of theirs (Efron and Stein, The Jackknife Estimate of Variance, Annals of Statistics 1981). All
+    pairs are compared or, where there are too many, some that are drawn by ``seed``.
+
+    Raises:
+        DataError: as `calibrate`.
+    """
+    every = first.persons if second is None else np.r_[first.persons, second.persons]
+    people = len(np.unique(every))
+    scores = nonmated_scores(first, second, seed=seed) if people >= FEWEST_PEOPLE else np.zeros(0)
+    made = calibrate(scores, people=people, source=source)
+    mated = np.sort(mated_scores(first, second, seed=seed))
+    refused = np.searchsorted(mated, np.array(made.thresholds, mated.dtype), side="left")
+    return made.model_copy(
+        update={
+            "condition": condition,
+            "against": against,
+            "fmr_intervals": _intervals_over_people(first, second, made, seed),
+            "fnmrs": [float(rate) for rate in refused / len(mated)] if len(mated) else None,
+            "mated": len(mated),
+        }
+    )
+
+
+def _intervals_over_people(
+    first: Faces, second: Faces | None, made: Calibration, seed: int
+) -> list[tuple[float, float]]:
+    rising = np.array(made.thresholds[::-1], np.float32)
+    other = first if second is None else second
+    people = int(max(first.persons.max(), other.persons.max())) + 1
+    bins = len(rising) + 1  # how many of the thresholds a score reaches
+    counts = np.zeros(people * bins, np.int64)
+    for i, j, scores in nonmated_pairs(first, second, seed=seed):
+        reached = np.searchsorted(rising, scores, side="right")
+        for who in (first.persons[i], other.persons[j]):
+            counts += np.bincount(who * np.int64(bins) + reached, minlength=people * bins)
+    # Of each person: comparisons, and false matches at each threshold, the highest one first.
+    table = counts.reshape(people, bins)[:, ::-1].cumsum(axis=1)
+    table = table[table[:, -1] > 0]
+    compared, matched = table[:, -1], table[:, :-1]
+    total, false = compared.sum() / 2, matched.sum(axis=0) / 2
+    without = (false - matched) / np.maximum(total - compared, 1)[:, None]
+    variance = ((without - without.mean(axis=0)) ** 2).sum(axis=0) * (len(table) - 1) / len(table)
+    fmrs = np.array(made.fmrs)
+    factor = np.exp(1.959964 * np.sqrt(variance) / fmrs)
+    return [
+        (float(low), float(high))
+        for low, high in zip(fmrs / factor, np.minimum(fmrs * factor, 1), strict=True)
+    ]
+
+
 @dataclass(frozen=True)
-class MeasuredCalibration:
-    """A calibration, and what it was measured on.
+class MeasuredCalibrations:
+    """What a model's scores mean, and what that was measured on.
 
     Attributes:
-        calibration: the false match rate behind each threshold.
-        persons: the people it was measured on.
-        mated: how many comparisons of one person with themselves there were.
-        fnmrs: the share of them that each threshold of the calibration refuses, 0 to 1 (the false
-            non-match rate, FNMR); None if there were none.
+        calibrations: the rates behind each threshold, for each condition.
+        persons: the people they were measured on.
         seen: a sentence about those whom the model was trained on; None if there are none.
     """
 
-    calibration: Calibration
+    calibrations: Calibrations
     persons: list[str]
-    mated: int
-    fnmrs: list[float] | None
     seen: str | None
 
     def applied_to(self, encoder: Encoder) -> Encoder:
-        """The encoder with this calibration, and with a record of the people behind it."""
+        """The encoder with these calibrations, and with a record of the people behind them."""
         people = encoder.record.seen or SeenPeople.nobody(encoder.model_hash, complete=False)
         people = people.replacing("calibrated", self.persons)
-        return encoder.with_calibration(self.calibration).with_seen(people)
+        return encoder.with_calibration(self.calibrations).with_seen(people)
 
 
 def calibrate_encoder(
     encoder: Encoder,
     manifest: Manifest,
     *,
-    domains: Sequence[str],
+    conditions: Mapping[str, Sequence[str]],
     split: str = "val",
     seed: int = 0,
     allow_seen: bool = False,
-) -> MeasuredCalibration:
-    """Calibrate on every pair of images of two people, within and across the domains.
+) -> MeasuredCalibrations:
+    """Calibrate on every pair of images of two people, for each condition and between each two.
 
-    Pairs across domains are included because a gallery photo and a probe rarely come from one
-    camera. Mated and non-mated are told apart by ``person``, so one human's identities in two
-    domains are never compared. Over `MAX_PAIRS` pairs, that many are drawn with ``seed``, whatever
-    the order of the manifest's rows.
+    A condition may have several domains. Pairs across them are included because a gallery photo and
+    a probe rarely come from one camera. Mated and non-mated are told apart by ``person``, so one
+    human's identities in two domains are never compared. Of too many pairs some are drawn with
+    ``seed``, whatever the order of the manifest's rows.
 
     Args:
+        encoder: the model.
+        manifest: what it is calibrated on.
+        conditions: the domains of each condition, by its name; the usual condition first. A single
+            one may go without a name.
+        split: whose people.
+        seed: of all draws.
         allow_seen: measure also on people whom the model was trained on, and say so in ``source``.
 
     Raises:
+        ConfigError: conditions without names, or a domain that is in two of them.
         DataError: unknown domain or split, too few people or images with crops, or people whom the
             model was trained on.
         ModelError: the model gives an embedding that is not finite.
     """
+    _check_conditions(conditions)
+    every = [_rows_of(manifest, domains, split) for domains in conditions.values()]
+    names = sorted({name for rows, _ in every for name in rows.column("person")})
+    # Whom the weights do not come from, they can be calibrated on, validation people included.
+    where = ", ".join(source for _, source in every)
+    seen = refuse_seen(encoder, names, where, roles=["trained"], allow_seen=allow_seen)
+    partly = "" if seen is None else ", partly people it was trained on"
+    number = {name: i for i, name in enumerate(names)}
+    faces: list[Faces] = []
+    for rows, source in every:
+        persons = np.array([number[name] for name in rows.column("person")], np.int64)
+        if len(np.unique(persons)) < FEWEST_PEOPLE:  # refused before the images are embedded
+            calibrate([], people=len(np.unique(persons)), source=source)
+        faces.append(Faces(embed_rows(encoder, rows), persons, _photos(rows)))
+    measured = [
+        measure_calibration(each, source=source + partly, condition=condition, seed=seed)
+        for each, (_, source), condition in zip(faces, every, conditions, strict=True)
+    ]
+    titled = list(zip(faces, every, conditions, strict=True))
+    for (one, (_, source), condition), (other, (_, second), against) in combinations(titled, 2):
+        measured.append(
+            measure_calibration(
+                one,
+                other,
+                source=f"{source} and {second}{partly}",
+                condition=condition,
+                against=against,
+                seed=seed,
+            )
+        )
+    calibrations = Calibrations(
+        measured=tuple(measured), regions=fit_regions([each.embeddings for each in faces])
+    )
+    return MeasuredCalibrations(calibrations, names, seen)
+
+
+def _check_conditions(conditions: Mapping[str, Sequence[str]]) -> None:
+    domains = [domain for each in conditions.values() for domain in each]
+    if len(conditions) > 1 and not all(conditions):
+        raise ConfigError("Name each condition: pass --condition NAME=DOMAIN for every one.")
+    if len(set(domains)) < len(domains):
+        raise ConfigError("A domain belongs to one condition: name it once.")
+
+
+def _rows_of(manifest: Manifest, domains: Sequence[str], split: str) -> tuple[Manifest, str]:
+    """The rows with crops of a condition, by path, and what they are called."""
     every = manifest.where(domains=domains, splits=[split])
     rows = by_path(every.where(cropped=True))
     source = f"{', '.join(sorted(domains))} ({split})"
     if len(every) and not len(rows):
         raise DataError(f"No image of {source} has a crop: {every.why_no_crops()}.")
-    names = sorted(set(rows.column("person")))
-    # Whom the weights do not come from, they can be calibrated on, validation people included.
-    seen = refuse_seen(encoder, names, source, roles=["trained"], allow_seen=allow_seen)
-    if seen is not None:
-        source += ", partly people it was trained on"
-    persons = numbered(rows.column("person"))
-    people = len(names)
-    nonmated = mated = np.zeros(0, np.float32)
-    if people >= FEWEST_PEOPLE:
-        embeddings = embed_rows(encoder, rows)
-        nonmated = nonmated_scores(embeddings, persons, seed=seed)
-        mated = np.sort(mated_scores(embeddings, persons, seed=seed))
-    calibration = calibrate(nonmated, people=people, source=source)
-    refused = np.searchsorted(mated, np.array(calibration.thresholds, mated.dtype), side="left")
-    fnmrs = [float(rate) for rate in refused / len(mated)] if len(mated) else None
-    return MeasuredCalibration(calibration, names, len(mated), fnmrs, seen)
+    return rows, source
 
 
-def nonmated_scores(
-    embeddings: NDArray[np.float32], persons: NDArray[np.integer], *, seed: int
-) -> NDArray[np.float32]:
-    """Cosines of pairs of images (n, d) of two people: all of them, or `MAX_PAIRS` drawn."""
-    n = len(embeddings)
-    if n * (n - 1) // 2 <= MAX_PAIRS:
-        parts = []
-        for i in range(n - 1):
-            others = embeddings[i + 1 :][persons[i + 1 :] != persons[i]]
-            parts.append(others @ embeddings[i])
-        return np.concatenate(parts)
-    generator = np.random.default_rng(seed)
-    scores = np.empty(MAX_PAIRS, np.float32)
-    filled = 0
-    while filled < MAX_PAIRS:
-        first, second = generator.integers(n, size=(2, _BLOCK))
-        apart = persons[first] != persons[second]
-        drawn = np.einsum("nd,nd->n", embeddings[first[apart]], embeddings[second[apart]])
-        drawn = drawn[: MAX_PAIRS - filled]
-        scores[filled : filled + len(drawn)] = drawn
-        filled += len(drawn)
-    return scores
+def _photos(rows: Manifest) -> NDArray[np.int64]:
+    """Numbers that are the same for a crop and for those that 'mfr data simulate' made of it."""
+    # The place in the tree below crops/DOMAIN is kept, with .png put after it.
+    return np.array(
+        [
+            int.from_bytes(hashlib.sha256(_tree(crop).encode()).digest()[:7], "big")
+            for crop in rows.column("crop")
+        ],
+        np.int64,
+    )
 
 
-def mated_scores(
-    embeddings: NDArray[np.float32], persons: NDArray[np.integer], *, seed: int
-) -> NDArray[np.float32]:
-    """Cosines of pairs of images (n, d) of one person: all of them, or `MAX_PAIRS` drawn."""
-    order = np.argsort(persons, kind="stable")
-    sizes = np.unique(persons, return_counts=True)[1]
-    starts = np.cumsum(sizes) - sizes
-    pairs = sizes * (sizes - 1) // 2
-    if pairs.sum() <= MAX_PAIRS:
-        parts = [np.zeros(0, np.float32)]
-        for start, size in zip(starts[pairs > 0], sizes[pairs > 0], strict=True):
-            own = embeddings[order[start : start + size]]
-            parts.append((own @ own.T)[np.triu_indices(size, 1)])
-        return np.concatenate(parts)
-    generator = np.random.default_rng(seed)
-    scores = np.empty(MAX_PAIRS, np.float32)
-    for begin in range(0, MAX_PAIRS, _BLOCK):
-        count = min(_BLOCK, MAX_PAIRS - begin)
-        who = np.searchsorted(
-            np.cumsum(pairs), generator.integers(pairs.sum(), size=count), "right"
-        )
-        first = generator.integers(sizes[who])
-        second = (first + 1 + generator.integers(sizes[who] - 1)) % sizes[who]
-        left, right = (embeddings[order[starts[who] + one]] for one in (first, second))
-        scores[begin : begin + count] = np.einsum("nd,nd->n", left, right)
-    return scores
+def _tree(crop: str) -> str:
+    parts = crop.split("/")
+    return "/".join(parts[2:] if len(parts) > 2 else parts).removesuffix(".png")

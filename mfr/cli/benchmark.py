@@ -15,6 +15,7 @@ from mfr.errors import ConfigError, DataError, WriteError
 
 if TYPE_CHECKING:
     from mfr.benchmark.report import Report
+    from mfr.calibration import Calibration
 
 
 def benchmark(
@@ -99,6 +100,13 @@ def calibrate(
     domains: Annotated[
         str | None, typer.Option(metavar="A,B", help="Domains to measure on; all if not given.")
     ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=A,B",
+            help="Measure several conditions, each on domains of its own; the usual one first.",
+        ),
+    ] = None,
     split: Split = "val",
     backbone: Backbone = None,
     allow_seen: AllowSeen = False,
@@ -109,7 +117,8 @@ def calibrate(
     """Measure which threshold gives which false-match rate, and keep it in a model file.
 
     Works with any weights, and turns a checkpoint of another program into a model file.
-    verify and identify take their thresholds from it.
+    verify and identify take their thresholds from it. With --condition once for each of several, a
+    decision goes by the one that its faces resemble.
 
     Example: mfr calibrate WEIGHTS --backbone mobilefacenet-112x96 --data DATASET
     --domains lfw --out model.safetensors
@@ -122,13 +131,18 @@ def calibrate(
     from mfr.models import load_encoder
 
     manifest = Manifest.read(data)
-    chosen = manifest.domains if domains is None else names_in(domains, "--domains")
+    if condition is None:
+        chosen = manifest.domains if domains is None else names_in(domains, "--domains")
+        conditions = {"": chosen}
+    elif domains is None:
+        conditions = _conditions_in(condition)
+    else:
+        raise ConfigError("Give --domains, or --condition with the domains of each; not both.")
     encoder = load_encoder(model, backbone=backbone, device=device)
     with busy("Calibrating"):
         measured = calibrate_encoder(
-            encoder, manifest, domains=chosen, split=split, seed=seed, allow_seen=allow_seen
+            encoder, manifest, conditions=conditions, split=split, seed=seed, allow_seen=allow_seen
         )
-    calibration = measured.calibration
     measured.applied_to(encoder).save(out)
     warnings = [*not_known(encoder), *_note_calibrated(data, measured.persons)]
     if as_json:
@@ -136,31 +150,57 @@ def calibrate(
             {
                 "seen": measured.seen,
                 "model": out,
-                "calibration": calibration.model_dump(),
-                "mated": measured.mated,
-                "fnmrs": measured.fnmrs,
+                "calibrations": [each.model_dump() for each in measured.calibrations.measured],
                 "warnings": warnings,
             }
         )
         return
     if measured.seen is not None:
         say(measured.seen)
-    table = Table("False-match rate", "Threshold", "Rightful people refused (FNMR)")
-    refused = ["–"] * len(calibration.fmrs)
-    if measured.fnmrs is not None:
-        refused = [f"{fnmr:.2%}" for fnmr in measured.fnmrs]
-    for fmr, threshold, share in zip(
-        calibration.fmrs, calibration.thresholds, refused, strict=True
-    ):
-        table.add_row(f"{fmr:.2g}", f"{threshold:.4f}", share)
-    print_table(table)
-    say(
-        f"Measured on {calibration.comparisons} non-mated and {measured.mated} mated comparisons "
-        f"of {calibration.people} people, "
-        f"{calibration.source}; the model is {out}."
-    )
+    for each in measured.calibrations.measured:
+        _print_calibration(each)
+    say(f"The model is {out}.")
     for warning in warnings:
         say(f"Note: {warning}")
+
+
+def _conditions_in(texts: list[str]) -> dict[str, list[str]]:
+    """The domains of each condition, from texts such as 'drawings=caricature,sketch'."""
+    conditions: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, domains = text.partition("=")
+        name = name.strip()
+        if not (name and equals) or name in conditions or "," in name:
+            raise ConfigError(
+                f"--condition takes a name of its own and domains, NAME=A,B: not '{text}'."
+            )
+        conditions[name] = names_in(domains, "--condition")
+    return conditions
+
+
+def _print_calibration(calibration: Calibration) -> None:
+    table = Table(
+        "False-match rate",
+        "95% interval",
+        "Threshold",
+        "Rightful people refused (FNMR)",
+        title=Text(calibration.compared) if calibration.compared else None,
+    )
+    blank = ["–"] * len(calibration.fmrs)
+    intervals = calibration.fmr_intervals
+    for fmr, interval, threshold, refused in zip(
+        calibration.fmrs,
+        blank if intervals is None else [f"{low:.2g} to {high:.2g}" for low, high in intervals],
+        calibration.thresholds,
+        blank if calibration.fnmrs is None else [f"{fnmr:.2%}" for fnmr in calibration.fnmrs],
+        strict=True,
+    ):
+        table.add_row(f"{fmr:.2g}", interval, f"{threshold:.4f}", refused)
+    print_table(table)
+    say(
+        f"Measured on {calibration.comparisons} non-mated and {calibration.mated} mated "
+        f"comparisons of {calibration.people} people, {calibration.source}."
+    )
 
 
 def _note_calibrated(data: Path, people: list[str]) -> list[str]:

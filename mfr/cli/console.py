@@ -138,3 +138,10 @@ class _Lines:
         of = f" of {total}" if total is not None else ""
         beside = f", {note}" if note else ""
         tell(f"{self._what}: {done}{of} ({rate:.1f} a second){beside}")
+
+
+def share(rate: float) -> str:
+    """A rate above 0 as people say it: '12%', or '1 in 2 400' where it is small."""
+    if rate >= 0.01:
+        return f"{rate:.0%}"
+    return f"1 in {float(f'{1 / rate:.2g}'):,.0f}".replace(",", " ")

@@ -8,12 +8,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from mfr.cli import gallery_moving
 from mfr.cli.console import counted, print_json, print_table, say
 from mfr.cli.options import AsJson, Backbone, GalleryPath, Identity
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Look after a gallery: list, show, remove, back up, calibrate, rebuild.",
+    help="Look after a gallery: list, show, remove, back up, calibrate, move, join, rebuild.",
 )
 
 
@@ -54,7 +55,7 @@ def show(path: GalleryPath, identity: Identity, as_json: AsJson = False) -> None
     if as_json:
         print_json(templates)
         return
-    table = Table("Id", "Photo", "SHA-256", "Detector", "Enrolled", "Quality", "State")
+    table = Table("Id", "Photo", "SHA-256", "Detector", "Enrolled", "Quality", "State", "Crop")
     for template in templates:
         quality = ", ".join(f"{name} {value:.4g}" for name, value in template.quality.items())
         table.add_row(
@@ -65,6 +66,7 @@ def show(path: GalleryPath, identity: Identity, as_json: AsJson = False) -> None
             template.enrolled,
             quality,
             "damaged" if template.damaged else "sound",
+            template.crop,
         )
     print_table(table)
 
@@ -151,10 +153,9 @@ def calibrate(
             f"{fmr:g}", *("cannot tell" if each is None else f"{each:.4f}" for each in thresholds)
         )
     print_table(table)
-    say(
-        f"{path} now decides by the calibration of {model}, measured on {after.comparisons} "
-        f"comparisons of {after.people} people, {after.source}."
-    )
+    say(f"{path} now decides by the calibration of {model}:")
+    for each in after.measured:
+        say(f"  {each.told}, {each.comparisons} comparisons.")
 
 
 @app.command()
@@ -174,3 +175,9 @@ def rebuild(path: GalleryPath, as_json: AsJson = False) -> None:
         print_json({"templates": templates})
     else:
         say(f"The gallery is sound; indexed {counted(templates, 'template')}.")
+
+
+app.command()(gallery_moving.migrate)
+app.command()(gallery_moving.merge)
+app.command()(gallery_moving.export)
+app.command("import")(gallery_moving.import_table)

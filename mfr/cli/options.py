@@ -34,6 +34,14 @@ Backbone = Annotated[
         help="Network of a MODEL that is another program's checkpoint; recognised if not given."
     ),
 ]
+Condition = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Judge by the calibration for this condition, such as drawings; else by the one that "
+        "the faces resemble.",
+    ),
+]
 Data = Annotated[Path, typer.Option(metavar="DATASET", help="Directory made by 'mfr data'.")]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")]
 FaceOption = Annotated[
@@ -46,17 +54,29 @@ FaceOption = Annotated[
 Fmr = Annotated[
     float, typer.Option(help="Take the threshold calibrated for this false-match rate.")
 ]
+Fpir = Annotated[
+    float,
+    typer.Option(
+        help="The share of strangers, searched for in the whole gallery, who may be taken for "
+        "somebody."
+    ),
+]
 GalleryModel = Annotated[
     str | None,
     typer.Option(
         metavar="MODEL",
-        help="Model file, or facenet-vggface2 or facenet-casia-webface. A gallery remembers its "
-        "own.",
+        help="Model file, or a name that 'mfr models' lists; dlib-resnet if not given. A gallery "
+        "remembers its own.",
     ),
 ]
 GalleryPath = Annotated[str, typer.Argument(metavar="GALLERY", help="Directory of the gallery.")]
 Identity = Annotated[str, typer.Argument(metavar="NAME", help="Name of the person.")]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Model file or checkpoint.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="Model file, checkpoint, or a name that 'mfr models' lists."
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Split = Annotated[str, typer.Option(help="Whose people: train, val or test.")]
 Threshold = Annotated[

@@ -1,7 +1,7 @@
 """The process around a command: exit codes, signals, and every failure in one sentence.
 
-Exit codes: 0 done, 1 whatever was reading the output closed it, 2 a mistake of the user's, told in
-one sentence, 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 done but for what a command lists, or whatever was reading the output closed
+it, 2 a mistake of the user's, told in one sentence, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``mfr verify``, ``mfr enroll`` and ``mfr identify``."""
+"""``mfr verify`` and ``mfr identify``."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from mfr.cli.console import counted, print_json, print_table, say, tell
+from mfr.cli.console import print_json, print_table, say, share, tell
 from mfr.cli.options import (
     AsJson,
     Backbone,
+    Condition,
     Device,
     Face,
     FaceOption,
     Fmr,
+    Fpir,
     GalleryModel,
     GalleryPath,
-    Identity,
     Threshold,
 )
 from mfr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mfr.decision import Decision
+    from mfr.decision import Decision, Measured
+    from mfr.gallery.results import Identification
 
 
 def verify(
     subjects: Annotated[
         list[str],
         typer.Argument(
-            metavar="A.jpg B.jpg | GALLERY NAME PROBE.jpg",
-            help="Two photos, or a gallery, a name and a photo.",
+            metavar="A.jpg B.jpg | GALLERY NAME PROBE.jpg...",
+            help="Two photos, or a gallery, a name and one photo or several of one person.",
             show_default=False,
         ),
     ],
@@ -40,147 +42,164 @@ def verify(
     backbone: Backbone = None,
     fmr: Fmr = 1e-3,
     threshold: Threshold = None,
+    condition: Condition = None,
     face: FaceOption = Face.main,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 0 for yes and 1 for no.")
+    ] = False,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Decide whether two photos show one person, or a photo an enrolled person.
+    """Decide whether two photos show one person, or photos an enrolled person.
 
-    Two arguments are two photos, and --model is needed; three are a gallery, a name and a photo.
-    The exit code is 0 for either decision; read it from the output, or with --json.
+    Two arguments are two photos; more are a gallery, a name and photos of one person, which are
+    judged together. The exit code is 0 for either decision, unless --exit-code is given.
 
-    Examples: mfr verify A.jpg B.jpg --model MODEL
+    Examples: mfr verify A.jpg B.jpg
 
     mfr verify GALLERY ada probe.jpg
     """
+    if len(subjects) < 2:
+        raise ConfigError(
+            "verify takes two photos (A.jpg B.jpg), or a gallery, a name and photos (GALLERY NAME "
+            "PROBE.jpg): see 'mfr verify --help'."
+        )
     if len(subjects) == 2:
-        if model is None:
-            raise ConfigError("Comparing two photos needs a model: pass --model MODEL.")
+        from mfr.models import DEFAULT
         from mfr.recogniser import Recogniser
 
         first, second = subjects
-        recogniser = Recogniser.load(model, backbone=backbone, device=device)
-        decision = recogniser.compare(first, second, fmr=fmr, threshold=threshold, face=face.value)
+        recogniser = Recogniser.load(model or DEFAULT, backbone=backbone, device=device)
+        decision = recogniser.compare(
+            first, second, fmr=fmr, threshold=threshold, condition=condition, face=face.value
+        )
         same = "the same person" if decision.match else "different people"
         sentence = f"{first} and {second} show {same}"
-    elif len(subjects) == 3:
+    else:
         from mfr.gallery import Gallery
         from mfr.gallery.own_model import load_recogniser
 
-        path, identity, probe = subjects
+        path, identity, *probes = subjects
         recogniser = load_recogniser(path, model, backbone=backbone, device=device)
         with Gallery.open(path, recogniser) as gallery:
             decision = gallery.verify(
-                identity, probe, fmr=fmr, threshold=threshold, face=face.value
+                identity,
+                probes,
+                fmr=fmr,
+                threshold=threshold,
+                condition=condition,
+                face=face.value,
             )
-        sentence = f"{probe} {'shows' if decision.match else 'does not show'} {identity}"
-    else:
-        raise ConfigError(
-            f"verify takes 2 arguments (A.jpg B.jpg) or 3 (GALLERY NAME PROBE.jpg), not "
-            f"{len(subjects)}: see 'mfr verify --help'."
-        )
+        shown = probes[0] if len(probes) == 1 else f"The {len(probes)} photos"
+        verb = ("shows", "does not show") if len(probes) == 1 else ("show", "do not show")
+        sentence = f"{shown} {verb[0] if decision.match else verb[1]} {identity}"
     if as_json:
         print_json(decision)
     else:
         for warning in decision.warnings:
             tell(f"Note: {warning}")
         say(f"{sentence}: {_grounds(decision)}.")
-
-
-def enroll(
-    path: GalleryPath,
-    identity: Identity,
-    photos: Annotated[list[str], typer.Argument(metavar="PHOTO...", help="Photos of the person.")],
-    model: GalleryModel = None,
-    backbone: Backbone = None,
-    face: FaceOption = Face.only,
-    any_quality: Annotated[
-        bool, typer.Option("--any-quality", help="Take small, dark and blurred faces too.")
-    ] = False,
-    anyway: Annotated[
-        bool,
-        typer.Option(
-            "--anyway",
-            help="Enroll also what looks like a mistake: a photo or a person already enrolled "
-            "under another name, a photo unlike the others of the person.",
-        ),
-    ] = False,
-    device: Device = "cpu",
-    as_json: AsJson = False,
-) -> None:
-    """Enroll a person in a gallery, by one photo or several: all of them or none.
-
-    The gallery is made if there is none, and then --model is needed; it remembers where its model
-    lies. A photo the person has already is left as it is. A photo with several faces, with a poor
-    one, or that looks like a mistake is refused.
-
-    Example: mfr enroll GALLERY ada a1.jpg a2.jpg --model MODEL
-    """
-    from mfr.gallery.enrolling import enroll_photos
-
-    done = enroll_photos(
-        path,
-        identity,
-        photos,
-        model=model,
-        backbone=backbone,
-        face=face.value,
-        any_quality=any_quality,
-        anyway=anyway,
-        device=device,
-    )
-    if as_json:
-        print_json(done)
-        return
-    say(f"Enrolled {done.identity}: {counted(len(done.added), 'new template')}.")
-    for remark in done.remarks:
-        tell(f"Note: {remark}")
-    for photo in done.already:
-        say(f"  {photo} was enrolled already.")
+        for line in _rates(decision):
+            say(line)
+    if exit_code and not decision.match:
+        raise typer.Exit(1)
 
 
 def identify(
     path: GalleryPath,
-    probe: Annotated[str, typer.Argument(metavar="PROBE", help="Photo of someone.")],
+    probes: Annotated[
+        list[str],
+        typer.Argument(metavar="PROBE...", help="Photo of someone, or several of one person."),
+    ],
     k: Annotated[int, typer.Option("-k", help="How many candidates to give.")] = 5,
     model: GalleryModel = None,
     backbone: Backbone = None,
-    fmr: Fmr = 1e-3,
+    fpir: Fpir = 0.01,
     threshold: Threshold = None,
+    condition: Condition = None,
     face: FaceOption = Face.main,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Find who of a gallery a photo shows: the nearest people, each with its score.
+    """Find who of a gallery a photo shows, if anybody: the nearest people, each with its score.
 
-    The false-match rate is of one comparison: a search among G templates errs about G times as
-    often.
+    Several photos are taken to be of one person and judged together. The threshold is that of
+    --fpir, for as many templates as are enrolled; between it and that of ten times the rate, the
+    answer is uncertain.
 
-    Example: mfr identify GALLERY probe.jpg -k 5
+    Example: mfr identify GALLERY probe.jpg
     """
     from mfr.gallery import Gallery
     from mfr.gallery.own_model import load_recogniser
 
     recogniser = load_recogniser(path, model, backbone=backbone, device=device)
     with Gallery.open(path, recogniser) as gallery:
-        embedded = recogniser.embed_photo(probe, face=face.value)
-        matches = gallery.match(embedded.embedding, k, fmr=fmr, threshold=threshold)
-    for remark in embedded.remarks:
-        tell(f"Note: {remark}")
+        found = gallery.identify(
+            probes, k, fpir=fpir, threshold=threshold, condition=condition, face=face.value
+        )
     if as_json:
-        print_json(matches)
+        print_json(found)
         return
+    for warning in found.warnings:
+        tell(f"Note: {warning}")
+    shown = probes[0] if len(probes) == 1 else f"The {len(probes)} photos"
+    say(_answer(shown, found))
     words = {True: "yes", False: "no", None: "no threshold"}
     table = Table("", "Identity", "Score", "Match")
-    for rank, match in enumerate(matches, 1):
+    for rank, match in enumerate(found.candidates, 1):
         table.add_row(str(rank), Text(match.identity), f"{match.score:.4f}", words[match.match])
     print_table(table)
 
 
 def _grounds(decision: Decision) -> str:
     sign = ">=" if decision.match else "<"
-    risk = "not known" if decision.fmr is None else f"{decision.fmr:.2g}"
-    return (
-        f"score {decision.score:.4f} {sign} threshold {decision.threshold:.4f}, "
-        f"false-match rate {risk}"
+    return f"score {decision.score:.4f} {sign} threshold {decision.threshold:.4f}"
+
+
+def _rates(decision: Decision) -> list[str]:
+    """What the score and the threshold are worth, and where that was measured, in lines."""
+    if decision.measured is None or decision.fmr is None or decision.score_fmr is None:
+        return ["The model has no calibration: what this score is worth is not known."]
+    measured = decision.measured
+    refused = (
+        "not measured"
+        if decision.fnmr is None
+        else f"{decision.fnmr:.2g} (of one person's pairs, so many do not match)"
     )
+    low_high = measured.fmr_interval
+    interval = "" if low_high is None else f", 95% interval {low_high[0]:.2g} to {low_high[1]:.2g}"
+    lines = [
+        f"Of pairs of different people, {share(decision.score_fmr)} look so alike.",
+        f"At the threshold: false-match rate {decision.fmr:.2g}{interval}; false-non-match rate "
+        f"{refused}.",
+    ]
+    return [*lines, f"Measured on {_where(measured)}."]
+
+
+def _where(measured: Measured) -> str:
+    condition = f"{measured.condition}: " if measured.condition else ""
+    return (
+        f"{condition}{measured.people} people of {measured.source}, {measured.comparisons} "
+        "comparisons of two"
+    )
+
+
+def _answer(shown: str, found: Identification) -> str:
+    """Who it is, in a sentence or two."""
+    if found.threshold is None:
+        return (
+            f"{shown}: without a calibration or --threshold there is no answer, only the nearest."
+        )
+    nearest = found.candidates[0] if found.candidates else None
+    if nearest is None:
+        return f"{shown} shows nobody: nobody is enrolled."
+    score = f"score {nearest.score:.4f}, threshold {found.threshold:.4f}"
+    said = {
+        "match": f"{shown} shows {nearest.identity}",
+        "uncertain": f"{shown} may show {nearest.identity}, which is uncertain",
+        "nobody": f"{shown} shows nobody who is enrolled",
+    }[found.outcome or "nobody"]
+    margin = "" if found.margin is None else f", {found.margin:.4f} ahead of the second"
+    risk = "not known" if found.fpir is None else f"{found.fpir:.2g}"
+    where = "" if found.measured is None else f", measured on {_where(found.measured)}"
+    return f"{said}: {score}{margin}. Of strangers, the share taken for somebody: {risk}{where}."

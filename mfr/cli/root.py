@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 import mfr
-from mfr.cli import backbones, benchmark, compare, gallery, recognise, train, watch
+from mfr.cli import backbones, benchmark, compare, enroll, gallery, models, recognise, train, watch
 
 COMMANDS: Final = "mfr.commands"
 """The group of entry points that name commands of other packages."""
@@ -28,7 +28,8 @@ app = typer.Typer(
     epilog=(
         "A dataset is imported, aligned and split with `mfr data`; a model is trained, "
         "benchmarked and calibrated; people are enrolled in a gallery, verified and identified. "
-        "Exit codes: 0 done, 2 a mistake to put right, 130 stopped by Ctrl-C."
+        "Exit codes: 0 done, 1 done but for what is listed, 2 a mistake to put "
+        "right, 130 stopped by Ctrl-C."
     ),
 )
 
@@ -64,9 +65,10 @@ for _command in (
     benchmark.calibrate,
     recognise.verify,
     compare.compare,
-    recognise.enroll,
+    enroll.enroll,
     recognise.identify,
     watch.watch,
+    models.models,
     backbones.backbones,
 ):
     app.command()(_command)

@@ -36,7 +36,8 @@ def train(
         ),
     ] = None,
     init: Annotated[
-        Path | None, typer.Option(metavar="WEIGHTS", help="Weights to start from.")
+        str | None,
+        typer.Option(metavar="WEIGHTS", help="Weights to start from: a file, or dlib-resnet."),
     ] = None,
     backbone: Annotated[
         str | None,

@@ -1,6 +1,6 @@
 """Photo to crops: detection, alignment, quality."""
 
-from mfr.faces.align import align_face, similarity_transform
+from mfr.faces.align import align_face, cut_face
 from mfr.faces.cropping import FaceChoice, FaceCrop, FaceCropper
 from mfr.faces.detector import DETECTORS, Detector, build_detector
 from mfr.faces.face import Face
@@ -16,6 +16,6 @@ __all__ = [
     "Quality",
     "align_face",
     "build_detector",
+    "cut_face",
     "measure_quality",
-    "similarity_transform",
 ]

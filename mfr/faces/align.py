@@ -1,4 +1,4 @@
-"""From five landmarks to a crop: the least-squares similarity, and a warp that does not alias."""
+"""From five landmarks to an upright face of a given size, by a warp that does not alias."""
 
 from __future__ import annotations
 
@@ -7,46 +7,32 @@ from typing import Final
 import cv2
 import numpy as np
 
-from mfr.errors import FaceError
-from mfr.geometry import CROP_SIZE, TEMPLATE
+from mfr.geometry import CROP_SIZE, TEMPLATE, similarity_transform
 
 _MARGIN: Final = 2
 """Source pixels kept around the part of the photo a crop shows, for interpolation at its rim."""
 
 
-def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The rotation, uniform scale and shift that bring ``source`` closest to ``target``.
-
-    The closed form of Umeyama (Least-Squares Estimation of Transformation Parameters Between Two
-    Point Patterns, TPAMI 1991), which in the plane needs no SVD: with the centred points as
-    complex numbers p and q, the best factor (scale and angle in one) is sum(conj(p) q) / sum|p|^2.
-    A product with a complex number never mirrors, so neither does the result.
+def align_face(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """The crop of a face: its landmarks lie on `mfr.geometry.TEMPLATE`.
 
     Args:
-        source: (n, 2) x, y.
-        target: (n, 2) x, y.
+        image: (H, W, 3) uint8.
+        landmarks: (5, 2) x, y in pixels of ``image``.
 
     Returns:
-        (2, 3) float64 [[a, -b, x], [b, a, y]], to be applied to column vectors (x, y, 1).
+        (112, 112, 3) uint8; what lies outside the photo is black.
 
     Raises:
-        FaceError: the points are not finite, or coincide, so that no similarity follows from them.
+        FaceError: the landmarks give no similarity.
     """
-    source = np.asarray(source, np.float64)
-    target = np.asarray(target, np.float64)
-    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
-    finite = np.isfinite(source).all() and np.isfinite(target).all()
-    p = (source - source_mean) @ (1, 1j) if finite else np.zeros(1)
-    spread = np.vdot(p, p).real
-    factor = np.vdot(p, (target - target_mean) @ (1, 1j)) / spread if spread > 0 else 0j
-    if factor == 0:
-        raise FaceError("These landmarks coincide or are not numbers: detect the face again.")
-    linear = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
-    return np.column_stack([linear, target_mean - linear @ source_mean])
+    return cut_face(image, landmarks, TEMPLATE, (CROP_SIZE, CROP_SIZE))
 
 
-def align_face(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Cut out a face so that its landmarks lie on `mfr.geometry.TEMPLATE`.
+def cut_face(
+    image: np.ndarray, landmarks: np.ndarray, template: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
+    """Cut out a face so that its landmarks lie on ``template``.
 
     Bilinear interpolation looks at four pixels only, so a face shrunk to less than half its size
     would alias (moire on hair and cloth, jagged eyes). Such a face is first averaged down by a
@@ -56,15 +42,17 @@ def align_face(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     Args:
         image: (H, W, 3) uint8.
         landmarks: (5, 2) x, y in pixels of ``image``.
+        template: (5, 2) x, y in pixels of the result.
+        size: (width, height) of the result, in pixels.
 
     Returns:
-        (112, 112, 3) uint8.
+        (height, width, 3) uint8.
 
     Raises:
         FaceError: the landmarks give no similarity.
     """
-    transform = similarity_transform(landmarks, TEMPLATE)
-    part, origin = _part_shown(image, transform)
+    transform = similarity_transform(landmarks, template)
+    part, origin = _part_shown(image, transform, size)
     transform = _moved(transform, origin)
     shrink = int(1 / np.hypot(transform[0, 0], transform[1, 0]))
     if shrink >= 2 and min(part.shape[:2]) >= shrink:
@@ -77,8 +65,7 @@ def align_face(image: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         # Pixel i of the smaller image is centred on pixel shrink * i + (shrink - 1) / 2.
         transform = _moved(transform, np.full(2, (shrink - 1) / 2))
         transform[:, :2] *= shrink
-    crop = cv2.warpAffine(part, transform, (CROP_SIZE, CROP_SIZE), flags=cv2.INTER_LINEAR)
-    return np.asarray(crop)
+    return np.asarray(cv2.warpAffine(part, transform, size, flags=cv2.INTER_LINEAR))
 
 
 def resize_whole(image: np.ndarray) -> np.ndarray:
@@ -100,18 +87,21 @@ def resize_whole(image: np.ndarray) -> np.ndarray:
     return crop
 
 
-def _part_shown(image: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The part of ``image`` that a crop can show and its upper left corner (x, y).
+def _part_shown(
+    image: np.ndarray, transform: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part of ``image`` that a result of ``size`` can show and its upper left corner (x, y).
 
     It keeps the shrinking cheap, and sides below the 32767 pixels OpenCV's warp can address.
     """
-    corners = np.array([[0, 0], [0, CROP_SIZE], [CROP_SIZE, 0], [CROP_SIZE, CROP_SIZE]], float)
+    width, height = size
+    corners = np.array([[0, 0], [0, height], [width, 0], [width, height]], float)
     inside = np.linalg.solve(transform[:, :2], (corners - transform[:, 2]).T).T
     scale = np.hypot(transform[0, 0], transform[1, 0])
     margin = _MARGIN * max(1.0, 1 / scale)
-    size = np.array(image.shape[1::-1])
-    first = np.clip(np.floor(inside.min(axis=0) - margin), 0, size - 1).astype(int)
-    last = np.clip(np.ceil(inside.max(axis=0) + margin), first + 1, size).astype(int)
+    whole = np.array(image.shape[1::-1])
+    first = np.clip(np.floor(inside.min(axis=0) - margin), 0, whole - 1).astype(int)
+    last = np.clip(np.ceil(inside.max(axis=0) + margin), first + 1, whole).astype(int)
     return image[first[1] : last[1], first[0] : last[0]], first
 
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mfr.errors import FaceError
-from mfr.faces.align import align_face
+from mfr.faces.align import align_face, cut_face
 from mfr.faces.choice import FaceChoice, OneFace, choose_faces, choose_one_face, is_doubtful
 from mfr.faces.detector import Detector
 from mfr.faces.face import Face
 from mfr.faces.quality import Quality, measure_quality
+from mfr.geometry import CropGeometry
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class FaceCrop:
 
     Attributes:
         crop: (112, 112, 3) uint8 RGB.
+        chip: the face as the cropper's geometry places it, cut from the photo: (height, width, 3)
+            uint8 RGB; None where the geometry goes by the crop.
         face: where it was in the photo.
         quality: how good it is.
         detector: the name of the detector that found it.
@@ -29,6 +32,7 @@ class FaceCrop:
     """
 
     crop: np.ndarray
+    chip: np.ndarray | None
     face: Face
     quality: Quality
     detector: str
@@ -41,10 +45,12 @@ class FaceCropper:
 
     Args:
         detector: what finds the faces.
+        geometry: of the network that the faces are for, if it is to be given chips.
     """
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, geometry: CropGeometry | None = None) -> None:
         self.detector = detector
+        self._geometry = geometry
 
     def crop(
         self, images: Sequence[np.ndarray], choice: FaceChoice = "main"
@@ -108,9 +114,17 @@ class FaceCropper:
         crop = align_face(image, face.landmarks)
         return FaceCrop(
             crop,
+            self._chip(image, face),
             face,
             measure_quality(face, crop),
             self.detector.name,
             len(faces),
             is_doubtful(faces, image),
         )
+
+    def _chip(self, image: np.ndarray, face: Face) -> np.ndarray | None:
+        geometry = self._geometry
+        if geometry is None or geometry.template is None:
+            return None
+        template = np.array(geometry.template)
+        return cut_face(image, face.landmarks, template, (geometry.width, geometry.height))

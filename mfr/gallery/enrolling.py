@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import numpy as np
 
 from mfr.errors import GalleryMissingError
 from mfr.faces.choice import OneFace
+from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.gallery import Gallery
 from mfr.gallery.names import identity_name
 from mfr.gallery.own_model import load_recogniser
@@ -15,9 +17,9 @@ from mfr.gallery.photos import embed_templates
 from mfr.gallery.records import ModelSource
 from mfr.gallery.results import Enrolment
 from mfr.gallery.screening import insist_on_none, stranger_doubts
-from mfr.gallery.store import Location
+from mfr.gallery.store import Location, open_store
 from mfr.images import Photo
-from mfr.models import lasting_name
+from mfr.models import DEFAULT, lasting_name
 from mfr.recogniser import Recogniser
 
 
@@ -31,6 +33,7 @@ def enroll_photos(
     face: OneFace = "only",
     any_quality: bool = False,
     anyway: bool = False,
+    keep_crops: bool | None = None,
     device: str = "cpu",
 ) -> Enrolment:
     """Enroll a person by photographs: by all of them or, on any error, by none.
@@ -42,38 +45,65 @@ def enroll_photos(
         location: the gallery.
         identity: the person's name.
         photos: paths, or the bytes of image files; at least one.
-        model: the model; needed where there is no gallery yet.
+        model: the model; where there is no gallery yet, the default unless it is given.
         backbone: the network of a model that is another program's checkpoint.
         face: which face of a photograph with several; 'only' refuses such photographs.
-        any_quality: take faces too that are too small, dark, bright or blurred.
+        any_quality: take poor faces too (`mfr.faces.quality.flaws`).
         anyway: enroll in spite of `Gallery.doubts`.
+        keep_crops: keep the crops of photographs from now on, or no longer; None goes on as before.
         device: where to compute.
 
     Raises:
-        GalleryError: there is no gallery and no model to make one with, or as `Gallery.open`.
+        GalleryError: as `Gallery.open`.
         DoubtfulEnrolmentError: something speaks against it, see `Gallery.doubts`.
         MfrError: the name, the model or a photograph cannot be used.
         WriteError: the disk is full or the place not writable.
     """
     name = identity_name(identity)
-    missing = False
-    try:
-        recogniser = load_recogniser(location, model, backbone=backbone, device=device)
-        # Another model is refused before the photographs are read.
-        Gallery.open(location, recogniser).close()
-    except GalleryMissingError:
-        if model is None:
-            raise
-        missing = True
-        recogniser = Recogniser.load(model, backbone=backbone, device=device)
-    templates = embed_templates(recogniser, photos, face=face, any_quality=any_quality)
+    recogniser, missing = recogniser_to_enroll(location, model, backbone=backbone, device=device)
+    keep = bool(keep_crops)
+    if keep_crops is None and not missing:
+        with closing(open_store(location)) as store:
+            keep = keeps_crops(store)
+    templates = embed_templates(
+        recogniser, photos, face=face, any_quality=any_quality, keep_crops=keep
+    )
     if missing and not anyway and recogniser.calibration is not None:
         nothing = np.empty((0, recogniser.embedding_size), dtype=np.float32)
-        insist_on_none(stranger_doubts(name, templates, nothing, recogniser.calibration))
+        doubts = stranger_doubts(name, templates, nothing, recogniser.calibration)
+        insist_on_none([doubt.sentence for doubt in doubts])
     with Gallery.open(location, recogniser, create=True) as gallery:
         if not anyway:
             insist_on_none(gallery.doubts(name, templates))
         done = gallery.add(name, templates)
         if model is not None:
             gallery.remember_model(ModelSource(lasting_name(model), backbone))
+    with closing(open_store(location)) as store:
+        settle_keeping(store, keep)
     return done
+
+
+def recogniser_to_enroll(
+    location: Location, model: str | None, *, backbone: str | None, device: str
+) -> tuple[Recogniser, bool]:
+    """The recogniser for a gallery that need not be there yet, and whether it is not.
+
+    Args:
+        location: the gallery.
+        model: the model; needed where there is no gallery yet.
+        backbone: the network of a model that is another program's checkpoint.
+        device: where to compute.
+
+    Raises:
+        ForeignModelError: the gallery is of another model.
+        GalleryError: there is no gallery and no model to make one with, or as `Gallery.open`.
+        ModelError: the model cannot be loaded.
+    """
+    try:
+        recogniser = load_recogniser(location, model, backbone=backbone, device=device)
+        # Another model is refused before the photographs are read.
+        Gallery.open(location, recogniser).close()
+    except GalleryMissingError:
+        model = model or DEFAULT
+        return Recogniser.load(model, backbone=backbone, device=device), True
+    return recogniser, False

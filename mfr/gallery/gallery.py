@@ -5,26 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from mfr.decision import DEFAULT_FMR, Decision, decide
-from mfr.errors import (
-    ConfigError,
-    GalleryDamagedError,
-    GalleryError,
-    GalleryExistsError,
-)
+from mfr.decision import DEFAULT_FMR, Decision
+from mfr.errors import ConfigError, GalleryError, GalleryExistsError
+from mfr.fusion import fused
+from mfr.gallery.crops import keeps_crops, settle_keeping
+from mfr.gallery.judging import DEFAULT_FPIR, about_probes, check_fpir, judge, judge_claim
 from mfr.gallery.names import identity_name, spelled_name
 from mfr.gallery.own_calibration import (
     calibration_for,
+    check_gallery_choice,
     own_calibration,
     settle_calibration,
-    threshold_for,
 )
-from mfr.gallery.photos import PhotoRecogniser, embed_templates
+from mfr.gallery.photos import PhotoRecogniser, embed_probes, embed_templates
 from mfr.gallery.records import (
     IdentitySummary,
     ModelSource,
@@ -32,26 +29,19 @@ from mfr.gallery.records import (
     Template,
     check_embeddings,
 )
-from mfr.gallery.results import Candidate, Enrolment, Match
+from mfr.gallery.results import Candidate, Enrolment, Identification
 from mfr.gallery.screening import find_doubts, insist_on_none
 from mfr.gallery.searching import Searching, best_scores, cache_path_of, damage_of
-from mfr.gallery.store import (
-    Location,
-    Store,
-    create_store,
-    occupied,
-    open_store_of,
-)
+from mfr.gallery.store import Location, Store, create_store, occupied, open_store_of
 
 if TYPE_CHECKING:
-    from mfr.calibration import Calibration
+    from mfr.conditions import Calibrations
     from mfr.faces.choice import OneFace
     from mfr.images import Photo
 
 # `Gallery.list` hides the built-in.
 Candidates: TypeAlias = list[Candidate]
 CandidateLists: TypeAlias = list[list[Candidate]]
-Matches: TypeAlias = list[Match]
 Sentences: TypeAlias = list[str]
 Summaries: TypeAlias = list[IdentitySummary]
 Templates: TypeAlias = list[Template]
@@ -61,8 +51,8 @@ class Gallery:
     """Enrolled people. Threads may share one; close it or use it in a ``with``.
 
     Templates of one model only are kept. Changes are safely in the store when a method returns. The
-    search index is a copy of the store, which follows it; its file is a cache. What a user should
-    know of the gallery's state, such as a damaged template, is told by a `GalleryWarning`.
+    search index is a copy that follows the store; its file is a cache. What a user should know of
+    the gallery's state, such as a damaged template, is told by a `GalleryWarning`.
 
     Args:
         store: the truth about who is enrolled.
@@ -135,12 +125,7 @@ class Gallery:
         """The gallery itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
 
@@ -152,6 +137,7 @@ class Gallery:
         face: OneFace = "only",
         any_quality: bool = False,
         anyway: bool = False,
+        keep_crops: bool | None = None,
     ) -> Enrolment:
         """Add a template of each photo to ``identity``: all of them or, on any error, none.
 
@@ -163,8 +149,9 @@ class Gallery:
                 seen. A new name makes a new identity.
             photos: paths, or the bytes of image files; at least one.
             face: which face of a photo with several; 'only' refuses such photos.
-            any_quality: take faces too that are too small, dark, bright or blurred.
+            any_quality: take poor faces too (`mfr.faces.quality.flaws`).
             anyway: enroll in spite of `doubts`.
+            keep_crops: keep the crops of photos from now on, or no longer; None goes on as before.
 
         Raises:
             DoubtfulEnrolmentError: something speaks against it, see `doubts`.
@@ -173,61 +160,60 @@ class Gallery:
         """
         name = identity_name(identity)
         recogniser = self._photo_recogniser()
-        templates = embed_templates(recogniser, photos, face=face, any_quality=any_quality)
+        keep = keeps_crops(self._store) if keep_crops is None else keep_crops
+        templates = embed_templates(
+            recogniser, photos, face=face, any_quality=any_quality, keep_crops=keep
+        )
         if not anyway:
             insist_on_none(self.doubts(name, templates))
+        settle_keeping(self._store, keep)
         return self.add(name, templates)
 
     def doubts(self, identity: str, templates: Sequence[NewTemplate]) -> Sentences:
         """What speaks against adding ``templates`` to ``identity``, a sentence each.
 
-        That is a photo that is enrolled under another name and, if the model is calibrated, a
-        person who is, and a photo that is unlike the others of the identity.
+        A photo is enrolled under another name or, if the model is calibrated, a person is; or a
+        photo is unlike the others of the identity.
         """
-        name = identity_name(identity)
-        return find_doubts(self._store, self._searching.current, name, templates, self.calibration)
+        name, index = identity_name(identity), self._searching.current
+        doubts = find_doubts(self._store, index, name, templates, self.calibration)
+        return [doubt.sentence for doubt in doubts]
 
     def add(self, identity: str, templates: Sequence[NewTemplate]) -> Enrolment:
         """Add templates that `embed_templates` made with this gallery's model; else as `enroll`."""
         name = identity_name(identity)
         ids = self._store.add(name, templates)
-        return Enrolment(
-            name,
-            added=tuple(new for new in ids if new is not None),
-            already=tuple(
-                template.source for template, new in zip(templates, ids, strict=True) if new is None
-            ),
-            remarks=tuple(remark for template in templates for remark in template.remarks),
-        )
+        return Enrolment.of(name, templates, ids)
 
     def verify(
         self,
         identity: str,
-        photo: Photo,
+        photos: Photo | Sequence[Photo],
         *,
         fmr: float = DEFAULT_FMR,
         threshold: float | None = None,
+        condition: str | None = None,
         face: OneFace = "main",
     ) -> Decision:
-        """Whether ``photo`` shows ``identity``: its score is that of the identity's best template.
+        """Whether ``photos`` show ``identity``: its score is that of the identity's best template.
 
-        Several templates give a stranger several chances: the false-match rate of the decision is
-        that of one comparison, and at most the number of templates times larger for the identity.
+        Several photos are judged as one probe (`mfr.fusion`). Several templates give strangers
+        several chances: the decision's false-match rate is that of one comparison.
 
         Raises:
             NotEnrolledError: nobody of that name is enrolled.
+            ConfigError: a number is out of range, or there is no such condition.
             ModelError: no threshold was given and the gallery has no calibration to take one from.
-            MfrError: the photo is unusable.
+            MfrError: a photo is unusable.
         """
         recogniser = self._photo_recogniser()
         calibration = calibration_for(self._store, recogniser.calibration, threshold)
-        chosen = threshold_for(calibration, fmr, threshold)
-        templates = self._store.embeddings(spelled_name(identity))
-        embedded = recogniser.embed_photo(photo, face=face)
-        score = float(best_scores(templates, self._checked(embedded.embedding[None]))[0])
-        decision = decide(score, chosen, calibration)
-        left_out = damage_of(self._store, spelled_name(identity))
-        return replace(decision, warnings=(*embedded.remarks, *left_out))
+        check_gallery_choice(calibration, fmr, threshold, condition)
+        name = spelled_name(identity)
+        templates = self._store.embeddings(name)
+        probes = embed_probes(recogniser, photos, face=face)
+        decision = judge_claim(templates, probes, calibration, fmr, threshold, condition)
+        return replace(decision, warnings=(*decision.warnings, *damage_of(self._store, name)))
 
     def score(self, identity: str, embedding: np.ndarray) -> float:
         """The cosine, -1 to 1, of the nearest template of ``identity`` to ``embedding`` (D,).
@@ -245,50 +231,73 @@ class Gallery:
 
     def identify(
         self,
-        photo: Photo,
+        photos: Photo | Sequence[Photo],
         k: int = 5,
         *,
-        fmr: float = DEFAULT_FMR,
+        fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
+        condition: str | None = None,
         face: OneFace = "main",
-    ) -> Matches:
-        """The ``k`` identities nearest to ``photo``, nearest first, by their best templates.
+    ) -> Identification:
+        """Who ``photos`` show, if anybody who is enrolled; several are judged as one probe.
 
-        Fewer come back when fewer are enrolled. Each says whether it reaches the threshold, if
-        there is one, given or calibrated for ``fmr``. That rate is of one comparison: among G
-        templates a stranger is taken for somebody about G times as often.
+        Args:
+            photos: a photo, or several of one person (`mfr.fusion`).
+            k: how many candidates to give.
+            fpir: the share of strangers who may be taken for somebody, over the whole gallery.
+            threshold: the cosine to hold scores against instead.
+            condition: the one whose calibration decides, else the one that the faces resemble.
+            face: which face of a photo with several.
 
         Raises:
-            ConfigError: ``k`` is not positive.
-            MfrError: the photo is unusable.
+            ConfigError: a number is out of range, or there is no such condition.
+            MfrError: a photo is unusable.
         """
-        embedding = self._photo_recogniser().embed_photo(photo, face=face).embedding
-        return self.match(embedding, k, fmr=fmr, threshold=threshold)
+        check_fpir(fpir)
+        probes = embed_probes(self._photo_recogniser(), photos, face=face)
+        found = self.match(
+            [probe.embedding for probe in probes],
+            k,
+            fpir=fpir,
+            threshold=threshold,
+            condition=condition,
+            names=[probe.name for probe in probes],
+        )
+        return about_probes(found, probes)
 
     def match(
         self,
-        embedding: np.ndarray,
+        embeddings: Sequence[np.ndarray],
         k: int = 5,
         *,
-        fmr: float = DEFAULT_FMR,
+        fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
-    ) -> Matches:
-        """As `identify`, for an embedding (D,) that the gallery's model made of a photo."""
-        model = self._photo_recogniser().calibration
-        calibration = calibration_for(self._store, model, threshold)
-        chosen = None
-        if threshold is not None or calibration is not None:
-            chosen = threshold_for(calibration, fmr, threshold)
-        return [
-            Match(each.identity, each.score, None if chosen is None else each.score >= chosen)
-            for each in self.search(embedding, k)
-        ]
+        condition: str | None = None,
+        names: Sequence[str] | None = None,
+    ) -> Identification:
+        """As `identify`, for embeddings (D,) of one person, called ``names`` in warnings."""
+        check_fpir(fpir)
+        self._checked(np.stack(embeddings))
+        direction, length = fused(embeddings)
+        found = self.search(direction, max(k, 2) if k > 0 else k)
+        return judge(
+            [Candidate(each.identity, each.score * length) for each in found],
+            k,
+            embeddings,
+            self._store,
+            calibration_for(self._store, self._photo_recogniser().calibration, threshold),
+            templates=len(self._searching.current()),
+            fpir=fpir,
+            threshold=threshold,
+            condition=condition,
+            names=names,
+        )
 
     def search(self, embedding: np.ndarray, k: int = 5) -> Candidates:
         """The ``k`` identities nearest to ``embedding`` (D,), in order, by their best templates.
 
-        Fewer come back when fewer are enrolled. The search is exact and sees every change that was
-        made before it began, by whichever process. Identities that tie are ordered by name.
+        Fewer come back when fewer are enrolled. The search is exact, and sees every change made
+        before it began, by any process. Identities that tie are ordered by name.
 
         Raises:
             ConfigError: ``k`` is not positive.
@@ -318,8 +327,7 @@ class Gallery:
     def remove(self, identity: str, template_id: int | None = None) -> int:
         """Remove an identity, or one of its templates; the last one takes the identity along.
 
-        Returns:
-            How many templates were removed.
+        Returns how many templates were removed.
 
         Raises:
             NotEnrolledError: there is no such identity or template.
@@ -331,8 +339,7 @@ class Gallery:
     def rebuild(self) -> int:
         """Check the store, and make the index and its file anew from it.
 
-        Returns:
-            How many templates are indexed.
+        Returns how many templates are indexed.
 
         Raises:
             GalleryDamagedError: the store is damaged. Where only single templates are, the index of
@@ -340,10 +347,7 @@ class Gallery:
             WriteError: the index cannot be written.
         """
         self._store.check_integrity()
-        index = self._searching.rebuild()
-        if index.damaged:
-            raise GalleryDamagedError(" ".join(each.sentence() for each in index.damaged))
-        return len(index)
+        return len(self._searching.rebuild())
 
     @property
     def model_hash(self) -> str:
@@ -356,11 +360,11 @@ class Gallery:
         return self._store.embedding_size
 
     @property
-    def calibration(self) -> Calibration | None:
+    def calibration(self) -> Calibrations | None:
         """What decisions are made by: the calibration of the model the gallery was made with.
 
-        Another model file with the same weights leaves it; `calibrate` changes it. A gallery of an
-        older format, which has none of its own, goes by the recogniser's model.
+        Only `calibrate` changes it. A gallery of an older format, which has none of its own, goes
+        by the recogniser's model.
 
         Raises:
             GalleryDamagedError: it is not what was stored.
@@ -368,7 +372,7 @@ class Gallery:
         model = None if self._recogniser is None else self._recogniser.calibration
         return own_calibration(self._store, model)
 
-    def calibrate(self, calibration: Calibration | None) -> None:
+    def calibrate(self, calibration: Calibrations | None) -> None:
         """Decide by ``calibration``, of the gallery's model, from now on."""
         settle_calibration(self._store, calibration)
 
@@ -386,9 +390,7 @@ class Gallery:
 
     def _photo_recogniser(self) -> PhotoRecogniser:
         if self._recogniser is None:
-            raise GalleryError(
-                "This gallery was opened without a model: open it with a recogniser."
-            )
+            raise GalleryError("This gallery was opened without a model: give it a recogniser.")
         return self._recogniser
 
     def _checked(self, embeddings: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from mfr.errors import GalleryDamagedError, ModelError
 from mfr.gallery.store import Store
 
 if TYPE_CHECKING:  # pydantic takes time to import, and most of what a gallery does needs none.
-    from mfr.calibration import Calibration
+    from mfr.conditions import Calibrations
 
 USUAL_FMRS: Final = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """The false-match rates at which calibrations are shown."""
@@ -29,7 +29,7 @@ def has_settled(store: Store) -> bool:
     return store.note(_NOTE) is not None
 
 
-def own_calibration(store: Store, model: Calibration | None) -> Calibration | None:
+def own_calibration(store: Store, model: Calibrations | None) -> Calibrations | None:
     """What the gallery in ``store`` has settled on, or ``model`` if it has not.
 
     Raises:
@@ -46,20 +46,20 @@ def own_calibration(store: Store, model: Calibration | None) -> Calibration | No
         )
     if value == "null":
         return None
-    from mfr.calibration import Calibration
+    from mfr.conditions import Calibrations
 
-    return Calibration.model_validate_json(value)
+    return Calibrations.model_validate_json(value)
 
 
-def settle_calibration(store: Store, calibration: Calibration | None) -> None:
+def settle_calibration(store: Store, calibration: Calibrations | None) -> None:
     """Let the gallery in ``store`` have ``calibration`` from now on."""
     value = "null" if calibration is None else json.dumps(calibration.model_dump())
     store.put_note(_NOTE, f"{_seal(value)} {value}")
 
 
 def calibration_for(
-    store: Store, model: Calibration | None, threshold: float | None
-) -> Calibration | None:
+    store: Store, model: Calibrations | None, threshold: float | None
+) -> Calibrations | None:
     """As `own_calibration`; with a given ``threshold``, a damaged one is as good as none."""
     try:
         return own_calibration(store, model)
@@ -69,9 +69,14 @@ def calibration_for(
         return None
 
 
-def threshold_for(calibration: Calibration | None, fmr: float, threshold: float | None) -> float:
-    """As `mfr.decision.choose_threshold`, for the calibration of a gallery. Raises as that does."""
-    from mfr.decision import choose_threshold
+def check_gallery_choice(
+    calibration: Calibrations | None,
+    fmr: float,
+    threshold: float | None,
+    condition: str | None,
+) -> None:
+    """As `mfr.decision.check_choice`, for the calibration of a gallery. Raises as that does."""
+    from mfr.decision import check_choice
 
     if calibration is None and threshold is None and 0 < fmr <= 1:
         raise ModelError(
@@ -79,14 +84,14 @@ def threshold_for(calibration: Calibration | None, fmr: float, threshold: float 
             "'mfr calibrate' and then 'mfr gallery calibrate GALLERY --model MODEL' with the model "
             "it writes, or pass --threshold."
         )
-    return choose_threshold(calibration, fmr, threshold)
+    check_choice(calibration, fmr, threshold, condition)
 
 
-def threshold_at(calibration: Calibration | None, fmr: float) -> float | None:
-    """The threshold for ``fmr``; None where the calibration cannot tell it, or there is none."""
-    if calibration is None or fmr < calibration.fmrs[0]:
+def threshold_at(calibration: Calibrations | None, fmr: float) -> float | None:
+    """The usual threshold for ``fmr``; None where the calibration cannot tell it, or is none."""
+    if calibration is None or fmr < calibration.usual.fmrs[0]:
         return None
-    return calibration.threshold_at(fmr)
+    return calibration.usual.threshold_at(fmr)
 
 
 def _seal(value: str) -> str:

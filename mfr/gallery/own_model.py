@@ -23,7 +23,7 @@ from mfr.recogniser import Recogniser
 from mfr.registry import is_place
 
 if TYPE_CHECKING:
-    from mfr.calibration import Calibration
+    from mfr.conditions import Calibrations
 
 
 def load_recogniser(
@@ -71,7 +71,7 @@ def load_recogniser(
 
 def change_calibration(
     location: str | Path, model: str, *, backbone: str | None = None
-) -> tuple[Calibration | None, Calibration]:
+) -> tuple[Calibrations | None, Calibrations]:
     """Let a gallery decide by the calibration of ``model``, a model file with its own weights.
 
     Args:
@@ -94,7 +94,7 @@ def change_calibration(
             raise ModelError(
                 f"{model} has no calibration: run 'mfr calibrate' and use the model it writes."
             )
-        before: Calibration | None = None
+        before: Calibrations | None = None
         with suppress(GalleryDamagedError):
             before = gallery.calibration
         gallery.calibrate(new)
@@ -121,7 +121,7 @@ def _remember(
             store.remember_model(ModelSource(lasting_name(model), backbone))
 
 
-def _calibration_of(source: ModelSource, model_hash: str) -> Calibration | None:
+def _calibration_of(source: ModelSource, model_hash: str) -> Calibrations | None:
     """That of a remembered model, if it can be loaded without running anybody's code."""
     if not _is_there(source) or (source.backbone is not None and is_place(source.backbone)):
         return None

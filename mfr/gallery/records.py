@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -35,6 +36,9 @@ class NewTemplate:
         quality: measurements of the face, by name.
         detector: the name of the detector that found the face; empty if unknown.
         remarks: what makes the template less reliable, a sentence each; not stored.
+        crop: the aligned crop as `mfr.gallery.crops.crop_bytes` encodes it; empty if it is not to
+            be kept.
+        enrolled: when it was first enrolled, UTC, ISO 8601; empty for now.
     """
 
     embedding: np.ndarray
@@ -43,6 +47,12 @@ class NewTemplate:
     quality: Mapping[str, float] = field(default_factory=dict)
     detector: str = ""
     remarks: tuple[str, ...] = ()
+    crop: bytes = b""
+    enrolled: str = ""
+
+
+CropState = Literal["none", "kept", "damaged"]
+"""Whether the crop of a template is kept, and is what was stored."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,7 @@ class Template:
         quality: measurements of the face, by name.
         detector: the name of the detector that found the face; empty if unknown.
         damaged: whether it is not what was stored, and so left out of searches.
+        crop: whether its crop is kept.
     """
 
     id: int
@@ -66,6 +77,7 @@ class Template:
     quality: Mapping[str, float]
     detector: str = ""
     damaged: bool = False
+    crop: CropState = "none"
 
 
 @dataclass(frozen=True)

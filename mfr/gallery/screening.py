@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from mfr.gallery.results import Candidate
 
 if TYPE_CHECKING:  # pydantic takes time to import; nothing here needs it at run time.
     from mfr.calibration import Calibration
+    from mfr.conditions import Basis, Calibrations
     from mfr.gallery.index import TemplateIndex
     from mfr.gallery.store import Store
 
@@ -23,6 +24,18 @@ STRANGER_FMR: Final = 0.05
 """A photo is unlike the others of its person where its best score with n of them is below the
 threshold of a false-match rate of STRANGER_FMR / n, but not of less than `DEFAULT_FMR`: 95 of 100
 strangers are, and few photos of the person."""
+
+
+class Doubt(NamedTuple):
+    """Something that speaks against an enrolment.
+
+    Attributes:
+        template: which of the new templates it is about, from 0 on.
+        sentence: what it is.
+    """
+
+    template: int
+    sentence: str
 
 
 def insist_on_none(doubts: Sequence[str]) -> None:
@@ -43,9 +56,9 @@ def find_doubts(
     current_index: Callable[[], TemplateIndex],
     name: str,
     templates: Sequence[NewTemplate],
-    calibration: Calibration | None,
-) -> list[str]:
-    """What speaks against adding ``templates`` to ``name`` in ``store``, a sentence each.
+    calibration: Calibrations | None,
+) -> list[Doubt]:
+    """What speaks against adding ``templates`` to ``name`` in ``store``.
 
     Args:
         store: who is enrolled.
@@ -72,8 +85,8 @@ def find_doubts(
 
 def photo_doubts(
     name: str, templates: Sequence[NewTemplate], owners: Mapping[str, Sequence[str]]
-) -> list[str]:
-    """Sentences about photos that are enrolled under other names.
+) -> list[Doubt]:
+    """Photos that are enrolled under other names.
 
     Args:
         name: the identity to be enrolled.
@@ -81,21 +94,33 @@ def photo_doubts(
         owners: the names under which photos are enrolled, by the SHA-256 of the photo.
     """
     found = []
-    for template in templates:
-        others = [owner for owner in owners.get(template.photo_sha256, ()) if owner != name]
-        if others:
-            found.append(f"{template.source} is already enrolled as {_listed(others)}.")
+    for number, template in enumerate(templates):
+        sentence = photo_doubt(name, template.source, owners.get(template.photo_sha256, ()))
+        if sentence is not None:
+            found.append(Doubt(number, sentence))
     return found
+
+
+def photo_doubt(name: str, source: str, owners: Sequence[str]) -> str | None:
+    """A sentence about a photo that is enrolled under other names than ``name``, or None.
+
+    Args:
+        name: the identity to be enrolled.
+        source: what the photo is called.
+        owners: the names under which it is enrolled.
+    """
+    others = [owner for owner in owners if owner != name]
+    return f"{source} is already enrolled as {_listed(others)}." if others else None
 
 
 def person_doubts(
     name: str,
     templates: Sequence[NewTemplate],
     nearest: Sequence[Sequence[Candidate]],
-    calibration: Calibration,
+    calibration: Calibrations,
     enrolled: int,
-) -> list[str]:
-    """Sentences about new templates that match another enrolled person.
+) -> list[Doubt]:
+    """New templates that match another enrolled person.
 
     Args:
         name: the identity to be enrolled.
@@ -104,22 +129,23 @@ def person_doubts(
         calibration: what scores mean.
         enrolled: how many templates are enrolled: among many, a chance match is likely.
     """
-    threshold = threshold_among(calibration, enrolled)
     found = []
-    for template, candidates in zip(templates, nearest, strict=True):
+    for number, (template, candidates) in enumerate(zip(templates, nearest, strict=True)):
+        threshold = threshold_among(calibration.basis([template.embedding]), enrolled)
         other = next((each for each in candidates if each.identity != name), None)
         if other is not None and other.score >= threshold:
-            found.append(
+            sentence = (
                 f"{template.source} shows somebody who is already enrolled as '{other.identity}' "
                 f"(score {other.score:.2f}, threshold {threshold:.2f})."
             )
+            found.append(Doubt(number, sentence))
     return found
 
 
 def stranger_doubts(
-    name: str, templates: Sequence[NewTemplate], own: np.ndarray, calibration: Calibration
-) -> list[str]:
-    """Sentences about new templates that are unlike all others of the same identity.
+    name: str, templates: Sequence[NewTemplate], own: np.ndarray, calibration: Calibrations
+) -> list[Doubt]:
+    """New templates that are unlike all others of the same identity.
 
     Args:
         name: the identity to be enrolled.
@@ -133,23 +159,34 @@ def stranger_doubts(
         return []
     scores = embeddings @ every.T
     scores[np.arange(len(templates)), np.arange(len(templates))] = -math.inf
-    fmr = max(STRANGER_FMR / (len(every) - 1), DEFAULT_FMR, calibration.fmrs[0])
-    threshold = calibration.threshold_at(fmr)
-    return [
-        f"{template.source} is unlike the other photos of '{name}' (score {score:.2f}, threshold "
-        f"{threshold:.2f})."
-        for template, score in zip(templates, scores.max(axis=1), strict=True)
-        if score < threshold
-    ]
+    fmr = max(STRANGER_FMR / (len(every) - 1), DEFAULT_FMR)
+    found = []
+    for number, (template, score) in enumerate(zip(templates, scores.max(axis=1), strict=True)):
+        # In doubt about the condition, the most lenient: a person should not be refused lightly.
+        threshold = min(
+            each.threshold_at(max(fmr, each.fmrs[0]))
+            for each in calibration.basis([template.embedding]).calibrations
+        )
+        if score < threshold:
+            sentence = (
+                f"{template.source} is unlike the other photos of '{name}' (score {score:.2f}, "
+                f"threshold {threshold:.2f})."
+            )
+            found.append(Doubt(number, sentence))
+    return found
 
 
-def threshold_among(calibration: Calibration, enrolled: int) -> float:
+def threshold_among(basis: Basis, enrolled: int) -> float:
     """The threshold, at most 1, at which a search among ``enrolled`` errs at `DEFAULT_FMR`.
 
     Below the rates that were measured, log FMR is continued in a straight line. The scores of
     strangers fall off faster than that, so the threshold is rather too high than too low.
     """
     fmr = DEFAULT_FMR / max(1, enrolled)
+    return max(_continued(each, fmr) for each in basis.calibrations)
+
+
+def _continued(calibration: Calibration, fmr: float) -> float:
     lowest = calibration.fmrs[0]
     if fmr >= lowest:
         return calibration.threshold_at(fmr)

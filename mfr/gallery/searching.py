@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from mfr.errors import GalleryWarning
+from mfr.errors import GalleryDamagedError, GalleryWarning
 from mfr.gallery.cache_state import erase_cache, sweep_cache
 from mfr.gallery.records import DamagedTemplate
 from mfr.gallery.store import BUSY_SECONDS, Location, Store, directory_of
@@ -54,9 +54,16 @@ class Searching:
         return index
 
     def rebuild(self) -> TemplateIndex:
-        """The index made anew, with its file. Errors as `IndexFollower.rebuild`."""
+        """The index made anew, with its file.
+
+        Raises:
+            GalleryDamagedError: templates are damaged; the index of the others has been made.
+            WriteError: as `IndexFollower.rebuild`.
+        """
         index = self._followed().rebuild()
         self._damaged = index.damaged
+        if index.damaged:
+            raise GalleryDamagedError(" ".join(each.sentence() for each in index.damaged))
         return index
 
     def forget_removed(self) -> None:

@@ -124,6 +124,15 @@ class Store(Protocol):
             NotEnrolledError: there is no such identity.
         """
 
+    def whole_templates(self, name: str) -> list[NewTemplate]:
+        """The sound templates of one identity as `add` takes them, with dates and kept crops.
+
+        They are of one consistent view, oldest first; a crop that is damaged is left out.
+
+        Raises:
+            NotEnrolledError: there is no such identity.
+        """
+
     def embeddings(self, name: str) -> np.ndarray:
         """The embeddings of one identity, (n, D) float32, oldest first, n >= 1.
 

@@ -12,6 +12,7 @@ from mfr.config import RunConfig
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
 from mfr.errors import DataError
+from mfr.models import load_encoder
 from mfr.seen_people import SeenPeople
 from mfr.training.methods.network import FaceNetwork
 
@@ -57,7 +58,7 @@ def initial_network(config: RunConfig, seed: int) -> NetworkToTrain:
         name = config.backbone or DEFAULT_BACKBONE
         network, arguments, geometry = build_backbone(name), {}, backbone_spec(name).geometry
     else:
-        encoder = Encoder.load(config.init, backbone=config.backbone)
+        encoder = load_encoder(str(config.init), backbone=config.backbone)
         record = encoder.record
         network, name, arguments = encoder.network, record.backbone, record.arguments
         geometry, seen = record.geometry, record.seen

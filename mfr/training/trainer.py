@@ -312,7 +312,7 @@ class _Run:
         config = self.config
         encoder = self.built.encoder(
             recipe=config.model_dump(mode="json", exclude={"data", "init", "device", "workers"})
-            | {"init": config.init.name if config.init else None},
+            | {"init": Path(config.init).name if config.init else None},
             data={
                 "sources": config.sources,
                 "identities": self.pool.classes,
@@ -330,7 +330,7 @@ class _Run:
         uncalibrated = None
         try:
             measured = calibrate_encoder(
-                encoder, self.manifest, domains=config.sources, seed=config.seed
+                encoder, self.manifest, conditions={"": config.sources}, seed=config.seed
             )
             encoder = measured.applied_to(encoder)
         except DataError as error:

@@ -9,9 +9,9 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
+from mfr.decision import basis_for, choose_threshold
 from mfr.errors import ConfigError
-from mfr.gallery.own_calibration import threshold_for
 from mfr.gallery.results import Candidate
 from mfr.recogniser import EmbeddedFace
 from mfr.watching.events import Event
@@ -44,7 +44,7 @@ class People(Protocol):
     """What watching needs of a `mfr.gallery.Gallery`."""
 
     @property
-    def calibration(self) -> Calibration | None:
+    def calibration(self) -> Calibrations | None:
         """What scores mean."""
 
     def search(self, embedding: np.ndarray, k: int = 5) -> list[Candidate]:
@@ -105,10 +105,9 @@ class Watcher:
         if min_sightings < 1:
             raise ConfigError(f"--min-frames {min_sightings} is a number of frames: 1 or more.")
         calibration = None if threshold is not None else gallery.calibration
-        self.threshold = threshold_for(calibration, fmr, threshold)
-        near = self.threshold
-        if calibration is not None:
-            near = calibration.threshold_at(max(fmr, NEAR_FMR))
+        basis = basis_for(calibration, [])
+        self.threshold = choose_threshold(basis, fmr, threshold)
+        near = self.threshold if basis is None else basis.threshold_at(max(fmr, NEAR_FMR))
         self._recogniser, self._gallery = recogniser, gallery
         self._tracker = Tracker(self.threshold, near, gap)
         self._longest, self._min_sightings = longest, min_sightings

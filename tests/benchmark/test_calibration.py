@@ -3,13 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfr.benchmark import calibration
-from mfr.benchmark.calibration import (
-    calibrate,
-    calibrate_encoder,
-    mated_scores,
-    nonmated_scores,
-)
+from mfr.benchmark import scores as scores_module
+from mfr.benchmark.calibration import calibrate, calibrate_encoder
+from mfr.benchmark.scores import Faces, mated_scores, nonmated_scores
 from mfr.data.loading import load_crops
 from mfr.errors import DataError, ModelError
 from tests.benchmark.conftest import make_dataset
@@ -84,26 +80,26 @@ def test_encoder_is_calibrated_on_pairs_of_people_across_domains(tmp_path, encod
             "identity": [f"{p}-{i % 2}" for i, p in enumerate(both.column("person"))],
         }
     )
-    made = calibrate_encoder(encoder, table, domains=["a", "b"]).calibration
+    made = calibrate_encoder(encoder, table, conditions={"": ["a", "b"]}).calibrations.usual
     # 40 images give 780 pairs, of which 10 x 6 show one person, some of them in two domains.
     assert made.comparisons == 780 - 60
     assert made.people == 10
     assert made.source == "a, b (val)"
     with pytest.raises(DataError, match="at least 10 people"):
-        calibrate_encoder(encoder, table, domains=["a"], split="train")
+        calibrate_encoder(encoder, table, conditions={"": ["a"]}, split="train")
     with pytest.raises(DataError, match="Unknown domain"):
-        calibrate_encoder(encoder, table, domains=["c"])
+        calibrate_encoder(encoder, table, conditions={"": ["c"]})
 
 
 def test_drawn_pairs_are_of_two_people_and_follow_the_seed(monkeypatch):
     embeddings = np.eye(4, dtype=np.float32)[[0, 0, 1, 1, 2, 3]]
     persons = np.array([0, 0, 1, 1, 2, 3])
-    assert (nonmated_scores(embeddings, persons, seed=0) == 0).all()
-    monkeypatch.setattr(calibration, "MAX_PAIRS", 14)
-    drawn = nonmated_scores(embeddings, persons, seed=0)
+    assert (nonmated_scores(Faces(embeddings, persons), seed=0) == 0).all()
+    monkeypatch.setattr(scores_module, "MAX_PAIRS", 14)
+    drawn = nonmated_scores(Faces(embeddings, persons), seed=0)
     assert len(drawn) == 14 and (drawn == 0).all()
     many = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
-    first, again, other = (nonmated_scores(many, np.arange(60), seed=s) for s in (1, 1, 2))
+    first, again, other = (nonmated_scores(Faces(many, np.arange(60)), seed=s) for s in (1, 1, 2))
     assert (first == again).all() and (first != other).any()
     every = (many @ many.T)[np.triu_indices(60, 1)]
     assert np.abs(first[:, None] - every[None]).min(axis=1).max() < 1e-5
@@ -113,40 +109,40 @@ def test_two_people_with_many_photos_do_not_calibrate(tmp_path, encoder):
     # 30 photos of each give 900 comparisons, which were enough.
     two = make_dataset(tmp_path, {"ada": 30, "bob": 30}, noise=20, split="val")
     with pytest.raises(DataError, match=r"at least 10 people and lfw \(val\) has 2"):
-        calibrate_encoder(encoder, two, domains=["lfw"])
+        calibrate_encoder(encoder, two, conditions={"": ["lfw"]})
 
 
 def test_every_threshold_says_how_many_rightful_people_it_refuses(tmp_path, encoder):
     data = make_dataset(
         tmp_path, {f"p{i:02d}": 1 + i % 4 for i in range(20)}, noise=90, split="val"
     )
-    made = calibrate_encoder(encoder, data, domains=["lfw"])
+    made = calibrate_encoder(encoder, data, conditions={"": ["lfw"]}).calibrations.usual
     embeddings, person = encoder.embed(load_crops(data)), np.array(data.column("person"))
     i, j = np.triu_indices(len(person), 1)
     scores = (embeddings[i] * embeddings[j]).sum(axis=1)[person[i] == person[j]]
     assert made.mated == len(scores) == 5 * (1 + 3 + 6)
-    expected = [(scores < threshold).mean() for threshold in made.calibration.thresholds]
+    expected = [(scores < threshold).mean() for threshold in made.thresholds]
     assert made.fnmrs == pytest.approx(expected)
     assert made.fnmrs[0] > made.fnmrs[-1]
     single = make_dataset(
         tmp_path / "single", {f"p{i:02d}": 1 for i in range(30)}, noise=20, split="val"
     )
-    alone = calibrate_encoder(encoder, single, domains=["lfw"])
+    alone = calibrate_encoder(encoder, single, conditions={"": ["lfw"]}).calibrations.usual
     assert (alone.mated, alone.fnmrs) == (0, None)
 
 
 def test_drawn_pairs_of_one_person_are_two_images_and_follow_the_seed(monkeypatch):
     persons = np.array([1, 0, 1, 2, 1, 0, 1])
     embeddings = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
-    every = mated_scores(embeddings, persons, seed=0)
+    every = mated_scores(Faces(embeddings, persons), seed=0)
     i, j = np.triu_indices(7, 1)
     products = (embeddings @ embeddings.T)[i, j][persons[i] == persons[j]]
     np.testing.assert_allclose(np.sort(every), np.sort(products), rtol=1e-6)
     many = np.repeat(np.arange(2), [30, 3])
     embeddings = np.random.default_rng(1).normal(size=(33, 3)).astype(np.float32)
-    every = mated_scores(embeddings, many, seed=0)
-    monkeypatch.setattr(calibration, "MAX_PAIRS", 400)
-    first, again, other = (mated_scores(embeddings, many, seed=s) for s in (1, 1, 2))
+    every = mated_scores(Faces(embeddings, many), seed=0)
+    monkeypatch.setattr(scores_module, "MAX_PAIRS", 400)
+    first, again, other = (mated_scores(Faces(embeddings, many), seed=s) for s in (1, 1, 2))
     assert (first == again).all() and (first != other).any()
     assert np.abs(first[:, None] - every[None]).min(axis=1).max() < 1e-5
     assert len(np.unique(first.round(4))) > 200  # of 438 pairs

@@ -67,14 +67,16 @@ def test_a_list_of_pairs_is_about_people_too(dataset, tmp_path):
 def test_people_trained_on_do_not_calibrate_but_validation_people_do(tmp_path):
     data = make_dataset(tmp_path, {f"p{i:02d}": 4 for i in range(12)}, noise=20, split="val")
     validated = NOBODY.adding("validated", [f"p{i:02d}" for i in range(12)])
-    made = calibrate_encoder(FakeEncoder(seen=validated), data, domains=["lfw"])
+    made = calibrate_encoder(FakeEncoder(seen=validated), data, conditions={"": ["lfw"]})
     assert made.seen is None and made.persons == [f"p{i:02d}" for i in range(12)]
     with pytest.raises(DataError, match=r"seen 2 of the 12 people of lfw \(val\) \(2 trained on\)"):
-        calibrate_encoder(FakeEncoder(seen=SEEN), data, domains=["lfw"])
-    allowed = calibrate_encoder(FakeEncoder(seen=SEEN), data, domains=["lfw"], allow_seen=True)
+        calibrate_encoder(FakeEncoder(seen=SEEN), data, conditions={"": ["lfw"]})
+    allowed = calibrate_encoder(
+        FakeEncoder(seen=SEEN), data, conditions={"": ["lfw"]}, allow_seen=True
+    )
     assert allowed.seen is not None
-    assert "partly people it was trained on" in allowed.calibration.source
-    assert allowed.calibration.thresholds == made.calibration.thresholds
+    assert "partly people it was trained on" in allowed.calibrations.usual.source
+    assert allowed.calibrations.usual.thresholds == made.calibrations.usual.thresholds
 
 
 @pytest.mark.slow
@@ -82,18 +84,23 @@ def test_a_calibrated_model_knows_its_people_and_a_new_calibration_replaces_them
     data = make_dataset(tmp_path, {f"p{i:02d}": 4 for i in range(12)}, noise=20, split="val")
     torch.manual_seed(0)
     encoder = Encoder.from_network(build_backbone("smallfacenet").eval(), "smallfacenet")
-    calibrated = calibrate_encoder(encoder, data, domains=["lfw"]).applied_to(encoder)
+    calibrated = calibrate_encoder(encoder, data, conditions={"": ["lfw"]}).applied_to(encoder)
     calibrated.save(tmp_path / "model.safetensors")
     seen = Encoder.load(tmp_path / "model.safetensors").record.seen
     assert seen is not None and not seen.complete
     assert seen.overlap(data.column("person")).roles == {"calibrated": 12}
     # The same on every machine and at every time.
-    assert seen == calibrate_encoder(encoder, data, domains=["lfw"]).applied_to(encoder).record.seen
+    assert (
+        seen
+        == calibrate_encoder(encoder, data, conditions={"": ["lfw"]})
+        .applied_to(encoder)
+        .record.seen
+    )
     judged = data.with_columns({"split": ["test"] * len(data)})
     with pytest.raises(DataError, match="12 calibrated on"):
         benchmark_domain(calibrated, judged, "lfw")
     others = data.with_columns({"person": [f"new {p}" for p in data.column("person")]})
-    again = calibrate_encoder(calibrated, others, domains=["lfw"]).applied_to(calibrated)
+    again = calibrate_encoder(calibrated, others, conditions={"": ["lfw"]}).applied_to(calibrated)
     assert again.record.seen is not None
     assert again.record.seen.overlap(data.column("person")).seen == 0
     assert again.model_hash == encoder.model_hash

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfr.errors import FaceError
-from mfr.faces import align_face, similarity_transform
-from mfr.geometry import TEMPLATE
+from mfr.faces import align_face
+from mfr.geometry import TEMPLATE, similarity_transform
 
 
 def applied(transform: np.ndarray, points: np.ndarray) -> np.ndarray:

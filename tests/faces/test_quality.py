@@ -1,9 +1,11 @@
 """When a face is too poor to be relied on."""
 
+import numpy as np
 import pytest
 
-from mfr.faces import Quality
-from mfr.faces.quality import flaws
+from mfr.faces import Face, Quality
+from mfr.faces.quality import flaws, measure_quality
+from tests.data_tools.simulation.made_up_faces import landmarks, posed
 
 GOOD = Quality(probability=0.99, inter_ocular=40, blur=200, brightness=120)
 
@@ -20,6 +22,9 @@ def changed(**values):
         ({"brightness": 9.9, "blur": 1}, "too dark"),
         ({"brightness": 225.1, "blur": 1}, "too bright"),
         ({"probability": 0.89}, "may not be a face"),
+        ({"yaw": -35.1}, "turned to the side"),
+        ({"pitch": -20.1}, "looks up"),
+        ({"roll": 45.1}, "leans to the side"),
     ],
 )
 def test_each_flaw_is_named_once(values, clause):
@@ -29,6 +34,29 @@ def test_each_flaw_is_named_once(values, clause):
 
 def test_good_faces_and_faces_at_the_limits_have_none():
     assert flaws(GOOD) == []
-    limits = Quality(probability=0.9, inter_ocular=14, blur=7, brightness=10)
+    limits = Quality(0.9, 14, 7, 10, yaw=35, pitch=-20, roll=-45)
     assert flaws(limits) == []
+    assert flaws(changed(pitch=60)) == []  # looking down costs nothing
     assert len(flaws(Quality(probability=0.5, inter_ocular=5, blur=1, brightness=100))) == 3
+
+
+def posed_face(yaw=0.0, pitch=0.0, lean=0.0, turn=0):
+    """A face in a photo: the landmarks of a head, three times as large and leaning."""
+    places = 3 * landmarks(posed(yaw, pitch))
+    angle = np.radians(lean)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    places = (places - 150) @ rotation.T + 200
+    return Face(np.array([0, 0, 400, 400], np.float32), 0.99, places.astype(np.float32), turn)
+
+
+@pytest.mark.parametrize(
+    ("yaw", "pitch", "lean", "turn", "roll"),
+    [(0, 0, 0, 0, 0), (30, 0, 10, 0, 10), (-40, 5, -30, 0, -30), (0, -15, -80, 90, 10)],
+)
+def test_the_pose_is_measured_from_the_landmarks(yaw, pitch, lean, turn, roll):
+    measured = measure_quality(
+        posed_face(yaw, pitch, lean, turn), np.zeros((112, 112, 3), np.uint8)
+    )
+    assert measured.yaw == pytest.approx(yaw, abs=5)
+    assert measured.pitch == pytest.approx(pitch, abs=9)
+    assert measured.roll == pytest.approx(roll, abs=6)  # a turned head's eyes are not level

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.errors import FaceError
 from mfr.recogniser import Recogniser
 
-CALIBRATION = Calibration(
-    thresholds=[0.9, 0.5, 0.1], fmrs=[0.001, 0.01, 0.1], comparisons=1000, people=50, source="toy"
+CALIBRATION = Calibrations.of(
+    Calibration(
+        thresholds=[0.9, 0.5, 0.1],
+        fmrs=[0.001, 0.01, 0.1],
+        comparisons=1000,
+        people=50,
+        source="toy",
+    )
 )
 
 
@@ -28,7 +35,9 @@ class FakeFace:
     embedding: np.ndarray
     name: str
     quality: FakeQuality = field(default_factory=FakeQuality)
+    crop: np.ndarray = field(default_factory=lambda: np.full((112, 112, 3), 7, np.uint8))
     detector: str = "toy-detector"
+    faces: int = 1
     doubtful: bool = False
     flaws: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -38,7 +47,7 @@ class FakeFace:
 class FakeRecogniser:
     embedding_size: int = 3
     model_hash: str = "0123456789abcdef"
-    calibration: Calibration | None = CALIBRATION
+    calibration: Calibrations | None = CALIBRATION
     scale: float = 1.0
     poor: tuple[str, ...] = ()
     doubtful: bool = False
@@ -59,10 +68,26 @@ class FakeRecogniser:
             remarks=remarks,
         )
 
+    def embed_each(
+        self, photos: Iterable[str | Path | bytes], *, face: str = "main"
+    ) -> Generator[FakeFace | FaceError, None, None]:
+        for photo in photos:
+            try:
+                yield self.embed_photo(photo, face=face)
+            except FaceError as error:
+                yield error
+
     def embed_photos(
         self, photos: Sequence[str | Path | bytes], *, face: str = "main"
     ) -> list[FakeFace]:
         return [self.embed_photo(photo, face=face) for photo in photos]
+
+    def embed_faces(self, photo: str | Path | bytes) -> list[FakeFace]:
+        return [self.embed_photo(photo)]
+
+    def embed_crops(self, crops: np.ndarray) -> np.ndarray:
+        assert crops.shape[1:] == (112, 112, 3)
+        return np.eye(self.embedding_size, dtype=np.float32)[np.full(len(crops), 2)]
 
     compare = Recogniser.compare
 

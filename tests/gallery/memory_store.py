@@ -6,7 +6,7 @@ import copy
 import secrets
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -136,9 +136,22 @@ class MemoryStore:
         with self.shelf.lock:
             kept = [(row, self.shelf.rows[row][1]) for row in self._rows(name)]
         return [
-            Template(row, each.source, each.photo_sha256, NOW, dict(each.quality), each.detector)
+            Template(
+                row,
+                each.source,
+                each.photo_sha256,
+                each.enrolled or NOW,
+                dict(each.quality),
+                each.detector,
+                crop="kept" if each.crop else "none",
+            )
             for row, each in kept
         ]
+
+    def whole_templates(self, name: str) -> list[NewTemplate]:
+        with self.shelf.lock:
+            kept = [self.shelf.rows[row][1] for row in self._rows(name)]
+        return [replace(each, enrolled=each.enrolled or NOW, remarks=()) for each in kept]
 
     def embeddings(self, name: str) -> np.ndarray:
         with self.shelf.lock:

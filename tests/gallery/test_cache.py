@@ -76,7 +76,7 @@ def test_a_good_index_is_used(gallery: Gallery, path: Path) -> None:
     index = path / INDEX_FILE_NAME
     was = index.stat().st_ino  # an atomic rewrite would make a new file
     with Gallery.open(path, FakeRecogniser()) as reopened:
-        assert len(reopened.identify(photo(1, 0, 0))) == 2
+        assert len(reopened.identify(photo(1, 0, 0)).candidates) == 2
     assert index.stat().st_ino == was
 
 
@@ -86,9 +86,15 @@ def test_a_stale_index_is_rebuilt(gallery: Gallery, path: Path) -> None:
         other.enroll("eve", [photo(0, 0, 1)], anyway=True)
         other.remove("ada")
     # Both an open gallery and a new one see what the other process changed.
-    assert {match.identity for match in gallery.identify(photo(1, 0, 0))} == {"bob", "eve"}
+    assert {m.identity for m in gallery.identify(photo(1, 0, 0)).candidates} == {
+        "bob",
+        "eve",
+    }
     with Gallery.open(path, FakeRecogniser()) as new:
-        assert {match.identity for match in new.identify(photo(1, 0, 0))} == {"bob", "eve"}
+        assert {m.identity for m in new.identify(photo(1, 0, 0)).candidates} == {
+            "bob",
+            "eve",
+        }
 
 
 def test_a_restored_backup_does_not_meet_a_newer_index(gallery: Gallery, path: Path) -> None:
@@ -103,7 +109,7 @@ def test_a_restored_backup_does_not_meet_a_newer_index(gallery: Gallery, path: P
         other.enroll("dora", [photo(0, 0, 1)], anyway=True)
         assert newer is not None and newer.startswith("3-")
         assert open_store(path).stamp.startswith("3-")
-        assert other.identify(photo(0, 0, 1), k=1)[0].identity == "dora"
+        assert other.identify(photo(0, 0, 1), k=1).candidates[0].identity == "dora"
 
 
 def test_a_cache_that_cannot_be_written_does_not_fail_a_search(
@@ -113,7 +119,7 @@ def test_a_cache_that_cannot_be_written_does_not_fail_a_search(
         raise WriteError("read-only")
 
     monkeypatch.setattr("mfr.atomic.replacing", fail)
-    assert gallery.identify(photo(1, 0, 0))[0].identity == "ada"
+    assert gallery.identify(photo(1, 0, 0)).candidates[0].identity == "ada"
     with pytest.raises(WriteError):
         gallery.rebuild()
 
@@ -139,7 +145,7 @@ from mfr.gallery import Gallery, following, sqlite
 from tests.gallery.fake_recogniser import FakeRecogniser
 os.setuid(65534)
 with Gallery.open(sys.argv[1], FakeRecogniser()) as gallery:
-    print(gallery.identify(b"1 0 0")[0].identity)
+    print(gallery.identify(b"1 0 0").candidates[0].identity)
     try:
         gallery.enroll("eve", [b"1 1 1"], anyway=True)
     except WriteError:
@@ -245,7 +251,10 @@ def test_searches_do_not_wait_for_the_file(
     assert begun.wait(10)
     gallery.enroll("eve", [photo(1, 1, 1)], anyway=True)
     gallery.remove("ada")
-    assert {match.identity for match in gallery.identify(photo(1, 0, 0))} == {"bob", "eve"}
+    assert {m.identity for m in gallery.identify(photo(1, 0, 0)).candidates} == {
+        "bob",
+        "eve",
+    }
     assert not (path / INDEX_FILE_NAME).exists()
     go_on.set()
     _wait_for_stamp(path, open_store(path).stamp)  # what came meanwhile is written next

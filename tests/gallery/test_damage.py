@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 import sqlite3
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mfr.errors import GalleryDamagedError, GalleryWarning, NotEnrolledError
-from mfr.gallery import Gallery
+from mfr.gallery import Gallery, NewTemplate
 from mfr.gallery.records import DamagedTemplate
 from mfr.gallery.sqlite.checksums import checksum
 from mfr.gallery.sqlite.files import FILE_NAME
-from mfr.gallery.store import open_store
+from mfr.gallery.store import create_store, open_store
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
 
 _FLIPPED = np.array([0, np.nextafter(np.float32(1), np.float32(0)), 0], "<f4").tobytes()
@@ -31,6 +32,23 @@ def _alter(path: Path, statement: str, *values: object) -> None:
     connection.execute(statement, values)
     connection.commit()
     connection.close()
+
+
+def test_a_damaged_crop_is_named_and_not_used(tmp_path: Path) -> None:
+    with closing(create_store(tmp_path / "g", model_hash="feed", embedding_size=3)) as store:
+        for number, name in enumerate(("ada", "bob")):
+            vector = np.array([1, 0, 0], np.float32)
+            store.add(
+                name, [NewTemplate(vector, f"photo{number}", crop=b"the crop of %d" % number)]
+            )
+    _alter(tmp_path / "g", "UPDATE crops SET crop = CAST('the crop of 1' AS BLOB)")
+    with closing(open_store(tmp_path / "g")) as store:
+        assert [store.templates(name)[0].crop for name in ("ada", "bob")] == ["damaged", "kept"]
+        assert [store.whole_templates(name)[0].crop for name in ("ada", "bob")] == [
+            *(b"", b"the crop of 1")
+        ]
+        with pytest.warns(GalleryWarning, match="crop that is kept of template 1 is damaged"):
+            store.check_integrity()
 
 
 # The gallery has template 1 of ada and templates 2 and 3 of bob.
@@ -59,7 +77,10 @@ def test_a_damaged_template_is_named_and_left_out(
     _alter(path, statement, *values)
     with Gallery.open(path, FakeRecogniser()) as opened:
         with pytest.warns(GalleryWarning) as warned:
-            found = {match.identity: match.score for match in opened.identify(photo(0, 0.6, 0.8))}
+            found = {
+                match.identity: match.score
+                for match in opened.identify(photo(0, 0.6, 0.8)).candidates
+            }
         assert found["bob"] == pytest.approx(1.0)  # by template 3
         assert ("ada" in found) == (1 not in damaged)
         told = sorted(str(each.message) for each in warned)
@@ -76,7 +97,7 @@ def test_a_damaged_template_is_named_and_left_out(
         assert opened.rebuild() == 3 - len(damaged)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert opened.identify(photo(0, 0.6, 0.8))[0].identity == "bob"
+            assert opened.identify(photo(0, 0.6, 0.8)).candidates[0].identity == "bob"
 
 
 def test_damage_is_told_by_every_process_until_it_is_removed(gallery: Gallery, path: Path) -> None:
@@ -108,7 +129,7 @@ def test_a_damaged_name_is_shown_and_can_be_removed(gallery: Gallery, path: Path
     with Gallery.open(path, FakeRecogniser()) as opened:
         assert [each.identity for each in opened.list()] == ["bob", "\\xe1do"]
         with pytest.warns(GalleryWarning, match="Template 1 of"):
-            assert opened.identify(photo(1, 0, 0))[0].identity == "bob"
+            assert opened.identify(photo(1, 0, 0)).candidates[0].identity == "bob"
         assert opened.remove("\\xe1do") == 1
         assert opened.rebuild() == 2
 
@@ -118,7 +139,7 @@ def test_a_template_of_nobody(gallery: Gallery, path: Path) -> None:
     _alter(path, "UPDATE templates SET identity_id = 77 WHERE id = 2")
     with Gallery.open(path, FakeRecogniser()) as opened:
         with pytest.warns(GalleryWarning, match="belongs to nobody"):
-            assert opened.identify(photo(0, 3, 4))[0].identity == "bob"
+            assert opened.identify(photo(0, 3, 4)).candidates[0].identity == "bob"
         with pytest.raises(GalleryDamagedError, match="backup"):
             opened.rebuild()
 

@@ -31,7 +31,12 @@ SIZE = 16
 def _template(seed: int) -> NewTemplate:
     vector = np.random.default_rng(seed).standard_normal(SIZE).astype(np.float32)
     digest = hashlib.sha256(b"%d" % seed).hexdigest()
-    return NewTemplate(vector / np.linalg.norm(vector), digest, f"/photos/photo-{seed:06d}.jpg")
+    return NewTemplate(
+        vector / np.linalg.norm(vector),
+        digest,
+        f"/photos/photo-{seed:06d}.jpg",
+        crop=b"crop-%06d-" % seed * 900,  # of several of SQLite's pages
+    )
 
 
 def _name(seed: int) -> str:
@@ -47,6 +52,7 @@ def _traces(path: Path, seed: int) -> list[str]:
         "template": template.embedding.astype("<f4").tobytes()[8:40],
         "photo hash": template.photo_sha256.encode(),
         "photo": f"photo-{seed:06d}".encode(),
+        "crop": f"crop-{seed:06d}".encode(),
     }
     return [
         f"{what} of {seed} in {file.name}"

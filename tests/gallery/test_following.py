@@ -101,11 +101,11 @@ def test_changes_do_not_rebuild_the_index(
     with Gallery.open(path, FakeRecogniser()) as other:
         for number in range(5):
             other.enroll(f"p{number}", [photo(number, 0, 1)], anyway=True)
-            assert len(gallery.identify(photo(1, 0, 0), k=99)) == 3 + number
+            assert len(gallery.identify(photo(1, 0, 0), k=99).candidates) == 3 + number
         other.remove("ada")
-        assert "ada" not in {match.identity for match in gallery.identify(photo(1, 0, 0))}
+        assert "ada" not in {m.identity for m in gallery.identify(photo(1, 0, 0)).candidates}
         gallery.enroll("eve", [photo(1, 1, 1)], anyway=True)
-        assert gallery.identify(photo(1, 1, 1))[0].identity == "eve"
+        assert gallery.identify(photo(1, 1, 1)).candidates[0].identity == "eve"
     assert len(snapshots) == 1
 
 
@@ -119,7 +119,7 @@ def test_changes_are_followed_while_the_index_is_rebuilt(
         gallery.enroll("eve", [photo(0, 0, 1)], anyway=True)
         with contextlib.closing(open_store(path)) as other:
             other.remove("ada")
-        found.append([match.identity for match in gallery.identify(photo(0, 0, 1))])
+        found.append([m.identity for m in gallery.identify(photo(0, 0, 1)).candidates])
         write_cache(place, index, secret)
 
     monkeypatch.setattr(cache_writer, "write_cache", write)
@@ -141,7 +141,7 @@ def test_an_older_cache_file_catches_up(gallery: Gallery, path: Path, snapshots:
         other.identify(photo(1, 0, 0))
     (path / INDEX_FILE_NAME).write_bytes(file)
     with Gallery.open(path, FakeRecogniser()) as new:
-        assert len(new.identify(photo(1, 0, 0))) == 3
+        assert len(new.identify(photo(1, 0, 0)).candidates) == 3
     assert len(snapshots) == 1
 
 
@@ -155,7 +155,7 @@ def test_an_older_cache_file_with_a_removed_template_goes(gallery: Gallery, path
     (path / INDEX_FILE_NAME).write_bytes(file)
     with Gallery.open(path, FakeRecogniser()) as new:
         assert not (path / INDEX_FILE_NAME).exists()
-        assert {match.identity for match in new.identify(photo(1, 0, 0))} == {"bob"}
+        assert {m.identity for m in new.identify(photo(1, 0, 0)).candidates} == {"bob"}
 
 
 def test_a_cache_file_of_another_gallery_is_not_believed(gallery: Gallery, path: Path) -> None:
@@ -167,7 +167,10 @@ def test_a_cache_file_of_another_gallery_is_not_believed(gallery: Gallery, path:
         made.enroll("dora", [photo(0, 1, 0)], anyway=True)
     (other / INDEX_FILE_NAME).write_bytes((path / INDEX_FILE_NAME).read_bytes())
     with Gallery.open(other, FakeRecogniser()) as made:
-        assert {match.identity for match in made.identify(photo(1, 0, 0))} == {"carl", "dora"}
+        assert {m.identity for m in made.identify(photo(1, 0, 0)).candidates} == {
+            "carl",
+            "dora",
+        }
     with Gallery.create(path.with_name("wide"), FakeRecogniser(embedding_size=4)) as wide:
         (path.with_name("wide") / INDEX_FILE_NAME).write_bytes(
             (path / INDEX_FILE_NAME).read_bytes()

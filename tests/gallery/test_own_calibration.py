@@ -9,6 +9,7 @@ import pytest
 
 from mfr import cli
 from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.errors import ForeignModelError, GalleryDamagedError, ModelError
 from mfr.gallery import Gallery, ModelSource
 from mfr.gallery.own_calibration import threshold_at
@@ -17,13 +18,13 @@ from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.recogniser import Recogniser
 from tests.gallery.fake_recogniser import CALIBRATION, FakeRecogniser, photo
 
-OTHER = Calibration(
-    thresholds=[0.8, 0.4], fmrs=[0.01, 0.1], comparisons=500, people=40, source="other"
+OTHER = Calibrations.of(
+    Calibration(thresholds=[0.8, 0.4], fmrs=[0.01, 0.1], comparisons=500, people=40, source="other")
 )
 PROBE = photo(3, 4, 0)  # 0.6 from ada: a match at FMR 0.01 by `CALIBRATION`, not by `OTHER`
 
 
-def _recogniser(calibration: Calibration | None) -> FakeRecogniser:
+def _recogniser(calibration: Calibrations | None) -> FakeRecogniser:
     return FakeRecogniser(calibration=calibration)
 
 
@@ -55,7 +56,7 @@ def test_decisions_stay_when_another_model_file_is_used(gallery: Gallery, path: 
         with Gallery.open(path, _recogniser(calibration)) as opened:
             assert opened.calibration == CALIBRATION
             assert opened.verify("ada", PROBE, fmr=0.01) == decision
-            assert opened.identify(PROBE, fmr=0.01)[1].match
+            assert opened.identify(PROBE, fpir=0.05).candidates[1].match
             opened.enroll("eve", [photo(0, 0, -1)])
             assert opened.calibration == CALIBRATION
 
@@ -70,7 +71,7 @@ def test_the_calibration_is_changed_for_every_process(gallery: Gallery, path: Pa
     assert gallery._store.stamp == stamp
     with pytest.raises(ModelError, match="This gallery has no calibration"):
         gallery.verify("ada", PROBE)
-    assert gallery.identify(PROBE)[0].match is None
+    assert gallery.identify(PROBE).candidates[0].match is None
 
 
 def test_a_damaged_calibration_decides_nothing(gallery: Gallery, path: Path) -> None:

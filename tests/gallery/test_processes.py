@@ -26,7 +26,7 @@ def test_readers_go_on_while_one_writes(path: Path) -> None:
     try:
         with Gallery.open(path, FakeRecogniser()) as reader:
             assert len(reader.list()) == 2
-            assert reader.identify(photo(1, 0, 0))[0].identity == "ada"
+            assert reader.identify(photo(1, 0, 0)).candidates[0].identity == "ada"
         store = open_store(path, busy_seconds=0.05)
         with pytest.raises(GalleryBusyError, match="written by another"):
             store.add("eve", [NewTemplate(np.array([1, 0, 0], np.float32), "aa")])
@@ -43,11 +43,11 @@ def test_searches_go_on_while_a_thread_waits_to_write(path: Path) -> None:
         waiting.start()
         time.sleep(0.05)
         for _ in range(3):
-            assert gallery.identify(photo(1, 0, 0))[0].identity == "ada"
+            assert gallery.identify(photo(1, 0, 0)).candidates[0].identity == "ada"
         assert waiting.is_alive()
         other.execute("ROLLBACK")
         waiting.join()
-        assert gallery.identify(photo(0, 0, 1))[0].identity == "eve"
+        assert gallery.identify(photo(0, 0, 1)).candidates[0].identity == "eve"
     other.close()
 
 

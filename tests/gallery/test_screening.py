@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mfr.calibration import Calibration
+from mfr.conditions import Basis
 from mfr.errors import DoubtfulEnrolmentError, FaceError, GalleryMissingError, PoorFaceError
 from mfr.gallery import Gallery
 from mfr.gallery.screening import threshold_among
@@ -90,14 +91,15 @@ def test_poor_and_doubtful_faces_are_refused(gallery, recogniser):
 
 
 def test_the_threshold_rises_with_the_gallery():
-    assert threshold_among(CALIBRATION, 1) == 0.9
-    steep = Calibration(
+    assert threshold_among(Basis(CALIBRATION.measured), 1) == 0.9
+    measured = Calibration(
         thresholds=[0.6, 0.5, 0.3],
         fmrs=[1e-4, 1e-3, 1e-1],
         comparisons=10**5,
         people=500,
         source="",
     )
+    steep = Basis((measured,))
     assert threshold_among(steep, 0) == threshold_among(steep, 1) == 0.5
     assert threshold_among(steep, 10) == 0.6
     assert threshold_among(steep, 1000) == pytest.approx(0.8)  # two decades on, 0.1 a decade

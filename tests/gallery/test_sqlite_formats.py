@@ -92,7 +92,7 @@ def second(old: Path) -> Path:
 
 def test_a_file_of_format_2_gets_checksums_and_keeps_its_changes(second: Path) -> None:
     with Gallery.open(second, FakeRecogniser()) as gallery:
-        assert _version(second) == 3
+        assert _version(second) == 4
         assert gallery.rebuild() == 3
     connection = sqlite3.connect(second / FILE_NAME)
     assert connection.execute("SELECT DISTINCT length(checksum) FROM templates").fetchall() == [
@@ -115,6 +115,24 @@ def test_a_file_of_format_2_gets_checksums_and_keeps_its_changes(second: Path) -
     assert len(store.snapshot().templates) == 4
     changes = store.changes("7-00ff00ff00ff00ff")
     assert changes is not None and len(store.secret) == 64
+    store.close()
+
+
+def test_a_file_of_format_3_gets_room_for_crops_and_tells_of_changes_that_it_lacks(
+    second: Path,
+) -> None:
+    SqliteStore(second).close()
+    connection = sqlite3.connect(second / FILE_NAME)
+    connection.executescript(
+        "DROP TABLE crops; PRAGMA user_version = 3; INSERT INTO meta VALUES ('in_use', 'in use')"
+    )
+    connection.close()
+    store = SqliteStore(second)
+    assert _version(second) == 4 and len(store.remarks()) == 1
+    assert [each.crop for each in store.templates("ada")] == ["none", "none"]
+    store.add("ada", [NewTemplate(np.array([1, 0, 0], np.float32), "photo9", crop=b"kept")])
+    assert [each.crop for each in store.whole_templates("ada")] == [b"", b"", b"kept"]
+    assert len(store.snapshot().templates) == 4
     store.close()
 
 
@@ -142,10 +160,10 @@ def _version(path: Path) -> int:
 
 def test_opening_for_writing_upgrades_in_place(old: Path) -> None:
     with Gallery.open(old, FakeRecogniser()) as gallery:
-        assert _version(old) == 3
+        assert _version(old) == 4
         assert [(each.id, each.detector) for each in gallery.show("ada")] == [(1, ""), (2, "")]
         assert gallery.show("ada")[0].quality == {"blur": 2.5}
-        assert [each.identity for each in gallery.identify(photo(0, 0, 1), k=1)] == ["bob"]
+        assert [m.identity for m in gallery.identify(photo(0, 0, 1), k=1).candidates] == ["bob"]
         assert gallery.enroll("eve", [photo(1, 1, 1)]).added == (7,)
         assert gallery.show("eve")[0].detector == "toy-detector"
         assert gallery.rebuild() == 4
@@ -179,7 +197,7 @@ def test_an_upgrade_that_fails_leaves_the_file_as_it_was(
     monkeypatch.undo()
     assert _version(old) == 1
     SqliteStore(old).close()
-    assert _version(old) == 3
+    assert _version(old) == 4
 
 
 def test_two_programs_may_upgrade_at_once(old: Path) -> None:
@@ -214,7 +232,7 @@ def test_a_writer_of_format_1_in_the_way_only_delays_the_upgrade(old: Path) -> N
     writer.close()
     assert _version(old) == 1
     store.remove("bob")
-    assert _version(old) == 3
+    assert _version(old) == 4
     changes = store.changes("7-00ff00ff00ff00ff")
     assert changes is not None and changes.removed.tolist() == [6]
     store.close()
@@ -286,7 +304,7 @@ from mfr.gallery import Gallery, following, sqlite
 from tests.gallery.fake_recogniser import FakeRecogniser
 os.setuid(65534)
 with Gallery.open(sys.argv[1], FakeRecogniser()) as gallery:
-    found = gallery.identify(b"0 0 1")[0].identity
+    found = gallery.identify(b"0 0 1").candidates[0].identity
     print(found, [template.detector for template in gallery.show("ada")])
     try:
         gallery.enroll("eve", [b"1 1 1"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,23 @@ def test_embeddings_that_would_spoil_searches_are_refused(
     with pytest.raises(error):
         store.add("ada", [template(1, 0, 0), spoilt])
     assert store.identities() == []
+
+
+def test_whole_templates_can_be_stored_again_as_they_are(place: Place, store: Store) -> None:
+    first = replace(template(3, 4, 0), crop=b"a crop", enrolled="2025-01-02T03:04:05+00:00")
+    store.add("ada", [first, template(0, 1, 0)])
+    store.add("bob", [template(1, 0, 0)])
+    one, two = store.whole_templates("ada")
+    assert (one.photo_sha256, one.source, one.detector) == (first.photo_sha256, "a.jpg", "d")
+    assert (one.enrolled, one.crop, one.quality) == (first.enrolled, b"a crop", {"blur": 2.5})
+    assert one.embedding.tolist() == first.embedding.tolist()
+    assert two.crop == b"" and two.enrolled.endswith("+00:00")
+    assert [each.crop for each in store.templates("ada")] == ["kept", "none"]
+    store.remove("ada")
+    store.add("ada", [one, two])
+    assert [each.enrolled for each in store.templates("ada")] == [one.enrolled, two.enrolled]
+    with pytest.raises(NotEnrolledError):
+        store.whole_templates("eve")
 
 
 def test_removal(store: Store) -> None:

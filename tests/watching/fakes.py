@@ -7,14 +7,21 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mfr.calibration import Calibration
+from mfr.conditions import Calibrations
 from mfr.faces.quality import Quality
 from mfr.gallery.results import Candidate
 from mfr.recogniser import EmbeddedFace
 from mfr.watching.source import Frame
 
 COLOURS = {"ada": (250, 0, 0), "bob": (0, 250, 0), "eve": (0, 0, 250)}
-CALIBRATION = Calibration(
-    thresholds=[0.9, 0.5, 0.1], fmrs=[0.001, 0.01, 0.1], comparisons=1000, people=50, source="toy"
+CALIBRATION = Calibrations.of(
+    Calibration(
+        thresholds=[0.9, 0.5, 0.1],
+        fmrs=[0.001, 0.01, 0.1],
+        comparisons=1000,
+        people=50,
+        source="toy",
+    )
 )
 
 
@@ -62,7 +69,7 @@ class SquareFinder:
 class ColourGallery:
     """Who is enrolled, by colour."""
 
-    calibration: Calibration | None = CALIBRATION
+    calibration: Calibrations | None = CALIBRATION
 
     def __init__(self, *names: str) -> None:
         self.names = names

@@ -86,7 +86,7 @@ class Connection:
         self._insist_on_own_process()
         with self._writing_lock, translated(self.path):
             writer = self._writing_connection()
-            if not self._marked and self.version == schema.VERSION:
+            if not self._marked and self.version >= schema.WITH_MARKS:
                 in_use.mark(writer)
                 self._marked = True
             writer.execute("BEGIN IMMEDIATE")
@@ -135,7 +135,7 @@ class Connection:
             )
 
     def _look_for_missing_changes(self, log_was_missing: bool) -> None:
-        if self.version < schema.VERSION:
+        if self.version < schema.WITH_MARKS:
             return
         with self.reading() as connection:
             self.lacks_changes = in_use.lacks_changes(connection, log_was_missing)
@@ -145,7 +145,7 @@ class Connection:
                 in_use.mark_incomplete(connection)
 
     def _finish_what_others_left(self) -> None:
-        if self.version < schema.VERSION or not os.access(self.path, os.W_OK):
+        if self.version < schema.WITH_MARKS or not os.access(self.path, os.W_OK):
             return
         with self.reading() as connection:
             pending = erasure.is_pending(connection)

@@ -11,13 +11,25 @@ from typing import Final
 
 from mfr.gallery.sqlite import change_log, checksums, erasure
 
-VERSION: Final = 3
+VERSION: Final = 4
 """The format this program writes. Version 1 had no detectors and no record of changes, version 2 no
-checksums, no index of photos and no secret."""
+checksums, no index of photos and no secret, version 3 no crops."""
+
+WITH_MARKS: Final = 3
+"""The first format whose files say that they are in use, and what remains to be erased."""
 
 APPLICATION_ID: Final = 0x4D465247  # "MFRG" in the file's header tells our files from others.
 
 _PHOTO_INDEX: Final = "CREATE INDEX templates_by_photo ON templates (photo_sha256)"
+
+_CROPS: Final = """
+    CREATE TABLE crops (
+        template_id INTEGER PRIMARY KEY REFERENCES templates (id) ON DELETE CASCADE,
+        crop BLOB NOT NULL,
+        checksum BLOB NOT NULL
+    )
+    """
+# A table of its own: templates are read often and all of them, crops seldom and one by one.
 
 _TABLES: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -44,6 +56,7 @@ _TABLES: Final = (
     )
     """,
     _PHOTO_INDEX,
+    _CROPS,
 )
 
 
@@ -100,6 +113,8 @@ def upgrade(connection: sqlite3.Connection) -> None:
         connection.execute(_PHOTO_INDEX)
         connection.execute("INSERT INTO meta VALUES ('secret', ?)", (secrets.token_hex(32),))
         erasure.mark(connection)  # what programs of those formats removed may still lie there
+    if version < 4:
+        connection.execute(_CROPS)
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

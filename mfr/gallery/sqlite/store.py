@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from mfr.errors import GalleryDamagedError, NotEnrolledError
+from mfr.errors import GalleryDamagedError, GalleryWarning, NotEnrolledError
 from mfr.gallery.records import (
     Changes,
+    CropState,
     DamagedTemplate,
     EnrolledVectors,
     IdentitySummary,
@@ -28,8 +30,20 @@ from mfr.gallery.sqlite import backup, change_log, checksums, erasure, files, sc
 from mfr.gallery.sqlite.connection import Connection
 from mfr.gallery.sqlite.errors import damaged
 from mfr.gallery.sqlite.in_use import SENTENCE
-from mfr.gallery.sqlite.templates import insert, read_vectors, rows_of
+from mfr.gallery.sqlite.templates import (
+    crops_of,
+    insert,
+    numbers,
+    read_vectors,
+    rows_of,
+    whole,
+)
 from mfr.gallery.store import BUSY_SECONDS, Location, directory_of
+
+_DAMAGED_CROP: Final = (
+    "The crop that is kept of template {} is damaged and will not be used: remove the template and "
+    "enroll the photo again, or restore the gallery from a backup."
+)
 
 
 class SqliteStore:
@@ -222,15 +236,33 @@ class SqliteStore:
                 "WHERE identity_id = ? ORDER BY id",
                 (owner,),
             ).fetchall()
-            sound = checksums.decoded(rows_of(connection, owner, self._file.version), size)[
-                1
-            ].tolist()
+            version = self._file.version
+            sound = checksums.decoded(rows_of(connection, owner, version), size)[1].tolist()
+            crops: dict[int, CropState] = {
+                number: "kept" if fine else "damaged"
+                for number, _, fine in crops_of(connection, owner, version)
+            }
         return [
-            Template(number, source, digest, enrolled, _numbers(quality), found_by, not whole)
-            for (number, source, digest, enrolled, quality, found_by), whole in zip(
+            Template(
+                number,
+                source,
+                digest,
+                enrolled,
+                numbers(quality),
+                found_by,
+                damaged=not fine,
+                crop=crops.get(number, "none"),
+            )
+            for (number, source, digest, enrolled, quality, found_by), fine in zip(
                 rows, sound, strict=True
             )
         ]
+
+    def whole_templates(self, name: str) -> list[NewTemplate]:
+        """The sound templates of one identity; see `mfr.gallery.store.Store.whole_templates`."""
+        size = self.embedding_size
+        with self._file.reading() as connection:
+            return whole(connection, self._identity(connection, name), size, self._file.version)
 
     def embeddings(self, name: str) -> np.ndarray:
         """The embeddings of one identity, (n, D) float32, oldest first, n >= 1.
@@ -306,8 +338,15 @@ class SqliteStore:
         with self._file.reading() as connection:
             problems = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
             orphans = connection.execute("PRAGMA foreign_key_check").fetchone()
+            crops = [
+                number
+                for number, _, fine in crops_of(connection, None, self._file.version)
+                if not fine
+            ]
         if problems != ["ok"] or orphans is not None:
             raise damaged(self.path)
+        for number in crops:
+            warnings.warn(_DAMAGED_CROP.format(number), GalleryWarning, stacklevel=3)
         if os.access(self.path, os.W_OK):
             self._file.take_for_complete()
             self._file.finish_erasure(patient=True, any_size=True)
@@ -353,12 +392,3 @@ def _directory(location: Location) -> Path:
 def _check(templates: Sequence[NewTemplate], size: int) -> None:
     for template in templates:
         check_embeddings(np.asarray(template.embedding)[None], size)
-
-
-def _numbers(text: str) -> Any:
-    """The quality in a row; that of a damaged one is unknown."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -74,6 +74,62 @@ def read_vectors(
     return EnrolledVectors(ids[:kept], owners, embeddings[:kept], tuple(broken))
 
 
+def whole(
+    connection: sqlite3.Connection, identity: int, size: int, version: int
+) -> list[NewTemplate]:
+    """The sound templates of one identity, as `insert` takes them, oldest first."""
+    rows = rows_of(connection, identity, version)
+    embeddings, sound = checksums.decoded(rows, size)
+    detector = "detector" if version >= 2 else "''"
+    others = connection.execute(
+        f"SELECT source, quality, enrolled, {detector} FROM templates WHERE identity_id = ? "
+        "ORDER BY id",
+        (identity,),
+    ).fetchall()
+    crops = {number: crop for number, crop, kept in crops_of(connection, identity, version) if kept}
+    return [
+        NewTemplate(
+            embedding,
+            row[3].decode("utf-8", "backslashreplace"),
+            source,
+            numbers(quality),
+            found_by,
+            crop=crops.get(row[0], b""),
+            enrolled=enrolled,
+        )
+        for row, embedding, fine, (source, quality, enrolled, found_by) in zip(
+            rows, embeddings, sound.tolist(), others, strict=True
+        )
+        if fine
+    ]
+
+
+def crops_of(
+    connection: sqlite3.Connection, identity: int | None, version: int
+) -> Iterator[tuple[int, bytes, bool]]:
+    """The kept crops of one identity or, for None, of all: template, crop, whether it is sound."""
+    if version < 4:
+        return
+    whose, values = ("", ()) if identity is None else ("WHERE identity_id = ?", (identity,))
+    rows = connection.execute(
+        f"SELECT template_id, crop, CAST(name AS BLOB), CAST(photo_sha256 AS BLOB), crops.checksum "
+        f"{_JOINED} JOIN crops ON template_id = templates.id {whose} ORDER BY template_id",
+        values,
+    )
+    for number, crop, name, photo, kept in rows:
+        sound = isinstance(crop, bytes) and name is not None
+        yield number, crop, sound and kept == checksums.checksum(number, name, photo, crop)
+
+
+def numbers(text: str) -> Any:
+    """The quality in a row; that of a damaged one is unknown."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def insert(
     connection: sqlite3.Connection, name: str, templates: Sequence[NewTemplate], now: str
 ) -> list[int | None]:
@@ -100,11 +156,14 @@ def insert(
                 json.dumps(dict(template.quality), sort_keys=True),
                 template.source,
                 photo,
-                now,
+                template.enrolled or now,
                 template.detector,
                 checksums.checksum(number, name.encode(), photo.encode(), embedding),
             ),
         )
+        if cursor.rowcount and template.crop:
+            seal = checksums.checksum(number, name.encode(), photo.encode(), template.crop)
+            connection.execute("INSERT INTO crops VALUES (?, ?, ?)", (number, template.crop, seal))
         ids.append(number if cursor.rowcount else None)
         number += cursor.rowcount
     return ids

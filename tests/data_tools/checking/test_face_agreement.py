@@ -77,7 +77,7 @@ class World:
             for place in range(int(image[0, :, 2].sum())):
                 crop = np.full((112, 112, 3), image[0, place], np.uint8)
                 face = self._face(place)
-                crops.append(FaceCrop(crop, face, Quality(1.0, 30.0, 30.0, 100.0), "fake"))
+                crops.append(FaceCrop(crop, None, face, Quality(1.0, 30.0, 30.0, 100.0), "fake"))
             found.append(crops)
         return found
 

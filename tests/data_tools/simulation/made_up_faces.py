@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_tools.simulation import head
-from data_tools.simulation.pose import Pose, fit_pose
+from mfr.faces.pose import LANDMARKS, Pose, fit_pose
 from mfr.geometry import TEMPLATE
 
 FRONTAL = fit_pose(TEMPLATE)
@@ -16,7 +15,7 @@ def posed(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> Pose:
 
 
 def landmarks(pose: Pose) -> np.ndarray:
-    return pose.to_camera(head.LANDMARKS)[:, :2]
+    return pose.to_camera(LANDMARKS)[:, :2]
 
 
 def skin(*, left: float = 150, right: float = 150, grey: bool = False, seed: int = 0) -> np.ndarray:

@@ -6,7 +6,7 @@ import pytest
 from data_tools.simulation import head, mask_drawing
 from data_tools.simulation.draws import Draws
 from data_tools.simulation.mask_drawing import KINDS, MaskedFace, draw_mask
-from data_tools.simulation.pose import Pose, fit_pose
+from mfr.faces.pose import Pose, fit_pose
 from mfr.geometry import TEMPLATE
 from tests.data_tools.simulation.made_up_faces import FRONTAL, landmarks, posed, skin
 

@@ -12,8 +12,7 @@ from data_tools.synth.photograph import person, photograph
 from data_tools.synth.render import render
 from data_tools.synth.scene import draw_scene
 from data_tools.synth.view import COVER, EYE, GLASSES, HAIR
-from mfr.faces.align import similarity_transform
-from mfr.geometry import TEMPLATE
+from mfr.geometry import TEMPLATE, similarity_transform
 
 WHO = person(0, 3)  # short hair, no glasses
 

@@ -8,10 +8,27 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from data_tools.simulation.head import LANDMARKS
 from mfr.errors import FaceError
 
 Floats = NDArray[np.float64]
+
+LANDMARKS: Final = np.array(
+    [
+        [-32.0, 0.0, 4.0],
+        [32.0, 0.0, 4.0],
+        [0.0, 37.0, 37.0],
+        [-26.0, 70.0, 6.0],
+        [26.0, 70.0, 6.0],
+    ]
+)
+"""Pupils, nose tip and corners of the mouth of a generic head, (5, 3), in the order of
+`mfr.geometry.TEMPLATE`.
+
+In millimetres of an adult face: x points to the viewer's right, y down from the line between the
+pupils, and z towards the viewer. A plain average after usual facial proportions (interpupillary
+distance 64 mm); no real head was measured.
+"""
+LANDMARKS.setflags(write=False)
 
 _PRIOR: Final = np.array([40.0, 10.0, 20.0, 0.5, 1e3, 1e3, 0.07, 6.0])
 """The prior standard deviations of the eight parameters of `_project`: five points determine pitch,

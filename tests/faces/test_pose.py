@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_tools.simulation.head import LANDMARKS, face_radius, points_at, taut_radius
-from data_tools.simulation.pose import fit_pose
 from mfr.errors import FaceError
+from mfr.faces.pose import fit_pose
 from mfr.geometry import TEMPLATE
 from tests.data_tools.simulation.made_up_faces import landmarks, posed
 
@@ -53,18 +52,3 @@ def test_landmarks_that_are_not_finite_or_coincide():
 
 def test_landmarks_of_no_face_are_far_from_the_head():
     assert fit_pose(TEMPLATE[[3, 4, 2, 0, 1]]).residual > 4  # upside down, but left stays left
-
-
-def test_the_head_holds_its_own_landmarks_and_a_cloth_lies_over_it():
-    x, y, z = LANDMARKS[2:].T
-    azimuth = np.degrees(np.arctan2(x, z + 60))
-    np.testing.assert_allclose(face_radius(azimuth, y), np.hypot(x, z + 60), atol=3)
-    azimuth, y = np.meshgrid(np.linspace(-80, 80, 41), np.linspace(0, 124, 32))
-    face, taut = face_radius(azimuth, y), taut_radius(azimuth, y)
-    np.testing.assert_allclose(face, face[:, ::-1])
-    assert (taut >= face - 1e-9).all()
-    # Beside the nose a stretched cloth bridges a hollow; on its tip it lies on the skin.
-    places = np.array([16.0, 0.0]), np.array([36.0, 36.0])
-    gap = taut_radius(*places) - face_radius(*places)
-    assert gap[0] > 5 and gap[1] < 2
-    np.testing.assert_allclose(points_at(np.array(90.0), np.array(5.0), 70.0), [70, 5, -60])

@@ -1,0 +1,164 @@
+"""The commands of ``mfr gallery`` that move people: to another model, and between galleries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mfr.cli.console import counted, print_json, progress, say, tell
+from mfr.cli.options import AsJson, Backbone, Device, GalleryPath
+
+if TYPE_CHECKING:
+    from mfr.gallery.merging import Joined
+
+
+def migrate(
+    path: GalleryPath,
+    model: Annotated[str, typer.Option(metavar="MODEL", help="The new model.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            metavar="NEWGALLERY",
+            help="Directory of the new gallery: not there yet, or one that was begun before.",
+        ),
+    ],
+    backbone: Backbone = None,
+    photos: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Look here for photos that are not where they were enrolled."
+        ),
+    ] = None,
+    device: Device = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """Enroll everyone of a gallery again, with another model, in a new gallery.
+
+    Templates are made from the photos, where those still have the same bytes, or else from crops
+    that were kept (--keep-crops of 'mfr enroll'). The old gallery is not changed. The command can
+    be stopped and started again at any time. The exit code is 0 if everything was moved and 1 if
+    something could not be, which is listed.
+
+    Example: mfr gallery migrate GALLERY --model NEW --out NEWGALLERY
+    """
+    from mfr.gallery.migration import migrate as move
+
+    with progress("moving") as report:
+        done = move(
+            path,
+            model,
+            out,
+            backbone=backbone,
+            photos=photos,
+            device=device,
+            on_progress=report,
+        )
+    if as_json:
+        print_json({"gallery": path, "out": out, **vars(done)})
+    else:
+        for each in done.not_moved:
+            say(f"Not moved, of {each.identity}: {each.reason}")
+        say(
+            f"{out} has {done.from_photos + done.from_crops + done.already} of "
+            f"{counted(done.templates, 'template')} of {path}: {done.from_photos} made from "
+            f"photos, {done.from_crops} from kept crops, {done.already} moved before."
+        )
+        if done.lost:
+            say(f"{counted(len(done.lost), 'person')} not in it at all: {', '.join(done.lost)}.")
+    if done.not_moved:
+        raise typer.Exit(1)
+
+
+JoinNames = Annotated[
+    bool,
+    typer.Option(
+        "--join-names",
+        help="Take equal names for one person also where no photo of them is in common.",
+    ),
+]
+Anyway = Annotated[
+    bool,
+    typer.Option("--anyway", help="Join also where a photo or a person is there under two names."),
+]
+
+
+def merge(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="GALLERY...", help="Directories of the galleries.")
+    ],
+    out: Annotated[str, typer.Option(metavar="NEWGALLERY", help="Directory of the new gallery.")],
+    join_names: JoinNames = False,
+    anyway: Anyway = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make one gallery of several galleries of one model, which stay as they are.
+
+    A name that is in two galleries is one person if they have a photo in common; else the merge is
+    refused, unless --join-names says so. It is also refused where a photo or, in a calibrated
+    gallery, a person is there under two names. The calibration is that of the first gallery.
+
+    Example: mfr gallery merge GALLERY GALLERY2 --out NEWGALLERY
+    """
+    from mfr.gallery.merging import merge as join
+
+    done = join(paths, out, join_names=join_names, anyway=anyway, on_doubt=_tell_doubt)
+    _show_joined(out, done, as_json=as_json)
+
+
+def export(
+    path: GalleryPath,
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="A .csv or .parquet file; it is replaced.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Write a gallery as a table: names, embeddings, model hash, photo hashes, provenance.
+
+    The table holds biometric data: only its maker can read it. Kept crops are left out.
+
+    Example: mfr gallery export GALLERY people.parquet
+    """
+    from mfr.gallery.exchange import export as write
+
+    count = write(path, table)
+    if as_json:
+        print_json({"gallery": path, "table": table, "templates": count})
+    else:
+        say(f"{table} has {counted(count, 'template')} of {path}.")
+
+
+def import_table(
+    path: GalleryPath,
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="A .csv or .parquet file.")],
+    join_names: JoinNames = False,
+    anyway: Anyway = False,
+    as_json: AsJson = False,
+) -> None:
+    """Enroll everyone of a table that 'mfr gallery export' or another program wrote, or nobody.
+
+    The gallery is made if there is none; name its model when it is first used with a photo. What
+    is refused is what 'mfr gallery merge' refuses, and any row that is wrong.
+
+    Example: mfr gallery import GALLERY people.parquet
+    """
+    from mfr.gallery.exchange import import_table as read
+
+    done = read(path, table, join_names=join_names, anyway=anyway, on_doubt=_tell_doubt)
+    _show_joined(path, done, as_json=as_json)
+
+
+def _tell_doubt(sentence: str) -> None:
+    tell(f"Doubt: {sentence}")
+
+
+def _show_joined(path: str, done: Joined, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"gallery": path, **vars(done)})
+        return
+    for remark in done.remarks:
+        tell(f"Note: {remark}")
+    say(
+        f"{path} has {done.people} enrolled now: "
+        f"{counted(done.added, 'new template')}, {done.already} that were there already."
+    )

@@ -1,0 +1,56 @@
+"""``mfr models``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from mfr.cli.console import print_json, print_table
+from mfr.cli.options import AsJson
+
+
+def models(as_json: AsJson = False) -> None:
+    """List the models that can be used by a name: licence, size, embedding, calibration, place.
+
+    Wherever a command takes --model, a model file of yours does as well.
+
+    Example: mfr models
+    """
+    from mfr.backbones import backbone_spec
+    from mfr.models import DEFAULT, PRETRAINED, shipped_calibration
+
+    rows: list[dict[str, Any]] = []
+    for name in PRETRAINED.names():
+        model = PRETRAINED.find(name)
+        spec, calibrations, path = (
+            backbone_spec(model.backbone),
+            shipped_calibration(model),
+            model.find(),
+        )
+        rows.append(
+            {
+                "name": name,
+                "default": name == DEFAULT,
+                "licence": model.licence,
+                "megabytes": model.megabytes,
+                "embedding_size": spec.embedding_size * (2 if spec.flip_fusion is True else 1),
+                "calibrated_for": [] if calibrations is None else calibrations.names,
+                "file": None if path is None else str(path),
+                "how_to_get": None if path else model.how_to_get,
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    table = Table("Name", "Licence of the weights", "Size", "Embedding", "Calibrated for", "File")
+    for row in rows:
+        table.add_row(
+            row["name"] + (" (default)" if row["default"] else ""),
+            row["licence"],
+            f"{row['megabytes']:.0f} MB",
+            str(row["embedding_size"]),
+            ", ".join(row["calibrated_for"]) or "nothing yet: use --threshold, or 'mfr calibrate'",
+            str(row["file"] or row["how_to_get"]),
+        )
+    print_table(table)
