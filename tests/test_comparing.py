@@ -14,18 +14,24 @@ from typer.testing import CliRunner
 
 from mfr import comparing
 from mfr.calibration import Calibration
-from mfr.conditions import Calibrations
 from mfr.cli.root import app
 from mfr.comparing import compare_all
+from mfr.conditions import Calibrations
 from mfr.errors import ConfigError, ModelError
 from mfr.faces import Face
-from mfr.geometry import CropGeometry, TEMPLATE
+from mfr.geometry import TEMPLATE, CropGeometry
 from mfr.photo_folder import photos_below
 from mfr.recogniser import Recogniser
 
-CALIBRATION = Calibrations.of(Calibration(
-    thresholds=[0.9, 0.5, 0.1], fmrs=[0.001, 0.01, 0.1], comparisons=1000, people=50, source="toy"
-))
+CALIBRATION = Calibrations.of(
+    Calibration(
+        thresholds=[0.9, 0.5, 0.1],
+        fmrs=[0.001, 0.01, 0.1],
+        comparisons=1000,
+        people=50,
+        source="toy",
+    )
+)
 
 
 class Everywhere:

@@ -24,13 +24,15 @@ from mfr.gallery.merging import merge
 from mfr.gallery.store import create_store, open_store
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
 
-CALIBRATION = Calibrations.of(Calibration(
-    thresholds=[0.9, 0.6, 0.1],
-    fmrs=[1e-6, 1e-3, 1e-1],
-    comparisons=10**7,
-    people=50,
-    source="toy",
-))
+CALIBRATION = Calibrations.of(
+    Calibration(
+        thresholds=[0.9, 0.6, 0.1],
+        fmrs=[1e-6, 1e-3, 1e-1],
+        comparisons=10**7,
+        people=50,
+        source="toy",
+    )
+)
 
 
 def _gallery(
