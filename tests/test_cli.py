@@ -323,3 +323,32 @@ def test_help_does_not_wait_for_heavy_imports() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_models_are_listed_with_licence_and_place(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = _json(capsys, "models")
+    assert isinstance(rows, list)
+    default = rows[0]
+    assert (default["name"], default["default"], default["embedding_size"]) == (
+        "dlib-resnet",
+        True,
+        128,
+    )
+    assert default["licence"].startswith("CC0") and Path(default["file"]).is_file()
+    assert default["calibrated_for"][0] == "photographs"
+    assert [row["default"] for row in rows[1:]] == [False, False]
+    assert all(row["calibrated_for"] == [] for row in rows[1:])
+    assert cli.run(["models"]) == 0
+
+
+def test_the_exit_code_tells_yes_from_no_if_asked(model: str, photos: dict[str, str]) -> None:
+    words = ["verify", photos["a1"], photos["b1"], "--model", model]
+    assert cli.run(words) == 0
+    assert cli.run([*words, "--exit-code"]) == 1
+    assert cli.run(["verify", photos["a1"], photos["a1"], "--model", model, "--exit-code"]) == 0
+
+
+def test_conditions_are_given_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["calibrate", "m", "--data", "d", "--out", "x.safetensors"]
+    for wrong in ("photos", "=a", "photos=", "a,b=c"):
+        assert "--condition" in _refused(capsys, *words, "--condition", wrong)

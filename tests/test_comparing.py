@@ -16,14 +16,21 @@ from mfr import comparing
 from mfr.calibration import Calibration
 from mfr.cli.root import app
 from mfr.comparing import compare_all
+from mfr.conditions import Calibrations
 from mfr.errors import ConfigError, ModelError
 from mfr.faces import Face
-from mfr.geometry import TEMPLATE
+from mfr.geometry import TEMPLATE, CropGeometry
 from mfr.photo_folder import photos_below
 from mfr.recogniser import Recogniser
 
-CALIBRATION = Calibration(
-    thresholds=[0.9, 0.5, 0.1], fmrs=[0.001, 0.01, 0.1], comparisons=1000, people=50, source="toy"
+CALIBRATION = Calibrations.of(
+    Calibration(
+        thresholds=[0.9, 0.5, 0.1],
+        fmrs=[0.001, 0.01, 0.1],
+        comparisons=1000,
+        people=50,
+        source="toy",
+    )
 )
 
 
@@ -43,7 +50,8 @@ class Colours:
 
     device = torch.device("cpu")
     model_hash = "c" * 64
-    calibration: Calibration | None = CALIBRATION
+    calibration: Calibrations | None = CALIBRATION
+    geometry: CropGeometry = CropGeometry()
 
     def embed(self, crops: np.ndarray) -> np.ndarray:
         colours = crops.reshape(len(crops), -1, 3).mean(axis=1) - 100

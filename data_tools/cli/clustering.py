@@ -38,7 +38,11 @@ def cluster(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="Model file or checkpoint that compares faces."),
+        typer.Option(
+            metavar="MODEL",
+            help="Model file, or a name that 'mfr models' lists, which compares faces; "
+            "dlib-resnet if not given.",
+        ),
     ] = None,
     backbone: Annotated[
         str | None,
@@ -72,7 +76,7 @@ def cluster(
     names.csv beside it is to be filled in. The result is an ordinary dataset; a second call looks
     only at what is new.
 
-    Examples: mfr data cluster PHOTOS --out DATASET --model MODEL
+    Examples: mfr data cluster PHOTOS --out DATASET
 
     mfr data cluster --out DATASET --apply DATASET/cluster/names.csv
     """
@@ -89,11 +93,9 @@ def cluster(
         return
     if photos is None:
         raise ConfigError("Name the folder of the photos, or pass --apply CSV to name groups.")
-    if model is None:
-        raise ConfigError("Comparing faces needs a model: pass --model MODEL.")
-    from mfr.models import load_encoder
+    from mfr.models import DEFAULT, load_encoder
 
-    encoder = load_encoder(model, backbone=backbone, device=device)
+    encoder = load_encoder(model or DEFAULT, backbone=backbone, device=device)
     with progress("grouping") as report:
         result = cluster_photos(
             photos,

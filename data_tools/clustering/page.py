@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -68,13 +69,19 @@ def render(
             singles=likest[:SHOWN_SINGLES],
             alone=len(singles),
             cut=cut,
-            root=root,
+            name=root.resolve().name,
+            command=shlex.join(_applying(root)),
             paths=paths,
             picture=picture,
             shown=_shown,
             best={group.name: int(group.members[0]) for group in groups},
         )
     )
+
+
+def _applying(root: Path) -> list[str]:
+    names = root / "cluster" / "names.csv"
+    return ["mfr", "data", "cluster", "--out", str(root), "--apply", str(names)]
 
 
 def _shown(group: Group) -> list[tuple[int, float]]:

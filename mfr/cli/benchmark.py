@@ -130,14 +130,13 @@ def calibrate(
     from mfr.data.manifest import Manifest
     from mfr.models import load_encoder
 
+    if condition and domains is not None:
+        raise ConfigError("Give --domains, or --condition with the domains of each; not both.")
+    conditions = _conditions_in(condition or [])
     manifest = Manifest.read(data)
-    if condition is None:
+    if not conditions:
         chosen = manifest.domains if domains is None else names_in(domains, "--domains")
         conditions = {"": chosen}
-    elif domains is None:
-        conditions = _conditions_in(condition)
-    else:
-        raise ConfigError("Give --domains, or --condition with the domains of each; not both.")
     encoder = load_encoder(model, backbone=backbone, device=device)
     with busy("Calibrating"):
         measured = calibrate_encoder(

@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mfr.cli.console import counted, print_json, print_table, progress, say, tell
-from mfr.cli.options import AsJson, Backbone, Device, Face, FaceOption, Fmr, Threshold
-from mfr.errors import ConfigError
+from mfr.cli.options import AsJson, Backbone, Device, Face, FaceOption, Fmr, GalleryModel, Threshold
 
 if TYPE_CHECKING:
     from mfr.comparing import Comparison
@@ -24,10 +23,7 @@ def compare(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Folder of photos, with folders below it.")
     ],
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="Model file or checkpoint that compares faces."),
-    ] = None,
+    model: GalleryModel = None,
     backbone: Backbone = None,
     fmr: Fmr = 1e-3,
     threshold: Threshold = None,
@@ -45,17 +41,16 @@ def compare(
     Only pairs that have something in common are told, copies first, then by their score. Photos
     that cannot be read or show no face get a line each, and the others are compared all the same.
 
-    Example: mfr compare PHOTOS --model MODEL --csv pairs.csv
+    Example: mfr compare PHOTOS --csv pairs.csv
     """
-    if model is None:
-        raise ConfigError("Comparing photos needs a model: pass --model MODEL.")
     from mfr import atomic
     from mfr.comparing import compare_all, relative_to
+    from mfr.models import DEFAULT
     from mfr.photo_folder import photos_below
     from mfr.recogniser import Recogniser
 
     photos = photos_below(folder)
-    recogniser = Recogniser.load(model, backbone=backbone, device=device)
+    recogniser = Recogniser.load(model or DEFAULT, backbone=backbone, device=device)
     with progress("comparing") as report:
         result = compare_all(
             recogniser,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mfr.cli.console import counted, tell
-from mfr.cli.options import Backbone, Device, Fmr, GalleryModel, GalleryPath, Threshold
+from mfr.cli.options import Backbone, Device, Fpir, GalleryModel, GalleryPath, Threshold
 
 if TYPE_CHECKING:
     from mfr.watching import Event
@@ -34,7 +34,7 @@ def watch(
             "whole of a recording into a .mp4 or .avi video.",
         ),
     ] = None,
-    fmr: Fmr = 1e-3,
+    fpir: Fpir = 0.01,
     threshold: Threshold = None,
     gap: Annotated[
         float, typer.Option(help="Seconds after which a face that is not seen has gone.")
@@ -70,7 +70,7 @@ def watch(
         watcher = Watcher(
             recogniser,
             gallery,
-            fmr=fmr,
+            fpir=fpir,
             threshold=threshold,
             gap=gap,
             longest=longest,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mfr.gallery.results import Outcome
+
 
 @dataclass(frozen=True)
 class Event:
@@ -11,10 +13,13 @@ class Event:
 
     Attributes:
         track: the number of the track, from 1 on.
-        identity: who it was; None for nobody who is enrolled.
+        outcome: 'match', 'uncertain' or 'nobody', as `mfr.gallery.results.Identification` has it.
+        identity: who it was; None unless the outcome is 'match'.
         nearest: the enrolled person who is most like the face; None if nobody is enrolled.
         score: the cosine of that person's nearest template and the fused embedding, -1 to 1.
-        threshold: the score from which on it is that person.
+        threshold: the score from which on it is that person; None if nothing was measured.
+        fpir: the share of strangers who are taken for somebody at that threshold, over the whole
+            gallery; None without a calibration.
         start: when the face was first seen, in seconds since the first frame.
         end: when it was last seen.
         started_at: when that was by the clock, in UTC, ISO 8601; None for a recording.
@@ -22,14 +27,17 @@ class Event:
         best_frame: the number of the frame, from 0 on, on which it is best.
         best_time: when that was, in seconds since the first frame.
         box: x0, y0, x1, y1 of the face on that frame, in pixels.
+        warnings: what makes the answer less reliable, a sentence each.
         picture: where that frame was drawn, if it was asked for.
     """
 
     track: int
+    outcome: Outcome
     identity: str | None
     nearest: str | None
     score: float | None
-    threshold: float
+    threshold: float | None
+    fpir: float | None
     start: float
     end: float
     started_at: str | None
@@ -37,4 +45,5 @@ class Event:
     best_frame: int
     best_time: float
     box: tuple[float, float, float, float]
+    warnings: tuple[str, ...] = ()
     picture: str | None = None

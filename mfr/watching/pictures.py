@@ -14,6 +14,7 @@ import numpy as np
 from mfr import atomic
 from mfr.drawing import NamedBox, draw_faces, write_picture
 from mfr.errors import ConfigError, WriteError
+from mfr.gallery.results import Outcome
 from mfr.watching.events import Event
 from mfr.watching.source import Frame
 from mfr.watching.tracking import Sighting
@@ -69,9 +70,7 @@ class PictureFolder:
         if best.pixels is None:
             return event
         path = self._folder / f"track-{event.track:04d}.jpg"
-        name = event.identity or "nobody"
-        text = name if event.score is None else f"{name} {event.score:.2f}"
-        box = NamedBox(best.box, text, "known" if event.identity else "unknown")
+        box = _named(best.box, event.outcome, event.nearest, event.score)
         write_picture(path, draw_faces(best.pixels, [box]))
         return replace(event, picture=str(path))
 
@@ -95,7 +94,7 @@ class AnnotatedVideo:
         Raises:
             WriteError: the video cannot be written.
         """
-        drawn = draw_faces(frame.pixels, [_named(one) for one in watcher.in_view()])
+        drawn = draw_faces(frame.pixels, [_seen(one) for one in watcher.in_view()])
         if self._writer is None:
             self._size = (drawn.shape[1], drawn.shape[0])
             code = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])
@@ -168,8 +167,16 @@ def _check(path: Path, *, live: bool) -> None:
         )
 
 
-def _named(seen: Seen) -> NamedBox:
-    if seen.known and seen.nearest is not None:
-        text = f"{seen.nearest.identity} {seen.nearest.score:.2f}"
-        return NamedBox(seen.box, text, "known")
-    return NamedBox(seen.box, f"nobody ({seen.track})", "unknown")
+def _seen(seen: Seen) -> NamedBox:
+    nearest = seen.found.candidates[0] if seen.found.candidates else None
+    name, score = (None, None) if nearest is None else (nearest.identity, nearest.score)
+    return _named(seen.box, seen.found.outcome or "nobody", name, score)
+
+
+def _named(box: np.ndarray, outcome: Outcome, nearest: str | None, score: float | None) -> NamedBox:
+    rate = "" if score is None else f" {score:.2f}"
+    if outcome == "match":
+        return NamedBox(box, f"{nearest}{rate}", "known")
+    if outcome == "uncertain":
+        return NamedBox(box, f"{nearest}?{rate}", "uncertain")
+    return NamedBox(box, f"nobody{rate}", "unknown")

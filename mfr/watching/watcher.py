@@ -10,9 +10,10 @@ from typing import Final, Protocol
 import numpy as np
 
 from mfr.conditions import Calibrations
-from mfr.decision import basis_for, choose_threshold
+from mfr.decision import DEFAULT_FMR, basis_for, choose_threshold
 from mfr.errors import ConfigError
-from mfr.gallery.results import Candidate
+from mfr.gallery.judging import DEFAULT_FPIR, check_fpir
+from mfr.gallery.results import Identification
 from mfr.recogniser import EmbeddedFace
 from mfr.watching.events import Event
 from mfr.watching.fusing import weight
@@ -47,8 +48,15 @@ class People(Protocol):
     def calibration(self) -> Calibrations | None:
         """What scores mean."""
 
-    def search(self, embedding: np.ndarray, k: int = 5) -> list[Candidate]:
-        """The identities nearest to ``embedding`` (D,)."""
+    def match(
+        self,
+        embeddings: Sequence[np.ndarray],
+        k: int = 5,
+        *,
+        fpir: float = DEFAULT_FPIR,
+        threshold: float | None = None,
+    ) -> Identification:
+        """Who embeddings (D,) of one person are, if anybody."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +66,12 @@ class Seen:
     Attributes:
         track: the number of its track.
         box: (4,) x0, y0, x1, y1 in pixels.
-        nearest: the enrolled person whom the track is most like so far.
-        known: whether it is that person.
+        found: who the track is, as far as can be told by now.
     """
 
     track: int
     box: np.ndarray
-    nearest: Candidate | None
-    known: bool
+    found: Identification
 
 
 class Watcher:
@@ -74,8 +80,8 @@ class Watcher:
     Args:
         recogniser: finds and embeds faces.
         gallery: who is enrolled, at any moment.
-        fmr: take the threshold that was calibrated for this false-match rate.
-        threshold: the cosine to hold scores against, instead of a calibrated one.
+        fpir: the share of strangers who may be taken for somebody, over the whole gallery.
+        threshold: the cosine to hold scores against, instead of calibrated ones.
         gap: the seconds after which a face that is not seen has gone.
         longest: the seconds after which somebody who stays is told of, and again.
         min_sightings: on how many frames a face must have been fit to be relied on.
@@ -92,7 +98,7 @@ class Watcher:
         recogniser: FaceFinder,
         gallery: People,
         *,
-        fmr: float,
+        fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
         gap: float = GAP,
         longest: float = LONGEST,
@@ -104,12 +110,13 @@ class Watcher:
             raise ConfigError(f"--gap {gap:g} and --longest {longest:g} are seconds above 0.")
         if min_sightings < 1:
             raise ConfigError(f"--min-frames {min_sightings} is a number of frames: 1 or more.")
-        calibration = None if threshold is not None else gallery.calibration
-        basis = basis_for(calibration, [])
-        self.threshold = choose_threshold(basis, fmr, threshold)
-        near = self.threshold if basis is None else basis.threshold_at(max(fmr, NEAR_FMR))
+        check_fpir(fpir)
+        basis = None if threshold is not None else basis_for(gallery.calibration, [])
+        same = choose_threshold(basis, DEFAULT_FMR, threshold)
+        near = same if basis is None else basis.threshold_at(max(NEAR_FMR, basis.lowest_fmr))
+        self._fpir, self._threshold = fpir, threshold
         self._recogniser, self._gallery = recogniser, gallery
-        self._tracker = Tracker(self.threshold, near, gap)
+        self._tracker = Tracker(same, near, gap)
         self._longest, self._min_sightings = longest, min_sightings
         self._keep_frames = keep_frames
         self._live = live
@@ -143,12 +150,10 @@ class Watcher:
 
     def in_view(self) -> list[Seen]:
         """The faces of the latest frame, and who they are as far as can be told by now."""
-        seen = []
-        for track, sighting in self._latest:
-            nearest = self._nearest(track)
-            known = nearest is not None and nearest.score >= self.threshold
-            seen.append(Seen(track.number, sighting.box, nearest, known))
-        return seen
+        return [
+            Seen(track.number, sighting.box, self._identify(track))
+            for track, sighting in self._latest
+        ]
 
     def _told(self, tracks: Sequence[Track]) -> list[tuple[Event, Sighting]]:
         return [
@@ -158,15 +163,17 @@ class Watcher:
         ]
 
     def _event(self, track: Track) -> Event:
-        nearest = self._nearest(track)
-        score = None if nearest is None else nearest.score
+        found = self._identify(track)
+        nearest = found.candidates[0] if found.candidates else None
         left, top, right, bottom = (round(float(x), 1) for x in track.best.box)
         return Event(
             track=track.number,
-            identity=nearest.identity if nearest and nearest.score >= self.threshold else None,
+            outcome=found.outcome or "nobody",
+            identity=found.identity,
             nearest=None if nearest is None else nearest.identity,
-            score=None if score is None else round(score, 4),
-            threshold=round(self.threshold, 4),
+            score=None if nearest is None else round(nearest.score, 4),
+            threshold=None if found.threshold is None else round(found.threshold, 4),
+            fpir=found.fpir,
             start=round(track.start, 3),
             end=round(track.last.seconds, 3),
             started_at=self._by_the_clock(track.start) if self._live else None,
@@ -174,11 +181,11 @@ class Watcher:
             best_frame=track.best.frame,
             best_time=round(track.best.seconds, 3),
             box=(left, top, right, bottom),
+            warnings=found.warnings,
         )
 
-    def _nearest(self, track: Track) -> Candidate | None:
-        found = self._gallery.search(track.embedding, 1)
-        return found[0] if found else None
+    def _identify(self, track: Track) -> Identification:
+        return self._gallery.match([track.embedding], 1, fpir=self._fpir, threshold=self._threshold)
 
     def _by_the_clock(self, seconds: float) -> str | None:
         if self._began is None:

@@ -3,10 +3,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from mfr.backbones import backbone_spec
-from mfr.backbones.input import network_input
-from mfr.geometry import CropGeometry
+from mfr.backbones.input import chip_input, network_input
+from mfr.geometry import TEMPLATE, CropGeometry, similarity_transform
 
 
 @pytest.fixture
@@ -73,3 +74,53 @@ def test_no_crops_give_no_input(name):
 def test_other_shapes_and_types_are_refused(wrong):
     with pytest.raises(ValueError, match="must be"):
         network_input(wrong, CropGeometry())
+
+
+EYES_UP = CropGeometry(
+    height=150,
+    width=150,
+    template=((47.5, 46.6), (100.5, 46.6), (74.0, 76.6), (50.4, 103.0), (97.6, 103.0)),
+    mean=(10.0, 20.0, 30.0),
+    scale=2.0,
+)
+
+
+def test_a_template_moves_landmarks_onto_their_places():
+    # A crop of whole numbers that rise along x and y shows where each pixel comes from.
+    y, x = np.mgrid[:112, :112]
+    crop = np.stack([x, y, x], axis=-1).astype(np.uint8)
+    images = network_input(torch.from_numpy(crop[None]), EYES_UP)[0] * 2
+    back = similarity_transform(np.array(EYES_UP.template), TEMPLATE)
+    for column, row in ((60, 40), (74, 76), (97, 103)):
+        at = back[:, :2] @ (column, row) + back[:, 2]
+        assert images[0, row, column] + 10 == pytest.approx(at[0], abs=1e-3)
+        assert images[1, row, column] + 20 == pytest.approx(at[1], abs=1e-3)
+    # Below the crop, its last row is repeated.
+    lowest = back[:, :2] @ (74, 149) + back[:, 2]
+    assert lowest[1] > 112 and images[1, 149, 74] + 20 == 111
+
+
+def test_chips_are_taken_as_they_are():
+    chips = torch.randint(0, 256, (2, 150, 150, 3), dtype=torch.uint8)
+    images = chip_input(chips, EYES_UP)
+    assert images.shape == (2, 3, 150, 150)
+    assert torch.equal(images[1, 2] * 2 + 30, chips[1, :, :, 2].float())
+    with pytest.raises(ValueError, match="150, 150"):
+        chip_input(chips[:, :112], EYES_UP)
+
+
+def test_an_empty_batch_with_a_template():
+    empty = torch.zeros(0, 112, 112, 3, dtype=torch.uint8)
+    assert network_input(empty, EYES_UP).shape == (0, 3, 150, 150)
+
+
+def test_a_geometry_without_a_template_is_recorded_as_before_there_were_any():
+    assert "template" not in CropGeometry().model_dump()
+    assert CropGeometry.model_validate_json(EYES_UP.model_dump_json()) == EYES_UP
+    for wrong in (
+        {"mean": float("nan")},
+        {"template": ((0.0, 0.0),) * 5},
+        {"template": EYES_UP.template, "columns": (8, 104)},
+    ):
+        with pytest.raises(ValidationError):
+            CropGeometry(**wrong)

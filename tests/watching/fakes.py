@@ -9,7 +9,7 @@ import numpy as np
 from mfr.calibration import Calibration
 from mfr.conditions import Calibrations
 from mfr.faces.quality import Quality
-from mfr.gallery.results import Candidate
+from mfr.gallery.results import Identification, Match
 from mfr.recogniser import EmbeddedFace
 from mfr.watching.source import Frame
 
@@ -74,10 +74,25 @@ class ColourGallery:
     def __init__(self, *names: str) -> None:
         self.names = names
 
-    def search(self, embedding: np.ndarray, k: int = 5) -> list[Candidate]:
+    def match(
+        self,
+        embeddings: Sequence[np.ndarray],
+        k: int = 5,
+        *,
+        fpir: float = 0.01,
+        threshold: float | None = None,
+    ) -> Identification:
+        """A match from 0.9 on, uncertain from 0.5 on, unless there is a threshold."""
+        sure, unsure = (0.9, 0.5) if threshold is None else (threshold, threshold)
+        (embedding,) = embeddings
         scores = {name: float(np.array(COLOURS[name]) @ embedding / 250) for name in self.names}
-        ranked = sorted(scores.items(), key=lambda each: -each[1])
-        return [Candidate(*each) for each in ranked[:k]]
+        ranked = sorted(scores.items(), key=lambda each: -each[1])[:k]
+        matches = tuple(Match(name, score, score >= sure) for name, score in ranked)
+        outcome = "nobody"
+        if matches and matches[0].score >= unsure:
+            outcome = "match" if matches[0].match else "uncertain"
+        identity = matches[0].identity if outcome == "match" else None
+        return Identification(outcome, identity, matches, sure, unsure, fpir, None)
 
     def __enter__(self) -> ColourGallery:
         return self

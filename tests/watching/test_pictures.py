@@ -19,7 +19,7 @@ def near(pixels: np.ndarray, colour: tuple[int, int, int]) -> int:
 
 
 def watch(album, squares: list[dict[str, int]]) -> list:
-    watcher = Watcher(SquareFinder(), ColourGallery("ada"), fmr=1e-3, keep_frames=True)
+    watcher = Watcher(SquareFinder(), ColourGallery("ada"), keep_frames=True)
     for k, each in enumerate(squares):
         watcher.look(frame(k, each))
         album.show(frame(k, each), watcher)

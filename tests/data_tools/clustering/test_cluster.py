@@ -11,6 +11,7 @@ from data_tools.clustering.cluster import apply_names, cluster_photos, default_f
 from data_tools.importing.folder import import_folder
 from data_tools.splitting import split_dataset
 from mfr.calibration import Calibration
+from mfr.conditions import Basis, Calibrations
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, ModelError
 
@@ -245,8 +246,8 @@ def test_the_cut_follows_the_number_of_faces_and_the_calibration(
         people=100,
         source="",
     )
-    assert [default_fmr(n, calibration) for n in (2, 1000, 10**6)] == [3e-3, 1e-3, 1e-4]
-    encoder.calibration = calibration
+    assert [default_fmr(n, Basis((calibration,))) for n in (2, 1000, 10**6)] == [3e-3, 1e-3, 1e-4]
+    encoder.calibration = Calibrations.of(calibration)
     assert cluster_photos(photos, tmp_path / "ds", encoder=encoder).cut == 0.8
     assert cluster_photos(photos, tmp_path / "ds", encoder=encoder, fmr=1e-2).cut == 0.7
     with pytest.raises(ConfigError, match="is not a rate"):
