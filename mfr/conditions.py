@@ -141,6 +141,7 @@ class Calibrations(BaseModel):
     regions: Regions | None = Field(
         default=None, description="how to tell the condition of a face, if that was measured"
     )
+    provenance: str = Field(default="", description="by which command, when, and for which model")
 
     @model_validator(mode="before")
     @classmethod

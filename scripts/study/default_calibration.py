@@ -24,7 +24,6 @@ from mfr.calibration import Calibration
 from mfr.conditions import Calibrations
 from mfr.models import load_encoder
 from mfr.pretrained import dlib_resnet
-from scripts.lib.command_line import command
 from scripts.study.default_faces import Found, default_encoder, find_faces
 
 CONDITIONS: Final = {
@@ -93,7 +92,7 @@ def main() -> None:
     )
     path = Path(dlib_resnet.__file__).with_name(str(dlib_resnet.DLIB_RESNET.calibration))
     atomic.write_text(path, calibrations.model_dump_json() + "\n")
-    print(f"{command()} wrote {path.name}")
+    print(f"{path.name}: {calibrations.provenance}")
     for one in calibrations.measured:
         print(f"{one.told}; {one.comparisons} comparisons, lowest FMR {one.fmrs[0]:.2g}")
 
