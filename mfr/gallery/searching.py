@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from mfr.errors import GalleryDamagedError, GalleryWarning
+from mfr.errors import ConfigError, GalleryDamagedError, GalleryWarning
 from mfr.gallery.cache_state import erase_cache, sweep_cache
-from mfr.gallery.records import DamagedTemplate
+from mfr.gallery.records import DamagedTemplate, check_embeddings
+from mfr.gallery.results import Candidate
 from mfr.gallery.store import BUSY_SECONDS, Location, Store, directory_of
 
 if TYPE_CHECKING:
@@ -52,6 +53,21 @@ class Searching:
                     warnings.warn(each.sentence(), GalleryWarning, stacklevel=4)
             self._damaged = index.damaged
         return index
+
+    def nearest(self, embeddings: np.ndarray, k: int) -> list[list[Candidate]]:
+        """The ``k`` identities nearest to each embedding (n, D), in order: n lists.
+
+        Raises:
+            ConfigError: ``k`` is not positive.
+            GalleryError: an embedding is of another size, not finite or not of unit length.
+        """
+        if k < 1:
+            raise ConfigError(f"Cannot give {k} candidates: use -k 1 or more.")
+        probes = check_embeddings(embeddings, self._store.embedding_size)
+        return [
+            [Candidate(name, float(np.clip(score, -1, 1))) for name, score in each]
+            for each in self.current().best_identities(probes, k)
+        ]
 
     def rebuild(self) -> TemplateIndex:
         """The index made anew, with its file.
