@@ -61,8 +61,7 @@ class Searching:
             ConfigError: ``k`` is not positive.
             GalleryError: an embedding is of another size, not finite or not of unit length.
         """
-        if k < 1:
-            raise ConfigError(f"Cannot give {k} candidates: use -k 1 or more.")
+        check_count(k)
         probes = check_embeddings(embeddings, self._store.embedding_size)
         return [
             [Candidate(name, float(np.clip(score, -1, 1))) for name, score in each]
@@ -100,6 +99,16 @@ class Searching:
             if self._follower is None:
                 self._follower = IndexFollower(self._store, self._cache_path)
             return self._follower
+
+
+def check_count(k: int) -> None:
+    """Refuse a number of candidates that is not positive.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if k < 1:
+        raise ConfigError(f"Cannot give {k} candidates: use -k 1 or more.")
 
 
 def cache_path_of(location: Location) -> Path | None:
