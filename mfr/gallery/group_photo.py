@@ -118,8 +118,7 @@ def _judged(
     left = [each for each in candidates if each.identity not in lost]
     found = terms.judge(left, k, [face.embedding])
     remarks = [
-        f"'{person}' was likely too, but another face of the photo is more alike."
-        for person in lost
+        f"'{person}' is given to another face of the photo, which is more alike." for person in lost
     ]
     return replace(found, warnings=(*remarks, *found.warnings))
 

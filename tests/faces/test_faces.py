@@ -122,6 +122,8 @@ def test_five_faces_are_counted_and_ordered(detector, photos):
     assert [len(crops) for crops in cropper.crop([tiles, tiles * 0], "largest")] == [1, 0]
     with pytest.raises(FaceError, match=r"group\.jpg has 5 faces: crop it to one"):
         cropper.crop_one(tiles, "group.jpg", choice="only")
+    (every,) = cropper.crop([tiles], "all")
+    assert len(every) == 5 and not any(each.doubtful for each in every)  # all are meant
     largest = cropper.crop_one(tiles, "group.jpg", choice="largest")
     assert largest.crop.shape == (CROP_SIZE, CROP_SIZE, 3) and largest.crop.dtype == np.uint8
     assert largest.face.area == areas[0]

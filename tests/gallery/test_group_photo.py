@@ -80,7 +80,7 @@ def test_the_better_of_two_faces_keeps_the_name_and_the_other_gets_the_next(gall
     assert better.identity == "ada" and better.candidates[0].score == pytest.approx(0.95)
     assert worse.identity == "bob" and worse.candidates[0].score == pytest.approx(0.7)
     assert [each.identity for each in worse.candidates] == ["bob"]
-    assert worse.margin is None and "'ada' was likely too" in worse.warnings[0]
+    assert worse.margin is None and "'ada' is given to another face" in worse.warnings[0]
     assert better.warnings == ("'bob' matches too: the two may be one person, or look alike.",)
 
 
@@ -97,7 +97,7 @@ def test_a_face_that_loses_may_take_its_next_from_a_worse_one(gallery):
     # The second loses ada to the first, and takes bob from the third, who is nobody then.
     found = named(gallery, scoring(0.95, 0.6), scoring(0.9, 0.8), scoring(0.4, 0.7))
     assert [each.identity for each in found] == ["ada", "bob", None]
-    assert found[2].outcome == "nobody" and "'bob' was likely too" in found[2].warnings[0]
+    assert found[2].outcome == "nobody" and "'bob' is given to another face" in found[2].warnings[0]
 
 
 def test_an_uncertain_answer_never_takes_a_name_nor_shares_one(gallery):
