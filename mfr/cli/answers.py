@@ -90,13 +90,16 @@ def tell_faces(photo: str, faces: Sequence[NamedFace], draw: Path | None, *, as_
 def _draw(photo: str, faces: Sequence[NamedFace], place: Path) -> None:
     import numpy as np
 
-    from mfr.drawing import box_with_name, draw_faces, write_picture
+    from mfr.drawing import NamedBox, box_with_name, draw_faces, write_picture
     from mfr.images import read_image
 
-    boxes = [
-        box_with_name(np.array(face.box), _named(face.found), sure=face.found.outcome == "match")
-        for face in faces
-    ]
+    boxes = []
+    for face in faces:
+        box, outcome = np.array(face.box), face.found.outcome
+        if outcome is None:  # without a threshold it is not even nobody
+            boxes.append(NamedBox(box, "?", "unknown"))
+        else:
+            boxes.append(box_with_name(box, _named(face.found), sure=outcome == "match"))
     write_picture(place, draw_faces(read_image(photo), boxes))
 
 

@@ -122,8 +122,6 @@ def test_five_faces_are_counted_and_ordered(detector, photos):
     assert [len(crops) for crops in cropper.crop([tiles, tiles * 0], "largest")] == [1, 0]
     with pytest.raises(FaceError, match=r"group\.jpg has 5 faces: crop it to one"):
         cropper.crop_one(tiles, "group.jpg", choice="only")
-    (every,) = cropper.crop([tiles], "all")
-    assert len(every) == 5 and not any(each.doubtful for each in every)  # all are meant
     largest = cropper.crop_one(tiles, "group.jpg", choice="largest")
     assert largest.crop.shape == (CROP_SIZE, CROP_SIZE, 3) and largest.crop.dtype == np.uint8
     assert largest.face.area == areas[0]
@@ -132,6 +130,13 @@ def test_five_faces_are_counted_and_ordered(detector, photos):
     assert 400 < central.face.box[[0, 2]].mean() < 600
     with pytest.raises(FaceError, match=r"No face was found in wall\.jpg: use"):
         cropper.crop_one(tiles * 0, "wall.jpg")
+
+
+def test_of_two_faces_alike_one_is_doubtful_and_both_are_not(detector, photos):
+    cropper = FaceCropper(detector)
+    pair = np.hstack([photos[0], photos[0]])
+    assert cropper.crop_one(pair, "pair.jpg").doubtful
+    assert [each.doubtful for each in cropper.crop([pair], "all")[0]] == [False, False]
 
 
 def test_which_faces_count():
