@@ -1,6 +1,6 @@
 """Faces of two photos, found, embedded and compared.
 
-python examples/compare_photos.py A.jpg B.jpg --model MODEL --threshold 0.4
+python examples/compare_photos.py A.jpg B.jpg
 """
 
 import argparse
@@ -11,11 +11,11 @@ from mfr import Recogniser
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("photos", nargs=2)
-    arguments.add_argument("--model", required=True)
+    arguments.add_argument("--model", help="a model file or a name; the default model if not given")
     arguments.add_argument("--threshold", type=float, help="a cosine; else the calibrated one")
     options = arguments.parse_args()
 
-    recogniser = Recogniser.load(options.model)
+    recogniser = Recogniser.load(options.model) if options.model else Recogniser.default()
     for photo in options.photos:
         for face in recogniser.embed_faces(photo):
             left, top, right, bottom = face.box.round().astype(int).tolist()

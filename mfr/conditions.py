@@ -30,8 +30,9 @@ class Regions(BaseModel):
     ``discriminants``, which Fisher's linear discriminant analysis finds (The Use of Multiple
     Measurements in Taxonomic Problems, Annals of Eugenics 1936; Rao 1948 for several classes),
     and along the ``components``, the directions in which embeddings of a condition vary most, that
-    covariance is the identity. The nearest mean along the discriminants tells the condition; the
-    distance along the components tells whether a face is like anything that was measured at all.
+    covariance is the identity. The nearest mean along the discriminants tells the condition, with
+    some favour to the usual one, whose faces are the most frequent; the distance along the
+    components tells whether a face is like anything that was measured at all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +40,13 @@ class Regions(BaseModel):
     discriminants: list[list[float]] = Field(description="(conditions - 1, D)")
     components: list[list[float]] = Field(description="(r, D)")
     means: list[list[float]] = Field(description="(conditions, D)")
+    margin: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="by how much the squared distance from the usual condition must exceed that "
+        "from another for a face to be taken for one of the other",
+    )
     farthest: float = Field(
         gt=0,
         allow_inf_nan=False,
@@ -60,6 +68,13 @@ class Regions(BaseModel):
         known = self.distances(embeddings) <= self.farthest
         return [int(one) if like else None for one, like in zip(near, known, strict=True)]
 
+    def doubts(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+        """By how much the nearest other condition is nearer than the usual one: (n,)."""
+        squared = self._squared(embeddings)
+        if squared.shape[1] == 1:
+            return np.zeros(len(squared))
+        return np.asarray(squared[:, 0] - squared[:, 1:].min(axis=1))
+
     def distances(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
         """The squared distance of each embedding (n, D) from its condition's mean: (n,)."""
         apart = embeddings - np.array(self.means)[self._conditions(embeddings)]
@@ -67,9 +82,15 @@ class Regions(BaseModel):
         return np.asarray((along**2).sum(axis=1))
 
     def _conditions(self, embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
+        squared = self._squared(embeddings)
+        squared[:, 0] -= self.margin
+        return np.asarray(squared.argmin(axis=1))
+
+    def _squared(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Squared distances (n, conditions) from the means, along the discriminants."""
         directions = np.array(self.discriminants).reshape(-1, embeddings.shape[1]).T
         apart = (embeddings @ directions)[:, None] - np.array(self.means) @ directions
-        return np.asarray((apart**2).sum(axis=2).argmin(axis=1))
+        return np.asarray((apart**2).sum(axis=2))
 
 
 @dataclass(frozen=True)
@@ -120,6 +141,7 @@ class Calibrations(BaseModel):
     regions: Regions | None = Field(
         default=None, description="how to tell the condition of a face, if that was measured"
     )
+    provenance: str = Field(default="", description="by which command, when, and for which model")
 
     @model_validator(mode="before")
     @classmethod

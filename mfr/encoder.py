@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from mfr import runtimes
-from mfr.backbones import backbone_spec, build_backbone
+from mfr.backbones import backbone_spec
 from mfr.backbones.input import chip_input, network_input
+from mfr.backbones.unfilled import build_unfilled
 from mfr.backbones.weights import (
     CENTRE,
     is_model_file,
@@ -21,7 +22,7 @@ from mfr.backbones.weights import (
 )
 from mfr.conditions import Calibrations
 from mfr.errors import ModelError
-from mfr.geometry import CROP_SIZE, CropGeometry
+from mfr.geometry import CropGeometry
 from mfr.model_file import ModelRecord, hash_model, read_model, write_model
 from mfr.registry import is_place
 from mfr.runtimes import build_runtime
@@ -113,7 +114,7 @@ class Encoder:
             )
         centre = tensors.pop(CENTRE, None)
         network = _assemble(record.backbone, record.arguments, tensors)
-        size = _feature_size(record.backbone, record.arguments, record.geometry)
+        size = _feature_size(network, record.backbone, record.arguments, record.geometry)
         encoder = cls(record, network, centre, build_runtime(runtime, network, device))
         fits = size == record.embedding_size and record.centred == (centre is not None)
         if centre is not None:
@@ -192,16 +193,16 @@ class Encoder:
         """
         arguments = dict(arguments or {})
         spec = backbone_spec(backbone)
+        twin = _assemble(backbone, arguments, weights)
         record = ModelRecord(
             backbone=backbone,
             arguments=arguments,
             geometry=spec.geometry,
-            embedding_size=_feature_size(backbone, arguments, spec.geometry),
+            embedding_size=_feature_size(twin, backbone, arguments, spec.geometry),
             flip_fusion=spec.flip_fusion,
             recipe=dict(recipe or {}),
             data=dict(data or {}),
         )
-        twin = _assemble(backbone, arguments, weights)
         encoder = cls(record, twin, None, build_runtime(runtime, twin, device))
         return encoder.with_centre(centre).with_calibration(calibration)
 
@@ -346,10 +347,7 @@ def _unit(vectors: torch.Tensor) -> torch.Tensor:
 def _assemble(
     backbone: str, arguments: Mapping[str, Any], weights: Mapping[str, torch.Tensor]
 ) -> nn.Module:
-    # On 'meta' no weights are made that would be thrown away, and the caller's random state is
-    # left alone.
-    with torch.device("meta"):
-        network = build_backbone(backbone, **arguments)
+    network = build_unfilled(backbone, **arguments)
     try:
         network.load_state_dict(dict(weights), assign=True)
     except RuntimeError as error:
@@ -366,13 +364,22 @@ def _assemble(
     return network.eval().requires_grad_(False)
 
 
-def _feature_size(backbone: str, arguments: Mapping[str, Any], geometry: CropGeometry) -> int:
-    """Length of the features, found by following shapes from crop to output."""
-    with torch.device("meta"), torch.no_grad():
-        network = build_backbone(backbone, **arguments).eval()
-        crops = torch.empty(1, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8)
+def _feature_size(
+    network: nn.Module, backbone: str, arguments: Mapping[str, Any], geometry: CropGeometry
+) -> int:
+    """Length of the features, found with a blank face or, for sizes only a file knows, by shapes.
+
+    Following shapes takes no memory, whatever size a file names, but a second to load.
+    """
+    device = "meta"
+    if geometry == backbone_spec(backbone).geometry:
+        device = "cpu"
+    else:
+        network = build_unfilled(backbone, **arguments).eval()
+    with torch.inference_mode():
+        images = torch.zeros(1, 3, geometry.height, geometry.width, device=device)
         try:
-            return network(network_input(crops, geometry)).shape[1]
+            return int(network(images).shape[1])
         except RuntimeError as error:
             raise ModelError(
                 f"The backbone '{backbone}' does not take crops of the recorded geometry "

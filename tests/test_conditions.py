@@ -41,7 +41,7 @@ def calibrations():
             measured("drawings", thresholds=(0.95, 0.7)),
             measured("photos", "drawings", thresholds=(0.8, 0.4)),
         ),
-        regions=fit_regions([photos, drawings]),
+        regions=fit_regions([[photos], [drawings]]),
     )
 
 
@@ -126,6 +126,22 @@ def test_regions_tell_new_faces_and_are_the_same_after_json(calibrations):
 
 def test_one_condition_alone_still_knows_what_is_unlike_it():
     photos, _ = clouds()
-    alone = Calibrations(measured=(measured(),), regions=fit_regions([photos]))
+    alone = Calibrations(measured=(measured(),), regions=fit_regions([[photos]]))
     assert alone.basis([PHOTO]).warning is None
     assert "unlike" in alone.basis([NOBODY]).warning
+
+
+def test_the_usual_condition_is_favoured_and_sources_count_alike():
+    rng = np.random.default_rng(0)
+    usual, far, other = (
+        (centre + rng.normal(scale=0.1, size=(count, 2))).astype(np.float32)
+        for centre, count in (((0, 0), 900), ((0, 1), 100), ((0.3, 0), 500))
+    )
+    regions = fit_regions([[usual, far], [other]])
+    np.testing.assert_allclose(
+        regions.means[0], (usual.mean(axis=0) + far.mean(axis=0)) / 2, atol=1e-4
+    )
+    # Of both sources alike, 95% are taken for usual.
+    taken = [np.mean([one == 0 for one in regions.nearest(each)]) for each in (usual, far)]
+    assert np.mean(taken) == pytest.approx(0.95, abs=0.01)
+    assert regions.margin > 0

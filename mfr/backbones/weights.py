@@ -12,7 +12,8 @@ from typing import Any, Final
 import torch
 from safetensors import SafetensorError
 
-from mfr.backbones import backbone_names, build_backbone
+from mfr.backbones import backbone_names
+from mfr.backbones.unfilled import build_unfilled
 from mfr.errors import ModelError
 from mfr.model_file import read_model
 from mfr.tensor_file import check_finite, read_metadata, read_tensors
@@ -114,8 +115,7 @@ def _check_readable(path: Path) -> None:
 
 
 def _wanted(name: str, arguments: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    with torch.device("meta"):
-        return dict(build_backbone(name, **arguments).state_dict())
+    return dict(build_unfilled(name, **arguments).state_dict())
 
 
 def _read_plain(path: Path) -> dict[str, torch.Tensor]:

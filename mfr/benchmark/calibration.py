@@ -241,9 +241,10 @@ def calibrate_encoder(
                 seed=seed,
             )
         )
-    calibrations = Calibrations(
-        measured=tuple(measured), regions=fit_regions([each.embeddings for each in faces])
-    )
+    sources = [
+        _by_domain(each.embeddings, rows) for each, (rows, _) in zip(faces, every, strict=True)
+    ]
+    calibrations = Calibrations(measured=tuple(measured), regions=fit_regions(sources))
     return MeasuredCalibrations(calibrations, names, seen)
 
 
@@ -263,6 +264,11 @@ def _rows_of(manifest: Manifest, domains: Sequence[str], split: str) -> tuple[Ma
     if len(every) and not len(rows):
         raise DataError(f"No image of {source} has a crop: {every.why_no_crops()}.")
     return rows, source
+
+
+def _by_domain(embeddings: NDArray[np.float32], rows: Manifest) -> list[NDArray[np.float32]]:
+    domains = np.asarray(rows.column("domain"), dtype=object)
+    return [embeddings[domains == domain] for domain in sorted(set(domains))]
 
 
 def _photos(rows: Manifest) -> NDArray[np.int64]:

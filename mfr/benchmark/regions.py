@@ -16,30 +16,40 @@ COMPONENTS: Final = 32
 FARTHEST_SHARE: Final = 0.999
 """The share of the measured faces that are taken for like themselves."""
 
+USUAL_SHARE: Final = 0.95
+"""The share of the usual condition's faces that are taken for faces of that condition. More would
+be judged as the others are, whose thresholds refuse more; with fewer, more of the others would be
+judged by a threshold that is too low for them (docs/results/default-recogniser.md)."""
+
 _DIGITS: Final = 5
 
 
-def fit_regions(conditions: Sequence[NDArray[np.float32]]) -> Regions:
+def fit_regions(conditions: Sequence[Sequence[NDArray[np.float32]]]) -> Regions:
     """Learn to tell conditions apart by embeddings, and what is unlike them all.
 
     The covariance within conditions is shrunk towards a multiple of the identity as far as Ledoit
     and Wolf advise (A Well-conditioned Estimator for Large-dimensional Covariance Matrices, Journal
-    of Multivariate Analysis 2004). Conditions count alike, however many faces they have.
+    of Multivariate Analysis 2004). Conditions count alike, however many faces they have, and so do
+    the sources of a condition.
 
     Args:
-        conditions: (n, D) embeddings of each, the usual one first.
+        conditions: for each, the usual one first, the embeddings (n, D) of each of its sources.
     """
     from sklearn.covariance import ledoit_wolf
 
-    means = np.stack([each.mean(axis=0, dtype=np.float64) for each in conditions])
-    within, weights = [], []
-    for each, mean in zip(conditions, means, strict=True):
-        within.append(each - mean)
-        weights.append(np.full(len(each), 1 / len(each)))
-    apart = np.concatenate(within)
-    weight = np.concatenate(weights) / len(conditions)
-    scaled = apart * np.sqrt(weight * len(apart))[:, None]
-    covariance, _ = ledoit_wolf(scaled, assume_centered=True)
+    means = np.stack(
+        [
+            np.mean([source.mean(axis=0, dtype=np.float64) for source in sources], axis=0)
+            for sources in conditions
+        ]
+    )
+    scaled = []
+    for mean, sources in zip(means, conditions, strict=True):
+        for source in sources:
+            share = 1 / (len(source) * len(sources) * len(conditions))
+            scaled.append((source - mean) * np.sqrt(share))
+    total = sum(len(part) for part in scaled)
+    covariance, _ = ledoit_wolf(np.concatenate(scaled) * np.sqrt(total), assume_centered=True)
     values, vectors = np.linalg.eigh(covariance)
     whitening = vectors / np.sqrt(values)
     # Between the means lie conditions - 1 directions, seen where the covariance is the identity.
@@ -53,10 +63,22 @@ def fit_regions(conditions: Sequence[NDArray[np.float32]]) -> Regions:
         means=_rounded(means),
         farthest=1.0,
     )
+    margin = _pooled_quantile([regions.doubts(source) for source in conditions[0]], USUAL_SHARE)
+    regions = regions.model_copy(update={"margin": max(0.0, margin)})
     farthest = max(
-        float(np.quantile(regions.distances(each), FARTHEST_SHARE)) for each in conditions
+        _pooled_quantile([regions.distances(source) for source in sources], FARTHEST_SHARE)
+        for sources in conditions
     )
     return regions.model_copy(update={"farthest": farthest})
+
+
+def _pooled_quantile(sources: Sequence[NDArray[np.float64]], share: float) -> float:
+    """The quantile of numbers from several sources, each of which counts alike."""
+    values = np.concatenate(sources)
+    weights = np.concatenate([np.full(len(each), 1 / len(each)) for each in sources])
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order]) / weights.sum()
+    return float(values[order][min(int(np.searchsorted(reached, share)), len(values) - 1)])
 
 
 def _rounded(matrix: NDArray[np.float64]) -> list[list[float]]:

@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 
 from mfr.errors import FaceError
-from mfr.faces.align import similarity_transform
 from mfr.faces.face import Face
 from mfr.faces.pose import fit_pose
-from mfr.geometry import TEMPLATE
+from mfr.geometry import TEMPLATE, similarity_transform
 
 # Measured on 300 photos of LFW and of celebrities, made smaller, blurred, dark and bright, by the
 # cosine between the embeddings before and after (docs/results/face-quality.md): at these limits its

@@ -18,7 +18,7 @@ from mfr.gallery.gallery import Gallery
 from mfr.gallery.own_calibration import has_settled, settle_calibration
 from mfr.gallery.records import ModelSource
 from mfr.gallery.store import open_store
-from mfr.models import is_pretrained, lasting_name
+from mfr.models import DEFAULT, is_pretrained, lasting_name
 from mfr.recogniser import Recogniser
 from mfr.registry import is_place
 
@@ -53,7 +53,15 @@ def load_recogniser(
         _remember(location, recogniser, model, backbone)
         return recogniser
     if source is None:
-        raise GalleryError(f"{location} does not say where its model is: pass --model MODEL.")
+        # Made from Python or from a table, it does not say; the default model is always there.
+        recogniser = Recogniser.load(DEFAULT, device=device)
+        with Gallery.open(location) as gallery:
+            if gallery.model_hash != recogniser.model_hash:
+                raise GalleryError(
+                    f"{location} does not say where its model is: pass --model MODEL."
+                )
+        _remember(location, recogniser, DEFAULT, None)
+        return recogniser
     if not _is_there(source):
         raise GalleryError(
             f"The model of {location} was {source.model} and is not there any more: pass "

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mfr.backbones.dlib_resnet import DlibResNet
+from mfr.backbones.unfilled import build_unfilled
 from mfr.errors import ModelError
 from mfr.pretrained.model import PretrainedModel
 
@@ -65,7 +65,7 @@ def weight_file() -> Path:
 
 
 def load_dlib_weights(path: str | Path) -> dict[str, torch.Tensor]:
-    """Read the file at ``path`` into a complete state dict of `DlibResNet`.
+    """Read the file at ``path`` into a complete state dict of the backbone 'dlib-resnet'.
 
     Raises:
         ModelError: it cannot be read, or is not the file that Davis King published.
@@ -103,9 +103,8 @@ def _whole_number(content: bytes, position: int) -> tuple[int, int]:
 
 
 def _state_dict(tensors: Iterator[np.ndarray]) -> dict[str, torch.Tensor]:
-    """The file's tensors under the names of `DlibResNet`, whose modules stand in the same order."""
-    with torch.device("meta"):
-        network = DlibResNet()
+    """The file's tensors under the names of the backbone, whose modules stand in the same order."""
+    network = build_unfilled("dlib-resnet")
     weights: dict[str, torch.Tensor] = {}
     for name, module in network.named_modules():
         own = dict(module.named_parameters(recurse=False))

@@ -24,8 +24,7 @@ from mfr.calibration import Calibration
 from mfr.conditions import Calibrations
 from mfr.models import load_encoder
 from mfr.pretrained import dlib_resnet
-from scripts.lib.command_line import command
-from scripts.study.default_faces import default_encoder, find_faces
+from scripts.study.default_faces import Found, default_encoder, find_faces
 
 CONDITIONS: Final = {
     "photographs": ("lfw", "LFW"),
@@ -34,6 +33,15 @@ CONDITIONS: Final = {
     "hard light": ("yaleb", "Extended Yale B"),
 }
 """Their domains, and what these are called."""
+
+LIKE: Final = {
+    "photographs": ("lfw", "celeb_photo"),
+    "masks": ("lfw_masked", "celeb_photo_masked"),
+    "drawings": ("celeb_caricature",),
+    "hard light": ("yaleb",),
+}
+"""The domains from which it is learned what faces of a condition are like: photographs of one
+source would be told from others by that source."""
 
 _DIGITS: Final = 6
 
@@ -46,10 +54,11 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, required=True, help="where embeddings are kept")
     options = parser.parse_args()
     encoder, peer = default_encoder(), load_encoder(options.peer)
-    found = {
-        name: find_faces(options.faces, domain, encoder, peer, options.kept)
-        for name, (domain, _) in CONDITIONS.items()
-    }
+
+    def look(domain: str) -> Found:
+        return find_faces(options.faces, domain, encoder, peer, options.kept)
+
+    found = {name: look(domain) for name, (domain, _) in CONDITIONS.items()}
     number: dict[str, int] = {}
     photo: dict[str, int] = {}
     faces = {}
@@ -77,11 +86,13 @@ def main() -> None:
         )
     calibrations = Calibrations(
         measured=tuple(_rounded(each) for each in measured),
-        regions=fit_regions([faces[name].embeddings for name in CONDITIONS]),
+        regions=fit_regions(
+            [[look(domain).embeddings for domain in like] for like in LIKE.values()]
+        ),
     )
     path = Path(dlib_resnet.__file__).with_name(str(dlib_resnet.DLIB_RESNET.calibration))
     atomic.write_text(path, calibrations.model_dump_json() + "\n")
-    print(f"{command()} wrote {path.name}")
+    print(f"{path.name}: {calibrations.provenance}")
     for one in calibrations.measured:
         print(f"{one.told}; {one.comparisons} comparisons, lowest FMR {one.fmrs[0]:.2g}")
 

@@ -8,7 +8,7 @@ The faces are those that `scripts.study.default_calibration` has kept; both mode
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +20,10 @@ from mfr.benchmark.embedding import numbered
 from mfr.benchmark.measurement import measure
 from mfr.benchmark.metrics import fold_accuracy
 from mfr.benchmark.regions import fit_regions
-from mfr.conditions import Calibrations
+from mfr.conditions import Calibrations, Regions
 from mfr.data.pair_list import read_pair_list
 from mfr.models import PRETRAINED, load_encoder, shipped_calibration
-from scripts.study.default_calibration import CONDITIONS
+from scripts.study.default_calibration import CONDITIONS, LIKE
 from scripts.study.default_decisions import print_decisions
 from scripts.study.default_faces import Found, default_encoder, find_faces, unit
 
@@ -55,8 +55,8 @@ def main() -> None:
     print_scores(found, options.pairs)
     print_accuracy(found, options.pairs)
     print_rates(calibrations)
-    print_conditions(found)
-    print_decisions(found, calibrations)
+    regions, known = print_conditions(found)
+    print_decisions(found, calibrations.model_copy(update={"regions": regions}), known)
 
 
 def embeddings_by(found: Found) -> dict[str, NDArray[np.float32]]:
@@ -145,28 +145,47 @@ def print_rates(calibrations: Calibrations) -> None:
             )
 
 
-def print_conditions(found: dict[str, Found]) -> None:
-    """How often faces of people who were not learned from are given the right condition."""
+def print_conditions(found: dict[str, Found]) -> tuple[Regions, set[str]]:
+    """How often faces of people who were not learned from are given the right condition.
+
+    Returns:
+        What was learned from half of the people, and these people.
+    """
     print("\n## How well conditions are told\n")
-    print("Learned from half of the people of each domain, tried on the others; in %.\n")
-    rng = np.random.default_rng(SEED)
+    print(
+        "Learned from half of the people, tried on the others; in %. In the second table, "
+        "celebrity photographs, also those with masks, were not learned from at all.\n"
+    )
     people = sorted({person for each in found.values() for person in each.persons})
-    known = set(rng.permutation(people)[: len(people) // 2].tolist())
-    half = {
-        name: [
-            found[domain].embeddings[[(one in known) == learn for one in found[domain].persons]]
-            for learn in (True, False)
-        ]
-        for name, (domain, _) in CONDITIONS.items()
-    }
-    regions = fit_regions([learned for learned, _ in half.values()])
-    print(f"| faces | {' | '.join(CONDITIONS)} | like none |\n|---|{'---|' * (len(half) + 1)}")
-    tried = {name: rest for name, (_, rest) in half.items()}
-    tried["celebrity photographs"] = found["celeb_photo"].embeddings
-    tried["the same with drawn masks"] = found["celeb_photo_masked"].embeddings
-    for name, embeddings in tried.items():
-        told = regions.nearest(embeddings)
-        shares = [sum(one == i for one in told) / len(told) for i in (*range(len(half)), None)]
+    shuffled = np.random.default_rng(SEED).permutation(people)
+    known = set(shuffled[: len(people) // 2].tolist())
+    regions = _learned(found, known, LIKE)
+    _print_told(found, known, regions)
+    print()
+    _print_told(found, known, _learned(found, known, {k: v[:1] for k, v in LIKE.items()}))
+    return regions, known
+
+
+def _learned(
+    found: dict[str, Found], known: set[str], like: Mapping[str, Sequence[str]]
+) -> Regions:
+    return fit_regions(
+        [[_of(found[domain], known, True) for domain in domains] for domains in like.values()]
+    )
+
+
+def _of(found: Found, known: set[str], wanted: bool) -> NDArray[np.float32]:
+    return found.embeddings[[(person in known) == wanted for person in found.persons]]
+
+
+def _print_told(found: dict[str, Found], known: set[str], regions: Regions) -> None:
+    print(
+        f"| faces | {' | '.join(CONDITIONS)} | like none |\n|---|{'---|' * (len(CONDITIONS) + 1)}"
+    )
+    for name, domain in {"LFW": "lfw", "LFW with masks": "lfw_masked", **DOMAINS}.items():
+        told = regions.nearest(_of(found[domain], known, False))
+        numbers = (*range(len(CONDITIONS)), None)
+        shares = [sum(one == number for one in told) / len(told) for number in numbers]
         print(f"| {name} | {' | '.join(f'{100 * share:.1f}' for share in shares)} |")
 
 

@@ -158,4 +158,6 @@ def test_readme_is_one_screen_with_two_commands() -> None:
     assert len(text.encode()) <= 7 * 1024
     commands = re.findall(r"^python3 -m venv .*$", text, re.M)
     assert len(commands) == 2
-    assert commands[0].endswith("mfr quickstart") and commands[1].endswith("pytest")
+    assert commands[0].endswith("constraints.txt .") and commands[1].endswith("pytest")
+    tried = re.findall(r"^mfr (?:data synth|verify drawn|quickstart).*$", text, re.M)
+    assert len(tried) == 3  # what .ci/run does between them

@@ -11,24 +11,14 @@ other images of a batch can change what is found in one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 import numpy as np
 import torch
-from facenet_pytorch import MTCNN
-from facenet_pytorch.models.utils.detect_face import (
-    bbreg,
-    generateBoundingBox,
-    nms_numpy,
-    rerec,
-)
 from torch import Tensor, nn
-from torchvision.ops import nms  # type: ignore[import-untyped]
 
 from mfr.faces.mtcnn.averages import AreaAverages
-
-_CELL: Final = 12
-"""Side of the first network's window, in pixels."""
+from mfr.faces.mtcnn.boxes import CELL, distinct_faces, moved, proposed, squared
+from mfr.faces.mtcnn.networks import load_network, suppress_overlaps
 
 
 class Cascade:
@@ -46,10 +36,9 @@ class Cascade:
         self.device = device
         self.thresholds = thresholds
         self.factor = factor
-        networks = MTCNN(device=device).eval()
-        self._pnet = networks.pnet
-        self._rnet = _Stage(networks.rnet, 24, (4, 2), part=32)
-        self._onet = _Stage(networks.onet, 48, (4, 10, 2), part=8)
+        self._pnet = load_network("pnet", device)
+        self._rnet = _Stage(load_network("rnet", device), 24, (4, 2), part=32)
+        self._onet = _Stage(load_network("onet", device), 48, (4, 10, 2), part=8)
 
     @torch.inference_mode()
     def search(
@@ -79,19 +68,19 @@ class Cascade:
         """First stage: square boxes (n, 5) in one image, found at every scale."""
         height, width = averages.sizes[position]
         proposals = [torch.empty(0, 9, device=self.device)]
-        scale = _CELL / smallest
-        while min(height, width) * scale >= _CELL:
+        scale = CELL / smallest
+        while min(height, width) * scale >= CELL:
             size = int(height * scale + 1), int(width * scale + 1)
             shrunk = _normalised(averages.whole(position, size))
             regression, probability = self._pnet(shrunk)
-            boxes, _ = generateBoundingBox(regression, probability[:, 1], scale, self.thresholds[0])
-            proposals.append(boxes[nms(boxes[:, :4], boxes[:, 4], 0.5)])
+            boxes = proposed(regression, probability[:, 1], scale, self.thresholds[0])
+            proposals.append(boxes[suppress_overlaps(boxes[:, :4], boxes[:, 4], 0.5)])
             scale *= self.factor
         found = torch.cat(proposals)
-        found = found[nms(found[:, :4], found[:, 4], 0.7)]
+        found = found[suppress_overlaps(found[:, :4], found[:, 4], 0.7)]
         sides = (found[:, 2:4] - found[:, :2]).repeat(1, 2)
-        moved = found[:, :4] + found[:, 5:9] * sides
-        return rerec(torch.cat([moved, found[:, 4:5]], dim=1))
+        shifted = found[:, :4] + found[:, 5:9] * sides
+        return squared(torch.cat([shifted, found[:, 4:5]], dim=1))
 
 
 class _Stage:
@@ -152,8 +141,8 @@ def _refined(threshold: float, boxes: Tensor, moves: Tensor, probability: Tensor
     """The distinct squares (m, 5) of one image that the second network lets through, moved."""
     keep = probability[:, 1] > threshold
     boxes = torch.cat([boxes[keep, :4], probability[keep, 1:]], dim=1)
-    distinct = nms(boxes[:, :4], boxes[:, 4], 0.7)
-    return rerec(bbreg(boxes[distinct], moves[keep][distinct]))
+    distinct = suppress_overlaps(boxes[:, :4], boxes[:, 4], 0.7)
+    return squared(moved(boxes[distinct], moves[keep][distinct]))
 
 
 def _faces(
@@ -166,8 +155,8 @@ def _faces(
     sides = boxes[:, 2:4] - boxes[:, :2] + 1
     landmarks = points[keep].reshape(-1, 2, 5).transpose(1, 2)
     landmarks = landmarks * sides[:, None] + boxes[:, None, :2] - 1
-    found = bbreg(boxes, moves[keep]).cpu().numpy()
-    distinct = nms_numpy(found[:, :4], found[:, 4], 0.7, "Min").astype(np.int64).reshape(-1)
+    found = moved(boxes, moves[keep]).cpu().numpy()
+    distinct = distinct_faces(found, 0.7)
     return found[distinct], landmarks.cpu().numpy()[distinct]
 
 
