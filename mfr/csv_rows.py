@@ -1,12 +1,21 @@
-"""CSV files with named columns, as users write them, and sentences for what they get wrong."""
+"""CSV files with named columns, as users write them, and sentences for what they get wrong.
+
+Texts that a spreadsheet program would take for a formula get an apostrophe in front where we write
+them.
+"""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from mfr.errors import DataError
+
+_FORMULA: Final = re.compile("'*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
+"""What begins like a formula, with any number of apostrophes before it."""
 
 
 def read_csv(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str]]]:
@@ -56,3 +65,13 @@ def check_columns(path: Path, names: Sequence[str], needed: Sequence[str]) -> No
         f"{path} lacks the column(s) {', '.join(lacking)}: its columns must have names, among them "
         f"{', '.join(needed)}."
     )
+
+
+def guarded(text: str) -> str:
+    """``text`` for a cell, with an apostrophe in front if it begins like a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unguarded(text: str) -> str:
+    """The text that `guarded` was given."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

@@ -59,6 +59,13 @@ class NamedBox:
     standing: Standing
 
 
+def box_with_name(box: np.ndarray, name: str | None, *, sure: bool) -> NamedBox:
+    """A face with who it is: "name", "name?" if that is not ``sure``, "nobody" if there is none."""
+    if name is None:
+        return NamedBox(box, "nobody", "unknown")
+    return NamedBox(box, name, "known") if sure else NamedBox(box, f"{name}?", "uncertain")
+
+
 def draw_faces(image: np.ndarray, faces: Sequence[NamedBox]) -> np.ndarray:
     """A copy of ``image`` (H, W, 3) uint8 RGB with boxes and names.
 

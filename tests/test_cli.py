@@ -325,6 +325,25 @@ def test_help_does_not_wait_for_heavy_imports() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_gallery_of_the_default_model_remembers_it(
+    tmp_path: Path, photos: dict[str, str], monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    loaded: list[str] = []
+
+    def load(model: str, **_: object) -> FakeRecogniser:
+        loaded.append(model)
+        return FakeRecogniser()
+
+    monkeypatch.setattr(Recogniser, "load", load)
+    (tmp_path / "people.csv").write_text(f"path,identity\n{photos['a1']},ada\n")
+    whom = ["--from", str(tmp_path / "people.csv")] if many else ["ada", photos["a1"]]
+    assert cli.run(["enroll", str(tmp_path / "g"), *whom]) == 0
+    assert cli.run(["identify", str(tmp_path / "g"), photos["probe"]]) == 0
+    assert cli.run(["enroll", str(tmp_path / "g"), "bob", photos["b1"]]) == 0
+    assert loaded == ["dlib-resnet"] * 3
+
+
 def test_models_are_listed_with_licence_and_place(capsys: pytest.CaptureFixture[str]) -> None:
     rows = _json(capsys, "models")
     assert isinstance(rows, list)

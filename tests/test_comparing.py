@@ -108,8 +108,11 @@ def test_copies_the_same_picture_and_the_same_person(folder, recogniser):
     assert all(pair.fmr == pytest.approx(0.001) for pair in comparison.pairs[1:])
     assert (comparison.photos, comparison.compared, comparison.comparisons) == (7, 4, 6)
     assert comparison.found == {"same file": 1, "same picture": 1, "same person": 2}
-    assert comparison.left_out == 0 and comparison.threshold == 0.9
-    assert comparison.fmr == pytest.approx(0.001)
+    assert comparison.left_out == 0
+    (terms,) = comparison.terms
+    assert (terms.comparisons, terms.threshold, terms.measured.people) == (6, 0.9, 50)
+    assert terms.fmr == pytest.approx(0.001) and comparison.by_chance == pytest.approx(0.006)
+    assert comparison.pairs[0].threshold is None and comparison.pairs[1].threshold == 0.9
     (broken, why), (nobody, reason) = comparison.problems
     assert broken.endswith("broken.jpg") and "damaged" in why
     assert nobody.endswith("nobody.png") and "No face was found" in reason
@@ -137,10 +140,13 @@ def test_what_cannot_be_done_is_told(folder, recogniser):
     recogniser.encoder.calibration = None
     with pytest.raises(ModelError, match="no calibration"):
         compare_all(recogniser, photos_below(folder), fmr=1e-3)
-    assert compare_all(recogniser, photos_below(folder), fmr=1e-3, threshold=0.9).fmr is None
+    given = compare_all(recogniser, photos_below(folder), fmr=1e-3, threshold=0.9)
+    assert given.terms[0].fmr is None and given.by_chance is None
+    with pytest.raises(ConfigError, match="knows no conditions"):
+        compare_all(recogniser, photos_below(folder), fmr=1e-3, condition="drawings")
     photos = [folder / "nobody.png", folder / "gone.jpg"]
     alone = compare_all(recogniser, photos, fmr=1e-3, threshold=0.9)
-    assert alone.pairs == [] and alone.compared == 0
+    assert alone.pairs == [] and alone.compared == 0 and alone.terms == []
     assert "gone.jpg cannot be read" in alone.problems[0][1]
 
 

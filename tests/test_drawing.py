@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mfr import drawing
-from mfr.drawing import NamedBox, draw_faces, write_picture
+from mfr.drawing import NamedBox, box_with_name, draw_faces, write_picture
 from mfr.errors import ConfigError
 from mfr.images import read_image
 
@@ -28,6 +28,17 @@ def test_a_box_has_the_colour_of_its_standing_and_the_picture_stays_as_it_was():
     assert where(drawn, GREY) == (100, 150, 200, 300)
     assert (image == 200).all() and drawn.shape == image.shape
     assert (drawn[160:290, 110:190] == 200).all()
+
+
+def test_a_name_that_is_not_sure_has_a_question_mark():
+    box = np.array([1, 2, 3, 4])
+    drawn = [box_with_name(box, name, sure=sure) for name, sure in (("Ada", True), ("Ada", False))]
+    assert [(each.text, each.standing) for each in drawn] == [
+        ("Ada", "known"),
+        ("Ada?", "uncertain"),
+    ]
+    nobody = box_with_name(box, None, sure=False)
+    assert (nobody.text, nobody.standing) == ("nobody", "unknown")
 
 
 @pytest.mark.parametrize("side", [320, 2000])

@@ -61,7 +61,7 @@ ARROWS: dict[str, set[str]] = {
         "seen_people",
     },
     "config": {"data", "losses", "meta", "models", "training.methods"},
-    "comparing": {"decision", "faces", "recogniser"},
+    "comparing": {"conditions", "decision", "faces", "recogniser"},
     "watching": {"conditions", "decision", "drawing", "faces", "gallery", "recogniser"},
     "training": {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),

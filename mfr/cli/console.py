@@ -9,12 +9,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from mfr.decision import Measured
 
 _PIPE_WIDTH: Final = 400
 _LOG_SECONDS: Final = 10.0
@@ -145,3 +148,12 @@ def share(rate: float) -> str:
     if rate >= 0.01:
         return f"{rate:.0%}"
     return f"1 in {float(f'{1 / rate:.2g}'):,.0f}".replace(",", " ")
+
+
+def measured_where(measured: Measured) -> str:
+    """What was compared to measure rates, and of whom, for a sentence."""
+    condition = f"{measured.condition}: " if measured.condition else ""
+    return (
+        f"{condition}{measured.people} people of {measured.source}, {measured.comparisons} "
+        "comparisons of two"
+    )

@@ -20,6 +20,16 @@ class Face(str, Enum):
     only = "only"
 
 
+class Faces(str, Enum):
+    """Which face of a photo is meant, or all of them."""
+
+    main = "main"
+    largest = "largest"
+    central = "central"
+    only = "only"
+    all = "all"
+
+
 AllowSeen = Annotated[
     bool,
     typer.Option(
@@ -49,6 +59,13 @@ FaceOption = Annotated[
     typer.Option(
         help="Which face of a photo with several: 'main' is large and near the centre, 'only' "
         "refuses such photos."
+    ),
+]
+FacesOption = Annotated[
+    Faces,
+    typer.Option(
+        help="Which face of a photo with several: 'main' is large and near the centre, 'only' "
+        "refuses such photos, 'all' names every face of one photo."
     ),
 ]
 Fmr = Annotated[

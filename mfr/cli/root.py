@@ -13,7 +13,18 @@ from typing import Annotated, Final
 import typer
 
 import mfr
-from mfr.cli import backbones, benchmark, compare, enroll, gallery, models, recognise, train, watch
+from mfr.cli import (
+    backbones,
+    benchmark,
+    compare,
+    enroll,
+    gallery,
+    identify,
+    models,
+    train,
+    verify,
+    watch,
+)
 
 COMMANDS: Final = "mfr.commands"
 """The group of entry points that name commands of other packages."""
@@ -63,10 +74,10 @@ for _command in (
     train.train,
     benchmark.benchmark,
     benchmark.calibrate,
-    recognise.verify,
+    verify.verify,
     compare.compare,
     enroll.enroll,
-    recognise.identify,
+    identify.identify,
     watch.watch,
     models.models,
     backbones.backbones,

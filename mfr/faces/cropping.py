@@ -57,11 +57,17 @@ class FaceCropper:
     ) -> list[list[FaceCrop]]:
         """Crop the chosen faces of each (H, W, 3) uint8 image; an empty list for no face.
 
-        'all' gives the largest first; the other choices give at most one crop an image.
+        'all' gives the largest first, none of them doubtful, as all are meant; the other choices
+        give at most one crop an image.
         """
         found = self.detector.detect(images)
         return [
-            [self._cropped(image, face, faces) for face in choose_faces(faces, image, choice)]
+            [
+                self._cropped(
+                    image, face, faces, doubtful=choice != "all" and is_doubtful(faces, image)
+                )
+                for face in choose_faces(faces, image, choice)
+            ]
             for image, faces in zip(images, found, strict=True)
         ]
 
@@ -106,11 +112,14 @@ class FaceCropper:
         self, image: np.ndarray, name: str, faces: Sequence[Face], choice: OneFace
     ) -> FaceCrop | FaceError:
         try:
-            return self._cropped(image, choose_one_face(faces, image, name, choice), faces)
+            face = choose_one_face(faces, image, name, choice)
+            return self._cropped(image, face, faces, doubtful=is_doubtful(faces, image))
         except FaceError as error:
             return error
 
-    def _cropped(self, image: np.ndarray, face: Face, faces: Sequence[Face]) -> FaceCrop:
+    def _cropped(
+        self, image: np.ndarray, face: Face, faces: Sequence[Face], *, doubtful: bool
+    ) -> FaceCrop:
         crop = align_face(image, face.landmarks)
         return FaceCrop(
             crop,
@@ -119,7 +128,7 @@ class FaceCropper:
             measure_quality(face, crop),
             self.detector.name,
             len(faces),
-            is_doubtful(faces, image),
+            doubtful,
         )
 
     def _chip(self, image: np.ndarray, face: Face) -> np.ndarray | None:

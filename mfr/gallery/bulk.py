@@ -19,17 +19,16 @@ from mfr.errors import FaceError, ImageError
 from mfr.faces.choice import OneFace
 from mfr.gallery.bulk_screening import undoubted
 from mfr.gallery.crops import keeps_crops, settle_keeping
-from mfr.gallery.enrolling import recogniser_to_enroll
+from mfr.gallery.enrolling import recogniser_to_enroll, source_to_remember
 from mfr.gallery.gallery import Gallery
 from mfr.gallery.own_calibration import own_calibration
 from mfr.gallery.people_list import PersonPhoto, Refusal, list_people
 from mfr.gallery.photos import BulkRecogniser, insist_on_a_good_face, photo_digest, template_of
-from mfr.gallery.records import ModelSource, NewTemplate
+from mfr.gallery.records import NewTemplate
 from mfr.gallery.screening import photo_doubt
 from mfr.gallery.searching import Searching, cache_path_of
 from mfr.gallery.store import Location, open_store
 from mfr.images import read_bytes
-from mfr.models import lasting_name
 
 if TYPE_CHECKING:
     from mfr.gallery.store import Store
@@ -104,8 +103,8 @@ def enroll_people(
     if missing:
         Gallery.create(location, recogniser).close()
     with closing(open_store(location)) as store:
-        if model is not None:
-            store.remember_model(ModelSource(lasting_name(model), backbone))
+        if (remembered := source_to_remember(model, backbone, missing=missing)) is not None:
+            store.remember_model(remembered)
         if keep_crops is not None:
             settle_keeping(store, keep_crops)
         with closing(Searching(store, cache_path_of(location))) as searching:

@@ -76,8 +76,8 @@ def enroll_photos(
         if not anyway:
             insist_on_none(gallery.doubts(name, templates))
         done = gallery.add(name, templates)
-        if model is not None:
-            gallery.remember_model(ModelSource(lasting_name(model), backbone))
+        if (source := source_to_remember(model, backbone, missing=missing)) is not None:
+            gallery.remember_model(source)
     with closing(open_store(location)) as store:
         settle_keeping(store, keep)
     return done
@@ -104,6 +104,20 @@ def recogniser_to_enroll(
         # Another model is refused before the photographs are read.
         Gallery.open(location, recogniser).close()
     except GalleryMissingError:
-        model = model or DEFAULT
-        return Recogniser.load(model, backbone=backbone, device=device), True
+        return Recogniser.load(model or DEFAULT, backbone=backbone, device=device), True
     return recogniser, False
+
+
+def source_to_remember(
+    model: str | None, backbone: str | None, *, missing: bool
+) -> ModelSource | None:
+    """Where `recogniser_to_enroll` found the model, if the gallery does not know it already.
+
+    Args:
+        model: the model that was given, if any.
+        backbone: its network, if that was given.
+        missing: whether there was no gallery, so that without a model the default was taken.
+    """
+    if model is None and not missing:
+        return None
+    return ModelSource(lasting_name(model or DEFAULT), backbone)

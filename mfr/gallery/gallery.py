@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from mfr.decision import DEFAULT_FMR, Decision
-from mfr.errors import ConfigError, GalleryError, GalleryExistsError
-from mfr.fusion import fused
+from mfr.errors import GalleryError, GalleryExistsError
 from mfr.gallery.crops import keeps_crops, settle_keeping
-from mfr.gallery.judging import DEFAULT_FPIR, about_probes, check_fpir, judge, judge_claim
+from mfr.gallery.judging import DEFAULT_FPIR, about_probes, judge_claim
 from mfr.gallery.names import identity_name, spelled_name
+from mfr.gallery.open_set import OpenSet
 from mfr.gallery.own_calibration import (
     calibration_for,
     check_gallery_choice,
@@ -253,17 +253,10 @@ class Gallery:
             ConfigError: a number is out of range, or there is no such condition.
             MfrError: a photo is unusable.
         """
-        check_fpir(fpir)
+        terms = self.open_set(fpir=fpir, threshold=threshold, condition=condition)
         probes = embed_probes(self._photo_recogniser(), photos, face=face)
-        found = self.match(
-            [probe.embedding for probe in probes],
-            k,
-            fpir=fpir,
-            threshold=threshold,
-            condition=condition,
-            names=[probe.name for probe in probes],
-        )
-        return about_probes(found, probes)
+        embeddings = [probe.embedding for probe in probes]
+        return about_probes(terms.find(embeddings, k, [probe.name for probe in probes]), probes)
 
     def match(
         self,
@@ -276,21 +269,25 @@ class Gallery:
         names: Sequence[str] | None = None,
     ) -> Identification:
         """As `identify`, for embeddings (D,) of one person, called ``names`` in warnings."""
-        check_fpir(fpir)
-        self._checked(np.stack(embeddings))
-        direction, length = fused(embeddings)
-        found = self.search(direction, max(k, 2) if k > 0 else k)
-        return judge(
-            [Candidate(each.identity, each.score * length) for each in found],
-            k,
-            embeddings,
+        terms = self.open_set(fpir=fpir, threshold=threshold, condition=condition)
+        return terms.find(embeddings, k, names)
+
+    def open_set(
+        self,
+        *,
+        fpir: float = DEFAULT_FPIR,
+        threshold: float | None = None,
+        condition: str | None = None,
+    ) -> OpenSet:
+        """The terms of `identify`, for many searches. Arguments and errors as there."""
+        model = self._photo_recogniser().calibration
+        return OpenSet.of(
             self._store,
-            calibration_for(self._store, self._photo_recogniser().calibration, threshold),
-            templates=len(self._searching.current()),
+            self._searching,
+            model,
             fpir=fpir,
             threshold=threshold,
             condition=condition,
-            names=names,
         )
 
     def search(self, embedding: np.ndarray, k: int = 5) -> Candidates:
@@ -307,14 +304,7 @@ class Gallery:
 
     def search_many(self, embeddings: np.ndarray, k: int = 5) -> CandidateLists:
         """As `search`, for embeddings (n, D), all at once: n lists."""
-        if k < 1:
-            raise ConfigError(f"Cannot give {k} candidates: use -k 1 or more.")
-        probes = self._checked(embeddings)
-        found = self._searching.current().best_identities(probes, k)
-        return [
-            [Candidate(name, float(np.clip(score, -1, 1))) for name, score in each]
-            for each in found
-        ]
+        return self._searching.nearest(embeddings, k)
 
     def show(self, identity: str) -> Templates:
         """The templates of one identity, oldest first.

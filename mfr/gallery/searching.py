@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from mfr.errors import GalleryDamagedError, GalleryWarning
+from mfr.errors import ConfigError, GalleryDamagedError, GalleryWarning
 from mfr.gallery.cache_state import erase_cache, sweep_cache
-from mfr.gallery.records import DamagedTemplate
+from mfr.gallery.records import DamagedTemplate, check_embeddings
+from mfr.gallery.results import Candidate
 from mfr.gallery.store import BUSY_SECONDS, Location, Store, directory_of
 
 if TYPE_CHECKING:
@@ -53,6 +54,20 @@ class Searching:
             self._damaged = index.damaged
         return index
 
+    def nearest(self, embeddings: np.ndarray, k: int) -> list[list[Candidate]]:
+        """The ``k`` identities nearest to each embedding (n, D), in order: n lists.
+
+        Raises:
+            ConfigError: ``k`` is not positive.
+            GalleryError: an embedding is of another size, not finite or not of unit length.
+        """
+        check_count(k)
+        probes = check_embeddings(embeddings, self._store.embedding_size)
+        return [
+            [Candidate(name, float(np.clip(score, -1, 1))) for name, score in each]
+            for each in self.current().best_identities(probes, k)
+        ]
+
     def rebuild(self) -> TemplateIndex:
         """The index made anew, with its file.
 
@@ -84,6 +99,16 @@ class Searching:
             if self._follower is None:
                 self._follower = IndexFollower(self._store, self._cache_path)
             return self._follower
+
+
+def check_count(k: int) -> None:
+    """Refuse a number of candidates that is not positive.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if k < 1:
+        raise ConfigError(f"Cannot give {k} candidates: use -k 1 or more.")
 
 
 def cache_path_of(location: Location) -> Path | None:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mfr import atomic
-from mfr.csv_rows import check_columns, read_csv
+from mfr.csv_rows import check_columns, guarded, read_csv, unguarded
 from mfr.errors import GalleryError
 from mfr.gallery.joining import Person
 from mfr.gallery.names import identity_name
@@ -39,9 +39,6 @@ _ROWS_AT_ONCE: Final = 1024
 _LONGEST_TEXT: Final = 4096
 _LARGEST: Final = 4096
 """The most numbers in an embedding; more would not fit into a cell that Python's csv reads."""
-
-_FORMULA: Final = re.compile("'*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
-"""What begins like a formula, with any number of apostrophes before it."""
 
 
 class Row(NamedTuple):
@@ -89,7 +86,7 @@ def read_table(path: Path) -> Iterator[Row]:
     """
     if _kind(path) == ".csv":
         for line, row in read_csv(path, _NEEDED):
-            cells = {name: _unguarded(row[name]) if name in _TEXTS else row[name] for name in row}
+            cells = {name: unguarded(row[name]) if name in _TEXTS else row[name] for name in row}
             yield _checked(f"{path}, line {line}", cells)
         return
     try:
@@ -130,8 +127,8 @@ def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> int:
         table.writeheader()
         for row in rows:
             numbers = " ".join(f"{number:.9g}" for number in row["embedding"].tolist())
-            guarded = {name: _guarded(row[name]) for name in _TEXTS}
-            table.writerow({**row, **guarded, "embedding": f"[{numbers}]"})
+            safe = {name: guarded(row[name]) for name in _TEXTS}
+            table.writerow({**row, **safe, "embedding": f"[{numbers}]"})
             count += 1
     return count
 
@@ -149,14 +146,6 @@ def _write_parquet(path: Path, rows: Iterable[dict[str, Any]]) -> int:
         if part:
             file.write_table(pa.Table.from_pylist(part, schema))
     return count + len(part)
-
-
-def _guarded(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def _unguarded(text: str) -> str:
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def _checked(where: str, row: Mapping[str, Any]) -> Row:

@@ -132,6 +132,13 @@ def test_five_faces_are_counted_and_ordered(detector, photos):
         cropper.crop_one(tiles * 0, "wall.jpg")
 
 
+def test_of_two_faces_alike_one_is_doubtful_and_both_are_not(detector, photos):
+    cropper = FaceCropper(detector)
+    pair = np.hstack([photos[0], photos[0]])
+    assert cropper.crop_one(pair, "pair.jpg").doubtful
+    assert [each.doubtful for each in cropper.crop([pair], "all")[0]] == [False, False]
+
+
 def test_which_faces_count():
     image = np.zeros((100, 200, 3), np.uint8)
     faces = [face(20, 20, 40), face(110, 45, 20), face(180, 90, 10)]

@@ -1,14 +1,12 @@
-"""``mfr verify`` and ``mfr identify``."""
+"""``mfr verify``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from mfr.cli.console import print_json, print_table, say, share, tell
+from mfr.cli.console import measured_where, print_json, say, share, tell
 from mfr.cli.options import (
     AsJson,
     Backbone,
@@ -17,16 +15,13 @@ from mfr.cli.options import (
     Face,
     FaceOption,
     Fmr,
-    Fpir,
     GalleryModel,
-    GalleryPath,
     Threshold,
 )
 from mfr.errors import ConfigError
 
 if TYPE_CHECKING:
-    from mfr.decision import Decision, Measured
-    from mfr.gallery.results import Identification
+    from mfr.decision import Decision
 
 
 def verify(
@@ -105,52 +100,6 @@ def verify(
         raise typer.Exit(1)
 
 
-def identify(
-    path: GalleryPath,
-    probes: Annotated[
-        list[str],
-        typer.Argument(metavar="PROBE...", help="Photo of someone, or several of one person."),
-    ],
-    k: Annotated[int, typer.Option("-k", help="How many candidates to give.")] = 5,
-    model: GalleryModel = None,
-    backbone: Backbone = None,
-    fpir: Fpir = 0.01,
-    threshold: Threshold = None,
-    condition: Condition = None,
-    face: FaceOption = Face.main,
-    device: Device = "cpu",
-    as_json: AsJson = False,
-) -> None:
-    """Find who of a gallery a photo shows, if anybody: the nearest people, each with its score.
-
-    Several photos are taken to be of one person and judged together. The threshold is that of
-    --fpir, for as many templates as are enrolled; between it and that of ten times the rate, the
-    answer is uncertain.
-
-    Example: mfr identify GALLERY probe.jpg
-    """
-    from mfr.gallery import Gallery
-    from mfr.gallery.own_model import load_recogniser
-
-    recogniser = load_recogniser(path, model, backbone=backbone, device=device)
-    with Gallery.open(path, recogniser) as gallery:
-        found = gallery.identify(
-            probes, k, fpir=fpir, threshold=threshold, condition=condition, face=face.value
-        )
-    if as_json:
-        print_json(found)
-        return
-    for warning in found.warnings:
-        tell(f"Note: {warning}")
-    shown = probes[0] if len(probes) == 1 else f"The {len(probes)} photos"
-    say(_answer(shown, found))
-    words = {True: "yes", False: "no", None: "no threshold"}
-    table = Table("", "Identity", "Score", "Match")
-    for rank, match in enumerate(found.candidates, 1):
-        table.add_row(str(rank), Text(match.identity), f"{match.score:.4f}", words[match.match])
-    print_table(table)
-
-
 def _grounds(decision: Decision) -> str:
     sign = ">=" if decision.match else "<"
     return f"score {decision.score:.4f} {sign} threshold {decision.threshold:.4f}"
@@ -173,33 +122,4 @@ def _rates(decision: Decision) -> list[str]:
         f"At the threshold: false-match rate {decision.fmr:.2g}{interval}; false-non-match rate "
         f"{refused}.",
     ]
-    return [*lines, f"Measured on {_where(measured)}."]
-
-
-def _where(measured: Measured) -> str:
-    condition = f"{measured.condition}: " if measured.condition else ""
-    return (
-        f"{condition}{measured.people} people of {measured.source}, {measured.comparisons} "
-        "comparisons of two"
-    )
-
-
-def _answer(shown: str, found: Identification) -> str:
-    """Who it is, in a sentence or two."""
-    if found.threshold is None:
-        return (
-            f"{shown}: without a calibration or --threshold there is no answer, only the nearest."
-        )
-    nearest = found.candidates[0] if found.candidates else None
-    if nearest is None:
-        return f"{shown} shows nobody: nobody is enrolled."
-    score = f"score {nearest.score:.4f}, threshold {found.threshold:.4f}"
-    said = {
-        "match": f"{shown} shows {nearest.identity}",
-        "uncertain": f"{shown} may show {nearest.identity}, which is uncertain",
-        "nobody": f"{shown} shows nobody who is enrolled",
-    }[found.outcome or "nobody"]
-    margin = "" if found.margin is None else f", {found.margin:.4f} ahead of the second"
-    risk = "not known" if found.fpir is None else f"{found.fpir:.2g}"
-    where = "" if found.measured is None else f", measured on {_where(found.measured)}"
-    return f"{said}: {score}{margin}. Of strangers, the share taken for somebody: {risk}{where}."
+    return [*lines, f"Measured on {measured_where(measured)}."]
