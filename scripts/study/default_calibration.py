@@ -10,12 +10,14 @@ of these conditions against each other. Faces are cut from the photographs, as '
 from __future__ import annotations
 
 import argparse
+import datetime
 from itertools import combinations
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+import mfr
 from mfr import atomic
 from mfr.benchmark.calibration import measure_calibration
 from mfr.benchmark.regions import fit_regions
