@@ -93,6 +93,44 @@ class Regions(BaseModel):
         return np.asarray((apart**2).sum(axis=2))
 
 
+class Looks(BaseModel):
+    """What the faces looked like that a model was measured on (`mfr.faces.appearance`).
+
+    The descriptions of each source are a normal distribution of its own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    means: list[list[float]] = Field(min_length=1, description="(sources, r)")
+    precisions: list[list[list[float]]] = Field(description="(sources, r, r)")
+    farthest: float = Field(
+        gt=0,
+        allow_inf_nan=False,
+        description="the squared Mahalanobis distance from the nearest source within which 99.9% "
+        "of the faces lie that it was measured on",
+    )
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Looks:
+        sources, size = len(self.means), len(self.means[0])
+        if np.shape(self.means) != (sources, size) or not np.isfinite(self.means).all():
+            raise ValueError("means must be finite and of one length")
+        wanted = (sources, size, size)
+        if np.shape(self.precisions) != wanted or not np.isfinite(self.precisions).all():
+            raise ValueError("precisions must be finite squares, one for each source")
+        return self
+
+    def unlike(self, appearance: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which of the faces described by ``appearance`` (n, r) look like none of the sources."""
+        return self.distances(appearance) > self.farthest
+
+    def distances(self, appearance: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The squared Mahalanobis distance of each from the nearest source: (n,)."""
+        apart = appearance[:, None] - np.array(self.means)
+        every = np.einsum("nsi,sij,nsj->ns", apart, np.array(self.precisions), apart)
+        return np.asarray(every.min(axis=1))
+
+
 @dataclass(frozen=True)
 class Basis:
     """What a decision goes by: one calibration or, in doubt, the worst of several.
@@ -140,6 +178,9 @@ class Calibrations(BaseModel):
     measured: tuple[Calibration, ...] = Field(min_length=1)
     regions: Regions | None = Field(
         default=None, description="how to tell the condition of a face, if that was measured"
+    )
+    looks: Looks | None = Field(
+        default=None, description="what the faces looked like that it was measured on"
     )
     provenance: str = Field(default="", description="by which command, when, and for which model")
 
@@ -202,7 +243,11 @@ class Calibrations(BaseModel):
         )
 
     def basis(
-        self, embeddings: Sequence[NDArray[np.float32]], condition: str | None = None
+        self,
+        embeddings: Sequence[NDArray[np.float32]],
+        condition: str | None = None,
+        *,
+        unlike: bool = False,
     ) -> Basis:
         """What to judge a comparison of faces by.
 
@@ -211,16 +256,17 @@ class Calibrations(BaseModel):
                 are none.
             condition: the condition, or two with a comma between, if the user says it; else it
                 follows from the embeddings.
+            unlike: whether a face looks like nothing that was measured (`looks`).
 
         Raises:
             ConfigError: there is no such condition.
         """
         if condition is not None:
             return Basis(self.between(self._known(condition)))
-        if self.regions is None or not embeddings:
-            return Basis((self.usual,))
-        nearest = set(self.regions.nearest(np.stack(embeddings)))
-        if None in nearest:
+        nearest: set[int | None] = {0}
+        if self.regions is not None and embeddings:
+            nearest = set(self.regions.nearest(np.stack(embeddings)))
+        if unlike or None in nearest:
             own = tuple(each for each in self.measured if not each.against)
             return Basis(
                 own,

@@ -138,6 +138,8 @@ def basis_for(
     calibrations: Calibrations | None,
     embeddings: list[np.ndarray],
     condition: str | None = None,
+    *,
+    unlike: bool = False,
 ) -> Basis | None:
     """As `mfr.conditions.Calibrations.basis`; None for a model without calibrations.
 
@@ -145,7 +147,7 @@ def basis_for(
         ConfigError: there is no such condition.
     """
     if calibrations is not None:
-        return calibrations.basis(embeddings, condition)
+        return calibrations.basis(embeddings, condition, unlike=unlike)
     if condition is not None:
         raise ConfigError(
             "This model has no calibration, so it knows no conditions: leave --condition out."

@@ -24,6 +24,7 @@ from mfr.decision import (
 )
 from mfr.errors import FaceError, ImageError, MfrError
 from mfr.faces import detector as detectors
+from mfr.faces.appearance import describe_appearance
 from mfr.faces.choice import OneFace
 from mfr.faces.cropping import FaceCrop, FaceCropper
 from mfr.faces.detector import Detector, build_detector
@@ -60,6 +61,7 @@ class EmbeddedFace:
         doubtful: whether another face of the photograph may be meant as well: one that is large and
             central too.
         turn: by how many degrees clockwise the photograph has to be turned to be upright.
+        unlike: whether the face looks like nothing that the model was measured on.
     """
 
     embedding: np.ndarray
@@ -71,6 +73,7 @@ class EmbeddedFace:
     faces: int = 1
     doubtful: bool = False
     turn: int = 0
+    unlike: bool = False
 
     @property
     def flaws(self) -> tuple[str, ...]:
@@ -286,7 +289,12 @@ class Recogniser:
         """
         check_choice(self.calibration, fmr, threshold, condition)
         one, other = self.embed_photos([first, second], face=face)
-        basis = basis_for(self.calibration, [one.embedding, other.embedding], condition)
+        basis = basis_for(
+            self.calibration,
+            [one.embedding, other.embedding],
+            condition,
+            unlike=one.unlike or other.unlike,
+        )
         score = cosine(one.embedding[None], other.embedding)
         decision = decide(score, choose_threshold(basis, fmr, threshold), basis)
         return replace(
@@ -332,9 +340,17 @@ class Recogniser:
                 each.faces,
                 each.doubtful,
                 each.face.turn,
+                bool(strange),
             )
-            for embedding, each, name in zip(embeddings, found, names, strict=True)
+            for embedding, each, name, strange in zip(
+                embeddings, found, names, self._unlike(found), strict=True
+            )
         ]
+
+    def _unlike(self, found: Sequence[FaceCrop]) -> np.ndarray:
+        if self.calibration is None or self.calibration.looks is None:
+            return np.zeros(len(found), bool)
+        return self.calibration.looks.unlike(describe_appearance(np.stack([e.crop for e in found])))
 
 
 def _parts(photos: Iterable[Photo]) -> Iterator[list[Photo]]:

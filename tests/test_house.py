@@ -56,6 +56,7 @@ ARROWS: dict[str, set[str]] = {
         "conditions",
         "data",
         "encoder",
+        "faces",
         "images",
         "model_file",
         "seen_people",

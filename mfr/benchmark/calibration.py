@@ -18,13 +18,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfr.benchmark.embedding import by_path, embed_rows
-from mfr.benchmark.regions import fit_regions
+from mfr.benchmark.embedding import by_path, described_rows, embed_rows
+from mfr.benchmark.regions import fit_looks, fit_regions
 from mfr.benchmark.scores import Faces, mated_scores, nonmated_pairs, nonmated_scores
 from mfr.benchmark.seen import refuse_seen
 from mfr.calibration import Calibration
@@ -35,6 +35,8 @@ from mfr.seen_people import SeenPeople
 
 if TYPE_CHECKING:
     from mfr.encoder import Encoder
+
+Number = TypeVar("Number", bound=np.floating)
 
 HIGHEST_FMR = 0.5
 STEPS_PER_DECADE = 10
@@ -244,7 +246,10 @@ def calibrate_encoder(
     sources = [
         _by_domain(each.embeddings, rows) for each, (rows, _) in zip(faces, every, strict=True)
     ]
-    calibrations = Calibrations(measured=tuple(measured), regions=fit_regions(sources))
+    looks = [each for rows, _ in every for each in _by_domain(described_rows(rows), rows)]
+    calibrations = Calibrations(
+        measured=tuple(measured), regions=fit_regions(sources), looks=fit_looks(looks)
+    )
     return MeasuredCalibrations(calibrations, names, seen)
 
 
@@ -266,9 +271,9 @@ def _rows_of(manifest: Manifest, domains: Sequence[str], split: str) -> tuple[Ma
     return rows, source
 
 
-def _by_domain(embeddings: NDArray[np.float32], rows: Manifest) -> list[NDArray[np.float32]]:
+def _by_domain(values: NDArray[Number], rows: Manifest) -> list[NDArray[Number]]:
     domains = np.asarray(rows.column("domain"), dtype=object)
-    return [embeddings[domains == domain] for domain in sorted(set(domains))]
+    return [values[domains == domain] for domain in sorted(set(domains))]
 
 
 def _photos(rows: Manifest) -> NDArray[np.int64]:

@@ -44,6 +44,22 @@ def embed_rows(encoder: Encoder, manifest: Manifest) -> NDArray[np.float32]:
     return np.concatenate(parts) if parts else np.zeros((0, encoder.embedding_size), np.float32)
 
 
+def described_rows(manifest: Manifest) -> NDArray[np.float64]:
+    """What the crops of a manifest look like (`mfr.faces.appearance`), in row order.
+
+    Raises:
+        DataError: a crop is missing.
+    """
+    from mfr.data.loading import load_crops
+    from mfr.faces.appearance import SIZE, describe_appearance
+
+    parts = [np.zeros((0, SIZE))]
+    for start in range(0, len(manifest), CHUNK):
+        part = replace(manifest, table=manifest.table.slice(start, CHUNK))
+        parts.append(describe_appearance(load_crops(part)))
+    return np.concatenate(parts)
+
+
 def embed_acquired(
     encoder: Encoder, manifest: Manifest
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -1,4 +1,4 @@
-"""Where the embeddings of each condition lie, learned from those it was calibrated on."""
+"""What the faces of each condition are like, learned from those it was calibrated on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mfr.conditions import Regions
+from mfr.conditions import Looks, Regions
 
 COMPONENTS: Final = 32
 """Directions in which it is told whether a face is like anything that was measured."""
@@ -70,6 +70,21 @@ def fit_regions(conditions: Sequence[Sequence[NDArray[np.float32]]]) -> Regions:
         for sources in conditions
     )
     return regions.model_copy(update={"farthest": farthest})
+
+
+def fit_looks(sources: Sequence[NDArray[np.float64]]) -> Looks:
+    """Learn what faces look like, from descriptions (n, r) of those of each source."""
+    from sklearn.covariance import ledoit_wolf
+
+    # What does not vary at all in a source may still vary a little.
+    least = 1e-3 * np.eye(sources[0].shape[1])
+    looks = Looks(
+        means=_rounded(np.stack([each.mean(axis=0) for each in sources])),
+        precisions=[_rounded(np.linalg.inv(ledoit_wolf(each)[0] + least)) for each in sources],
+        farthest=1.0,
+    )
+    farthest = max(float(np.quantile(looks.distances(each), FARTHEST_SHARE)) for each in sources)
+    return looks.model_copy(update={"farthest": farthest})
 
 
 def _pooled_quantile(sources: Sequence[NDArray[np.float64]], share: float) -> float:

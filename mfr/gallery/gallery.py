@@ -255,8 +255,13 @@ class Gallery:
         """
         terms = self.open_set(fpir=fpir, threshold=threshold, condition=condition)
         probes = embed_probes(self._photo_recogniser(), photos, face=face)
-        embeddings = [probe.embedding for probe in probes]
-        return about_probes(terms.find(embeddings, k, [probe.name for probe in probes]), probes)
+        found = terms.find(
+            [probe.embedding for probe in probes],
+            k,
+            [probe.name for probe in probes],
+            unlike=any(probe.unlike for probe in probes),
+        )
+        return about_probes(found, probes)
 
     def match(
         self,

@@ -116,7 +116,7 @@ def _judged(
 ) -> Identification:
     """Who ``face`` is, were those whom other faces have got not enrolled."""
     left = [each for each in candidates if each.identity not in lost]
-    found = terms.judge(left, k, [face.embedding])
+    found = terms.judge(left, k, [face.embedding], unlike=face.unlike)
     remarks = [
         f"'{person}' is given to another face of the photo, which is more alike." for person in lost
     ]

@@ -77,7 +77,8 @@ def judge_claim(
     direction, length = fused(embeddings)
     score = float(best_scores(templates, direction[None])[0]) * length
     nearest = templates[int((templates @ direction).argmax())]
-    basis = basis_for(calibrations, [*embeddings, nearest], condition)
+    unlike = any(probe.unlike for probe in probes)
+    basis = basis_for(calibrations, [*embeddings, nearest], condition, unlike=unlike)
     decision = decide(score, choose_threshold(basis, fmr, threshold), basis)
     return about_probes(
         replace(
@@ -116,6 +117,7 @@ def judge(
     threshold: float | None,
     condition: str | None,
     names: Sequence[str] | None,
+    unlike: bool,
 ) -> Identification:
     """Who a search found, if anybody.
 
@@ -131,13 +133,14 @@ def judge(
         threshold: the cosine to hold scores against instead.
         condition: the condition whose calibration decides; else it follows from the embeddings.
         names: what the probes are called in warnings; their numbers if it is not said.
+        unlike: whether a probe looks like nothing that was measured.
 
     Raises:
         ConfigError: the threshold is no cosine, or there is no such condition.
     """
     nearest = _nearest_template(store, candidates, fused(embeddings)[0])
     compared = [*embeddings] if nearest is None else [*embeddings, nearest]
-    basis = basis_for(calibrations, compared, condition)
+    basis = basis_for(calibrations, compared, condition, unlike=unlike)
     margin = candidates[0].score - candidates[1].score if len(candidates) > 1 else None
     if basis is None and threshold is None:
         plain = tuple(Match(each.identity, each.score, None) for each in candidates[:k])

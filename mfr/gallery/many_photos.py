@@ -93,6 +93,6 @@ def _searched(
         if isinstance(each, ImageError | FaceError):
             searched.append(SearchedPhoto(str(path), None, str(each)))
         else:
-            found = terms.judge(next(candidates), k, [each.embedding])
+            found = terms.judge(next(candidates), k, [each.embedding], unlike=each.unlike)
             searched.append(SearchedPhoto(str(path), about_probes(found, [each]), None))
     return searched

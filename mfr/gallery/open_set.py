@@ -91,6 +91,8 @@ class OpenSet:
         k: int,
         embeddings: Sequence[np.ndarray],
         names: Sequence[str] | None = None,
+        *,
+        unlike: bool = False,
     ) -> Identification:
         """Who a probe shows, by the candidates for it. Arguments as `mfr.gallery.judging.judge`."""
         return judge(
@@ -104,10 +106,17 @@ class OpenSet:
             threshold=self.threshold,
             condition=self.condition,
             names=names,
+            unlike=unlike,
         )
 
     def find(
-        self, embeddings: Sequence[np.ndarray], k: int, names: Sequence[str] | None = None
+        self,
+        embeddings: Sequence[np.ndarray],
+        k: int,
+        names: Sequence[str] | None = None,
+        *,
+        unlike: bool = False,
     ) -> Identification:
         """Who one probe shows: `search` and `judge`."""
-        return self.judge(self.search([embeddings], k)[0], k, embeddings, names)
+        found = self.search([embeddings], k)[0]
+        return self.judge(found, k, embeddings, names, unlike=unlike)

@@ -52,6 +52,10 @@ class EmbeddedPhoto(Protocol):
         """Whether another face of the photo may be meant as well."""
 
     @property
+    def unlike(self) -> bool:
+        """Whether the face looks like nothing that the model was measured on."""
+
+    @property
     def flaws(self) -> Sequence[str]:
         """Why the face is too poor to be relied on, a clause each."""
 

@@ -20,10 +20,11 @@ import numpy as np
 import mfr
 from mfr import atomic
 from mfr.benchmark.calibration import measure_calibration
-from mfr.benchmark.regions import fit_regions
+from mfr.benchmark.regions import fit_looks, fit_regions
 from mfr.benchmark.scores import Faces
 from mfr.calibration import Calibration
 from mfr.conditions import Calibrations
+from mfr.faces.appearance import describe_appearance
 from mfr.models import load_encoder
 from mfr.pretrained import dlib_resnet
 from scripts.study.default_faces import Found, default_encoder, find_faces
@@ -90,6 +91,13 @@ def main() -> None:
         measured=tuple(_rounded(each) for each in measured),
         regions=fit_regions(
             [[look(domain).embeddings for domain in domains] for domains in LIKE.values()]
+        ),
+        looks=fit_looks(
+            [
+                describe_appearance(look(domain).crops)
+                for domains in LIKE.values()
+                for domain in domains
+            ]
         ),
         provenance="python -m scripts.study.default_calibration PEER --faces FACES --kept KEPT, "
         f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}, mfr {mfr.__version__}, for the "

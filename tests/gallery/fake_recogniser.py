@@ -39,6 +39,7 @@ class FakeFace:
     detector: str = "toy-detector"
     faces: int = 1
     doubtful: bool = False
+    unlike: bool = False
     flaws: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
