@@ -10,12 +10,14 @@ of these conditions against each other. Faces are cut from the photographs, as '
 from __future__ import annotations
 
 import argparse
+import datetime
 from itertools import combinations
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+import mfr
 from mfr import atomic
 from mfr.benchmark.calibration import measure_calibration
 from mfr.benchmark.regions import fit_regions
@@ -87,8 +89,11 @@ def main() -> None:
     calibrations = Calibrations(
         measured=tuple(_rounded(each) for each in measured),
         regions=fit_regions(
-            [[look(domain).embeddings for domain in like] for like in LIKE.values()]
+            [[look(domain).embeddings for domain in domains] for domains in LIKE.values()]
         ),
+        provenance="python -m scripts.study.default_calibration PEER --faces FACES --kept KEPT, "
+        f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}, mfr {mfr.__version__}, for the "
+        f"model {encoder.model_hash}",
     )
     path = Path(dlib_resnet.__file__).with_name(str(dlib_resnet.DLIB_RESNET.calibration))
     atomic.write_text(path, calibrations.model_dump_json() + "\n")
