@@ -14,6 +14,7 @@ import mfr
 from mfr import cli
 from mfr.cli import root
 from mfr.errors import ModelError
+from mfr.gallery import Gallery
 from mfr.recogniser import Recogniser
 from tests.datasets import write_dataset
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
@@ -339,6 +340,9 @@ def test_a_gallery_of_the_default_model_remembers_it(
     (tmp_path / "people.csv").write_text(f"path,identity\n{photos['a1']},ada\n")
     whom = ["--from", str(tmp_path / "people.csv")] if many else ["ada", photos["a1"]]
     assert cli.run(["enroll", str(tmp_path / "g"), *whom]) == 0
+    with Gallery.open(tmp_path / "g") as made:
+        source = made.model_source()
+    assert source is not None and source.model == "dlib-resnet"
     assert cli.run(["identify", str(tmp_path / "g"), photos["probe"]]) == 0
     assert cli.run(["enroll", str(tmp_path / "g"), "bob", photos["b1"]]) == 0
     assert loaded == ["dlib-resnet"] * 3
