@@ -46,7 +46,7 @@ ROOM_TITLES: Final = {
 
 FIRST: Final = (
     *("mfr", "mfr.recogniser", "mfr.encoder", "mfr.models", "mfr.decision", "mfr.calibration"),
-    *("mfr.errors", "mfr.config", "mfr.gallery", "mfr.gallery.gallery"),
+    *("mfr.conditions", "mfr.errors", "mfr.config", "mfr.gallery", "mfr.gallery.gallery"),
 )
 """Modules that come first on their pages; the others follow in the order of their names."""
 
