@@ -25,6 +25,9 @@ brightness; who is seen."""
 
 _KINDS: Final[tuple[Kind, ...]] = ("same file", "same picture", "same person")
 _BLOCK: Final = 1024
+_NO_CROP: Final = np.empty((0, 0, 3), np.uint8)
+"""In the place of a face's crop, 38 kB, which is not needed any more."""
+
 _CHUNK: Final = 2**20
 
 
@@ -148,23 +151,26 @@ def compare_all(
     _check_choice(recogniser.calibration, fmr, threshold, condition)
     originals, copies, problems = _tell_copies_apart(photos)
     paths: list[Path] = []
-    embeddings, thumbnails = [], []
+    faces, thumbnails = [], []
     on_progress(0, len(originals))
     with closing(recogniser.embed_each(originals, face=face)) as each:
         for done, (path, embedded) in enumerate(zip(originals, each, strict=True), 1):
             if isinstance(embedded, EmbeddedFace):
                 paths.append(path)
-                embeddings.append(embedded.embedding)
+                faces.append(replace(embedded, crop=_NO_CROP))
                 thumbnails.append(make_thumbnail(embedded.crop))
             else:
                 problems.append((str(path), str(embedded)))
             on_progress(done, len(originals))
     pairs = [Pair(str(a), str(b), "same file", None, None) for a, b in copies]
     found: dict[Kind, int] = {"same file": len(pairs), "same picture": 0, "same person": 0}
-    judging = _Judging(recogniser.calibration, embeddings, fmr, threshold, condition)
+    judging = _Judging(recogniser.calibration, faces, fmr, threshold, condition)
     if paths:
         scores, kinds, first, second = _matches(
-            np.stack(embeddings), np.stack(thumbnails), judging.thresholds, judging.groups
+            np.stack([face.embedding for face in faces]),
+            np.stack(thumbnails),
+            judging.thresholds,
+            judging.groups,
         )
         found["same picture"] = int((kinds == 1).sum())
         found["same person"] = int((kinds == 2).sum())
@@ -190,7 +196,8 @@ def _check_choice(
     """Refuse, before any photo is read, what no pair could be judged by."""
     check_choice(calibrations, fmr, threshold, condition)
     if calibrations is not None and threshold is None and condition is None:
-        known = calibrations.measured if calibrations.regions else (calibrations.usual,)
+        told_apart = calibrations.regions is not None or calibrations.looks is not None
+        known = calibrations.measured if told_apart else (calibrations.usual,)
         choose_threshold(Basis(known), fmr, None)
 
 
@@ -205,16 +212,21 @@ class _Judging:
     def __init__(
         self,
         calibrations: Calibrations | None,
-        embeddings: Sequence[np.ndarray],
+        faces: Sequence[EmbeddedFace],
         fmr: float,
         threshold: float | None,
         condition: str | None,
     ) -> None:
-        labels: list[int | None] = [0] * len(embeddings)
-        if embeddings and calibrations is not None and condition is None and calibrations.regions:
-            labels = calibrations.regions.nearest(np.stack(embeddings))
+        # The number of the condition that a face resembles; None if it resembles none.
+        labels: list[int | None] = [0] * len(faces)
+        if faces and calibrations is not None and condition is None:
+            if calibrations.regions is not None:
+                labels = calibrations.regions.nearest(np.stack([face.embedding for face in faces]))
+            labels = [
+                None if face.unlike else label for face, label in zip(faces, labels, strict=True)
+            ]
         different = list(dict.fromkeys(labels))
-        examples = [embeddings[labels.index(label)] for label in different]
+        examples = [faces[labels.index(label)].embedding for label in different]
         self.groups = np.array([different.index(label) for label in labels], dtype=np.int64)
         self._sizes = [labels.count(label) for label in different]
         self._fmr, self._given = fmr, threshold is not None
@@ -223,7 +235,12 @@ class _Judging:
         for one in range(len(different)):
             for other in range(one, len(different)):
                 # Which condition a face resembles says all that a basis takes from it.
-                basis = basis_for(calibrations, [examples[one], examples[other]], condition)
+                basis = basis_for(
+                    calibrations,
+                    [examples[one], examples[other]],
+                    condition,
+                    unlike=None in (different[one], different[other]),
+                )
                 told = fmr if basis is None else max(fmr, basis.lowest_fmr)
                 chosen = choose_threshold(basis, told, threshold)
                 self._bases[one, other] = basis, chosen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from mfr.calibration import Calibration
 from mfr.comparing import compare_all
 from mfr.conditions import Calibrations, Regions
 from mfr.errors import ConfigError, ModelError
+from mfr.faces.cropping import FaceCrop
 from mfr.photo_folder import photos_below
 from mfr.recogniser import Recogniser
 from tests.test_comparing import Colours, Everywhere, paint, run
@@ -74,7 +76,15 @@ def compare(recogniser: Recogniser, folder: Path, **options):
     return compare_all(recogniser, photos_below(folder), fmr=1e-3, **options)
 
 
-def test_a_pair_is_judged_as_two_photos_alone_are(recogniser, folder):
+def looks_unlike(_: Recogniser, found: Sequence[FaceCrop]) -> np.ndarray:
+    """The brightest red looks like nothing that was measured."""
+    return np.array([each.crop[..., 0].mean() > 195 for each in found], bool)
+
+
+@pytest.mark.parametrize("unlike", [False, True])
+def test_a_pair_is_judged_as_two_photos_alone_are(recogniser, folder, monkeypatch, unlike):
+    if unlike:
+        monkeypatch.setattr(Recogniser, "_unlike", looks_unlike)
     paths = photos_below(folder)
     matches = {}
     for i, first in enumerate(paths):
@@ -95,6 +105,9 @@ def test_a_pair_is_judged_as_two_photos_alone_are(recogniser, folder):
             decision.measured.people,
         )
     assert {pair.condition for pair in result.pairs} == {"warm", "cold", "warm against cold"}
+    unsure = [each for each in result.terms if each.warnings]
+    # The one face that looks unlike is in four of the pairs.
+    assert [each.comparisons for each in unsure] == ([4] if unlike else [])
 
 
 def test_terms_say_how_many_pairs_each_threshold_judged_and_where_it_was_measured(
