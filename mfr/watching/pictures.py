@@ -70,7 +70,7 @@ class PictureFolder:
         if best.pixels is None:
             return event
         path = self._folder / f"track-{event.track:04d}.jpg"
-        box = _named(best.box, event.outcome, event.nearest, event.score)
+        box = _named(best.box, event.outcome, event.nearest)
         write_picture(path, draw_faces(best.pixels, [box]))
         return replace(event, picture=str(path))
 
@@ -94,7 +94,7 @@ class AnnotatedVideo:
         Raises:
             WriteError: the video cannot be written.
         """
-        drawn = draw_faces(frame.pixels, [_seen(one) for one in watcher.in_view()])
+        drawn = draw_faces(frame.pixels, [_of(one) for one in watcher.in_view()])
         if self._writer is None:
             self._size = (drawn.shape[1], drawn.shape[0])
             code = cv2.VideoWriter.fourcc(*CODECS[self._path.suffix.lower()])
@@ -167,16 +167,16 @@ def _check(path: Path, *, live: bool) -> None:
         )
 
 
-def _seen(seen: Seen) -> NamedBox:
-    nearest = seen.found.candidates[0] if seen.found.candidates else None
-    name, score = (None, None) if nearest is None else (nearest.identity, nearest.score)
-    return _named(seen.box, seen.found.outcome or "nobody", name, score)
+def _of(seen: Seen) -> NamedBox:
+    candidates = seen.found.candidates
+    nearest = candidates[0].identity if candidates else None
+    return _named(seen.box, seen.found.outcome, nearest)
 
 
-def _named(box: np.ndarray, outcome: Outcome, nearest: str | None, score: float | None) -> NamedBox:
-    rate = "" if score is None else f" {score:.2f}"
+def _named(box: np.ndarray, outcome: Outcome | None, nearest: str | None) -> NamedBox:
+    # No score: what a cosine is worth differs from model to model, and the events have it.
     if outcome == "match":
-        return NamedBox(box, f"{nearest}{rate}", "known")
+        return NamedBox(box, str(nearest), "known")
     if outcome == "uncertain":
-        return NamedBox(box, f"{nearest}?{rate}", "uncertain")
-    return NamedBox(box, f"nobody{rate}", "unknown")
+        return NamedBox(box, f"{nearest}?", "uncertain")
+    return NamedBox(box, "nobody", "unknown")
