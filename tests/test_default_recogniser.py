@@ -63,7 +63,7 @@ def test_real_people_are_told_apart(recogniser, shared_data, tmp_path):
         for name in people:
             found = gallery.identify([photo(name, 3), photo(name, 4)])
             assert (found.outcome, found.identity) == ("match", name)
-            assert found.measured.condition == "photographs" and found.fpir <= 0.0101
+            assert "photographs" in found.measured.condition and found.fpir <= 0.0101
         for stranger in ("Abdullah_Gul", "Adam_Sandler", "Al_Gore", "Ana_Guevara"):
             assert gallery.identify(photo(stranger, 1)).outcome == "nobody"
 
