@@ -80,8 +80,8 @@ def main() -> None:
             f"{statistics.median(walls):.2f} | {median / base:.2f} |"
         )
     print("\n| part of mfr verify | CPU seconds |\n|---|---|")
-    for name, seconds in parts.items():
-        print(f"| {name} | {statistics.median(seconds[1:]):.2f} |")
+    for name, measured in parts.items():
+        print(f"| {name} | {statistics.median(measured[1:]):.2f} |")
 
 
 def _spent(command: list[str]) -> tuple[float, float]:
