@@ -28,6 +28,7 @@ class Measured:
         comparisons: how many comparisons of two different people there were.
         fmr_interval: the 95% interval of the decision's false-match rate, over people; None if it
             was not measured.
+        lowest_fmr: the lowest false-match rate that could be told.
     """
 
     condition: str
@@ -35,6 +36,7 @@ class Measured:
     people: int
     comparisons: int
     fmr_interval: tuple[float, float] | None
+    lowest_fmr: float
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def measured_at(threshold: float, basis: Basis) -> Measured:
         worst.people,
         worst.comparisons,
         worst.interval_at(threshold),
+        worst.fmrs[0],
     )
 
 

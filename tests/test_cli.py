@@ -86,6 +86,7 @@ def test_a_pair_of_photos(
             "people": 50,
             "comparisons": 1000,
             "fmr_interval": None,
+            "lowest_fmr": 0.001,
         },
         "warnings": [],
     }

@@ -153,7 +153,8 @@ def share(rate: float) -> str:
 def measured_where(measured: Measured) -> str:
     """What was compared to measure rates, and of whom, for a sentence."""
     condition = f"{measured.condition}: " if measured.condition else ""
+    comparisons = f"{measured.comparisons:,}".replace(",", " ")
     return (
-        f"{condition}{measured.people} people of {measured.source}, {measured.comparisons} "
-        "comparisons of two"
+        f"{condition}{measured.people} people of {measured.source}, {comparisons} comparisons of "
+        "different people"
     )

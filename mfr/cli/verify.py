@@ -110,16 +110,17 @@ def _rates(decision: Decision) -> list[str]:
     if decision.measured is None or decision.fmr is None or decision.score_fmr is None:
         return ["The model has no calibration: what this score is worth is not known."]
     measured = decision.measured
-    refused = (
-        "not measured"
-        if decision.fnmr is None
-        else f"{decision.fnmr:.2g} (of one person's pairs, so many do not match)"
-    )
+    most = "at most " if decision.score_fmr <= measured.lowest_fmr * (1 + 1e-6) else ""
     low_high = measured.fmr_interval
     interval = "" if low_high is None else f", 95% interval {low_high[0]:.2g} to {low_high[1]:.2g}"
-    lines = [
-        f"Of pairs of different people, {share(decision.score_fmr)} look so alike.",
-        f"At the threshold: false-match rate {decision.fmr:.2g}{interval}; false-non-match rate "
-        f"{refused}.",
+    refused = (
+        "how many of one person's pairs do not was not measured"
+        if decision.fnmr is None
+        else f"{decision.fnmr:.2%} of one person's pairs do not (false-non-match rate)"
+    )
+    return [
+        f"Of pairs of different people, {most}{share(decision.score_fmr)} are so alike.",
+        f"At this threshold, {share(decision.fmr)} pairs of different people match (false-match rate "
+        f"{decision.fmr:.2g}{interval}), and {refused}.",
+        f"Measured on {measured_where(measured)}.",
     ]
-    return [*lines, f"Measured on {measured_where(measured)}."]
