@@ -160,7 +160,7 @@ def test_words_json_and_csv_say_where_rates_were_measured(
     assert "Measured on" in out and "warm against cold" in out.split("5 photos")[0]
     assert (
         "6 pairs judged by threshold -0.8000: false-match rate 0.001, measured on warm against "
-        "cold: 4 people of toy, 1000000 comparisons of two." in out
+        "cold: 4 people of toy, 1 000 000 comparisons of different people." in out
     )
     assert "about 0.01 pairs of so many strangers would reach them" in out
     answer = json.loads(run(monkeypatch, recogniser, folder, "--json").stdout)

@@ -110,7 +110,12 @@ def _rates(decision: Decision) -> list[str]:
     if decision.measured is None or decision.fmr is None or decision.score_fmr is None:
         return ["The model has no calibration: what this score is worth is not known."]
     measured = decision.measured
-    most = "at most " if decision.score_fmr <= measured.lowest_fmr * (1 + 1e-6) else ""
+    # Scores beyond the measured thresholds have rates beyond the measured ones.
+    alike = share(decision.score_fmr)
+    if decision.score_fmr <= measured.lowest_fmr * (1 + 1e-6):
+        alike = f"at most {alike}"
+    elif decision.score_fmr >= 0.49:
+        alike = "half or more"
     low_high = measured.fmr_interval
     interval = "" if low_high is None else f", 95% interval {low_high[0]:.2g} to {low_high[1]:.2g}"
     refused = (
@@ -119,8 +124,8 @@ def _rates(decision: Decision) -> list[str]:
         else f"{decision.fnmr:.2%} of one person's pairs do not (false-non-match rate)"
     )
     return [
-        f"Of pairs of different people, {most}{share(decision.score_fmr)} are so alike.",
-        f"At this threshold, {share(decision.fmr)} pairs of different people match (false-match rate "
-        f"{decision.fmr:.2g}{interval}), and {refused}.",
+        f"Of pairs of different people, {alike} are so alike.",
+        f"At this threshold, {share(decision.fmr)} pairs of different people match (false-match "
+        f"rate {decision.fmr:.2g}{interval}), and {refused}.",
         f"Measured on {measured_where(measured)}.",
     ]
