@@ -29,8 +29,7 @@ def tell_one(probes: Sequence[str], found: Identification, *, as_json: bool) -> 
         return
     for warning in found.warnings:
         tell(f"Note: {warning}")
-    shown = probes[0] if len(probes) == 1 else f"The {len(probes)} photos"
-    say(_answer(shown, found))
+    say(_answer(probes, found))
     words = {True: "yes", False: "no", None: "no threshold"}
     table = Table("", "Identity", "Score", "Match")
     for rank, match in enumerate(found.candidates, 1):
@@ -38,20 +37,23 @@ def tell_one(probes: Sequence[str], found: Identification, *, as_json: bool) -> 
     print_table(table)
 
 
-def _answer(shown: str, found: Identification) -> str:
+def _answer(probes: Sequence[str], found: Identification) -> str:
     """Who it is, in a sentence or two."""
+    shown, verb = f"The {len(probes)} photos", "show"
+    if len(probes) == 1:
+        shown, verb = probes[0], "shows"
     if found.threshold is None:
         return (
             f"{shown}: without a calibration or --threshold there is no answer, only the nearest."
         )
     nearest = found.candidates[0] if found.candidates else None
     if nearest is None:
-        return f"{shown} shows nobody: nobody is enrolled."
+        return f"{shown} {verb} nobody: nobody is enrolled."
     score = f"score {nearest.score:.4f}, threshold {found.threshold:.4f}"
     said = {
-        "match": f"{shown} shows {nearest.identity}",
+        "match": f"{shown} {verb} {nearest.identity}",
         "uncertain": f"{shown} may show {nearest.identity}, which is uncertain",
-        "nobody": f"{shown} shows nobody who is enrolled",
+        "nobody": f"{shown} {verb} nobody who is enrolled",
     }[found.outcome or "nobody"]
     margin = "" if found.margin is None else f", {found.margin:.4f} ahead of the second"
     return f"{said}: {score}{margin}. {_risk(found)}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from mfr.cli.console import print_json, print_table
+from mfr.cli.console import print_json, print_table, say
 from mfr.cli.options import AsJson
 
 
@@ -43,14 +43,17 @@ def models(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("Name", "Licence of the weights", "Size", "Embedding", "Calibrated for", "File")
+    table = Table("Name", "Licence of the weights", "Size", "Embedding", "Calibrated for", "Here")
     for row in rows:
         table.add_row(
             row["name"] + (" (default)" if row["default"] else ""),
             row["licence"],
             f"{row['megabytes']:.0f} MB",
             str(row["embedding_size"]),
-            ", ".join(row["calibrated_for"]) or "nothing yet: use --threshold, or 'mfr calibrate'",
-            str(row["file"] or row["how_to_get"]),
+            ", ".join(row["calibrated_for"]) or "nothing yet",
+            "no" if row["file"] is None else "yes",
         )
     print_table(table)
+    for row in rows:
+        say(f"{row['name']}: {row['file'] or row['how_to_get']}")
+    say("A model that is calibrated for nothing yet needs --threshold, or 'mfr calibrate' first.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,8 +74,14 @@ def verify(
     else:
         from mfr.gallery import Gallery
         from mfr.gallery.own_model import load_recogniser
+        from mfr.images import EXTENSIONS
 
         path, identity, *probes = subjects
+        if Path(path).is_file() and Path(path).suffix.lower() in EXTENSIONS:
+            raise ConfigError(
+                f"{path} is a photo, not a gallery: give two photos to compare, or a gallery, a "
+                "name and photos."
+            )
         recogniser = load_recogniser(path, model, backbone=backbone, device=device)
         with Gallery.open(path, recogniser) as gallery:
             decision = gallery.verify(
@@ -96,6 +103,8 @@ def verify(
         say(f"{sentence}: {_grounds(decision)}.")
         for line in _rates(decision):
             say(line)
+        if len(subjects) > 3 and decision.measured is not None:
+            say("These rates are of one photo; several together err less often.")
     if exit_code and not decision.match:
         raise typer.Exit(1)
 

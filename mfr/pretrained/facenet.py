@@ -54,7 +54,7 @@ def _model(name: str, trained_on: str, file: str) -> PretrainedModel:
     return PretrainedModel(
         name=name,
         backbone="facenet",
-        licence="MIT for the file; VGGFace2 and CASIA-WebFace are for research",
+        licence="MIT; its data is for research",
         trained_on=trained_on,
         megabytes=111.9,
         find=partial(_find, file),

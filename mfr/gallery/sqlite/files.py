@@ -54,7 +54,7 @@ def find_file(directory: Path) -> Path:
     if not found:
         raise GalleryMissingError(
             f"{directory} is not a gallery (it has no {FILE_NAME}): check the path, or make one "
-            f"with 'mfr enroll {directory} NAME PHOTO --model MODEL'."
+            f"with 'mfr enroll {directory} NAME PHOTO'."
         )
     return path
 
