@@ -132,6 +132,10 @@ def tell_photos(photos: Sequence[SearchedPhoto], csv_file: Path | None, *, as_js
             for photo, found in answered:
                 table.add_row(Text(photo), *_cells(found))
             print_table(table)
+        for note, times in Counter(
+            warning for _, found in answered for warning in found.warnings
+        ).most_common():
+            tell(f"Note: {note}" + (f" ({times} photos)" if times > 1 else ""))
         for reason in refused:
             say(f"Refused: {reason}")
         counts = _counts(found for _, found in answered)

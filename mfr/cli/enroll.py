@@ -142,6 +142,8 @@ def _show_bulk(path: str, done: BulkEnrolment, *, as_json: bool) -> None:
             f"{path} has {done.people} of these people: {counted(done.added, 'new template')}, "
             f"{counted(done.already, 'photo')} enrolled already, {len(done.refused)} refused."
         )
+        if done.refused:
+            say("Poor faces are taken with --any-quality, what looks like a mistake with --anyway.")
         if done.keeps_crops:
             say(_CROPS_ARE_KEPT)
     if done.refused:

@@ -138,3 +138,6 @@ def _check(
         check_picture_name(draw)
         if draw.resolve() == Path(probes[0]).resolve():
             raise ConfigError(f"--draw {draw} would replace the photo itself: name another file.")
+    for option, place in (("--draw", draw), ("--csv", csv_file)):
+        if place is not None and not place.resolve().parent.is_dir():
+            raise ConfigError(f"{option} {place}: there is no such folder; make it first.")

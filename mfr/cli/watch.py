@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,8 +64,10 @@ def watch(
     from mfr.gallery import Gallery
     from mfr.gallery.own_model import load_recogniser
     from mfr.watching import Watcher, open_frames
-    from mfr.watching.pictures import open_album
+    from mfr.watching.pictures import check_place, open_album
 
+    if draw is not None:
+        check_place(Path(draw), source=source)
     recogniser = load_recogniser(path, model, backbone=backbone, device=device)
     with Gallery.open(path, recogniser) as gallery, open_frames(source, every=every) as frames:
         watcher = Watcher(

@@ -102,11 +102,11 @@ def flaws(quality: Quality) -> list[str]:
     elif quality.blur < MIN_BLUR:
         found.append("it is blurred or almost without contrast")
     if abs(quality.yaw) > MAX_YAW:
-        found.append(f"it is turned to the side (by {abs(quality.yaw):.0f} degrees)")
+        found.append(f"it is turned to the side (by {abs(quality.yaw):.1f} degrees)")
     if quality.pitch < -MAX_UP:
-        found.append(f"it looks up or has the mouth wide open ({-quality.pitch:.0f} degrees)")
+        found.append(f"it looks up or has the mouth wide open ({-quality.pitch:.1f} degrees)")
     if abs(quality.roll) > MAX_ROLL:
-        found.append(f"it leans to the side (by {abs(quality.roll):.0f} degrees)")
+        found.append(f"it leans to the side (by {abs(quality.roll):.1f} degrees)")
     return found
 
 

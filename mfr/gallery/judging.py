@@ -155,26 +155,28 @@ def judge(
         unsure = threshold_within(basis, min(fpir * UNCERTAIN, 1.0), templates)
     else:
         sure = unsure = choose_threshold(basis, 1.0, threshold)
-    told = None
+    told, kept_to = None, True
     if basis is not None:
         told = fpir_among(basis.fmr_at(sure), templates)
         if threshold is None and told > fpir * 1.01:
+            kept_to = False  # what reaches the threshold errs more often than was asked for
             warnings.append(
                 f"The calibration cannot tell a false-positive identification rate of {fpir:.2g} "
-                f"among {templates} templates: this answer is for {told:.2g}."
+                f"among {templates} templates, so nobody is a sure match: ask for --fpir "
+                f"{_upwards(told)} or more, or calibrate on more people."
             )
     matches = tuple(Match(each.identity, each.score, each.score >= sure) for each in candidates)
     best = matches[0] if matches else None
     outcome: Outcome = "nobody"
     if best is not None and best.score >= unsure:
-        outcome = "match" if best.match else "uncertain"
+        outcome = "match" if best.match and kept_to else "uncertain"
     if len(matches) > 1 and matches[1].match:
         warnings.append(
             f"'{matches[1].identity}' matches too: the two may be one person, or look alike."
         )
     return Identification(
         outcome,
-        best.identity if best is not None and best.match else None,
+        best.identity if best is not None and outcome == "match" else None,
         matches[:k],
         sure,
         unsure,
@@ -183,6 +185,12 @@ def judge(
         None if basis is None else measured_at(sure, basis),
         tuple(warnings),
     )
+
+
+def _upwards(rate: float) -> str:
+    """With two digits, and no lower than it is."""
+    step = 10.0 ** (math.floor(math.log10(rate)) - 1)
+    return f"{min(1.0, math.ceil(rate / step) * step):.2g}"
 
 
 def threshold_within(basis: Basis, fpir: float, templates: int) -> float:

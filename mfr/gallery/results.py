@@ -47,8 +47,8 @@ class Identification:
     """Who of a gallery a face is, if anybody.
 
     Attributes:
-        outcome: 'match', 'uncertain' (between the two thresholds) or 'nobody'; None where there is
-            no threshold.
+        outcome: 'match', 'uncertain' (between the two thresholds, or where the calibration cannot
+            tell so low a rate as is asked for) or 'nobody'; None where there is no threshold.
         identity: who it is; None unless the outcome is 'match'.
         candidates: the nearest identities, nearest first.
         threshold: the score from which on the nearest is the answer, -1 to 1.

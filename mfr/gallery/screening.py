@@ -136,7 +136,7 @@ def person_doubts(
         if other is not None and other.score >= threshold:
             sentence = (
                 f"{template.source} shows somebody who is already enrolled as '{other.identity}' "
-                f"(score {other.score:.2f}, threshold {threshold:.2f})."
+                f"(score {other.score:.3f}, threshold {threshold:.3f})."
             )
             found.append(Doubt(number, sentence))
     return found
@@ -169,8 +169,8 @@ def stranger_doubts(
         )
         if score < threshold:
             sentence = (
-                f"{template.source} is unlike the other photos of '{name}' (score {score:.2f}, "
-                f"threshold {threshold:.2f})."
+                f"{template.source} is unlike the other photos of '{name}' (score {score:.3f}, "
+                f"threshold {threshold:.3f})."
             )
             found.append(Doubt(number, sentence))
     return found

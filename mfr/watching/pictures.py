@@ -138,7 +138,7 @@ def open_album(
         yield NoAlbum()
         return
     path = Path(place)
-    _check(path, live=live)
+    check_place(path, live=live)
     if path.suffix.lower() not in CODECS:
         yield PictureFolder(path)
         return
@@ -157,8 +157,22 @@ def open_album(
         raise interrupted
 
 
-def _check(path: Path, *, live: bool) -> None:
+def check_place(path: Path, *, live: bool = False, source: str | None = None) -> None:
+    """Refuse a place where nothing can or should be drawn.
+
+    Args:
+        path: the folder or video.
+        live: whether the frames are of a source that does not wait.
+        source: what is watched, which must not be replaced.
+
+    Raises:
+        ConfigError: as `open_album`, or ``path`` is the source.
+    """
     suffix = path.suffix.lower()
+    if source is not None and Path(source).exists() and path.resolve() == Path(source).resolve():
+        raise ConfigError(f"--draw {path} would replace the video itself: name another file.")
+    if suffix not in CODECS and path.exists() and not path.is_dir():
+        raise ConfigError(f"--draw {path} is a file: name a folder, or a .mp4 or .avi video.")
     if suffix in _NEITHER:
         raise ConfigError(f"--draw {path}: name a folder for pictures, or a .mp4 or .avi video.")
     if suffix in CODECS and live:

@@ -112,8 +112,9 @@ class Watcher:
             raise ConfigError(f"--min-frames {min_sightings} is a number of frames: 1 or more.")
         check_fpir(fpir)
         basis = None if threshold is not None else basis_for(gallery.calibration, [])
-        same = choose_threshold(basis, DEFAULT_FMR, threshold)
-        near = same if basis is None else basis.threshold_at(max(NEAR_FMR, basis.lowest_fmr))
+        lowest = 0.0 if basis is None else basis.lowest_fmr
+        same = choose_threshold(basis, max(DEFAULT_FMR, lowest), threshold)
+        near = same if basis is None else basis.threshold_at(max(NEAR_FMR, lowest))
         self._fpir, self._threshold = fpir, threshold
         self._recogniser, self._gallery = recogniser, gallery
         self._tracker = Tracker(same, near, gap)

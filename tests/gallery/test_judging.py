@@ -66,9 +66,11 @@ def test_match_uncertain_and_nobody(gallery):
 
 def test_what_the_calibration_cannot_tell_is_said(gallery):
     found = gallery.identify(at(0.95), fpir=1e-7)
-    assert found.threshold == 0.9 and found.outcome == "match"
+    assert found.threshold == 0.9 and (found.outcome, found.identity) == ("uncertain", None)
     assert found.fpir == pytest.approx(3e-6, rel=1e-3)
     assert "cannot tell a false-positive identification rate of 1e-07 among 3" in found.warnings[-1]
+    assert "ask for --fpir 3e-06 or more" in found.warnings[-1]
+    assert gallery.identify(at(0.95), fpir=3e-6).outcome == "match"
     with pytest.raises(ConfigError, match="--fpir"):
         gallery.identify(at(0.9), fpir=0.0)
 

@@ -54,7 +54,7 @@ def test_a_photo_unlike_the_others_of_its_person(gallery):
     # Among n others a stranger has n chances: 0.6 is enough beside one other, not beside six.
     slanted = photo(0.6, 0, 0.8)
     gallery.enroll("ada", [photo(1, 0, 0, note=str(n)) for n in range(5)])
-    with pytest.raises(DoubtfulEnrolmentError, match=r"score 0\.60, threshold 0\.90"):
+    with pytest.raises(DoubtfulEnrolmentError, match=r"score 0\.600, threshold 0\.900"):
         gallery.enroll("ada", [slanted])
     gallery.remove("ada")
     gallery.enroll("ada", [photo(1, 0, 0), slanted])
