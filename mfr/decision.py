@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,6 +59,8 @@ class Decision:
         measured: where these rates were measured; None without a calibration.
         warnings: what makes the decision less reliable, such as a small face; a sentence each.
         quality: how good the face is, for each photograph.
+        conditions: the condition that each face was taken for, the photographs' before that of the
+            nearest template; `mfr.conditions.UNLIKE` for none, None where it cannot be told.
     """
 
     match: bool
@@ -69,6 +72,7 @@ class Decision:
     measured: Measured | None = None
     warnings: tuple[str, ...] = ()
     quality: tuple[Any, ...] = ()
+    conditions: tuple[str | None, ...] = ()
 
 
 def choose_threshold(basis: Basis | None, fmr: float, threshold: float | None) -> float:
@@ -156,6 +160,15 @@ def basis_for(
             "This model has no calibration, so it knows no conditions: leave --condition out."
         )
     return None
+
+
+def conditions_of(
+    calibrations: Calibrations | None, embeddings: Sequence[np.ndarray]
+) -> tuple[str | None, ...]:
+    """The condition that each face is taken for, by its embedding (D,)."""
+    if calibrations is None:
+        return (None,) * len(embeddings)
+    return tuple(calibrations.condition_of(each) for each in embeddings)
 
 
 def cosine(embeddings: np.ndarray, embedding: np.ndarray) -> float:

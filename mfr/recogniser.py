@@ -19,6 +19,7 @@ from mfr.decision import (
     basis_for,
     check_choice,
     choose_threshold,
+    conditions_of,
     cosine,
     decide,
 )
@@ -301,6 +302,7 @@ class Recogniser:
             decision,
             warnings=(*one.remarks, *other.remarks, *decision.warnings),
             quality=(one.quality, other.quality),
+            conditions=conditions_of(self.calibration, [one.embedding, other.embedding]),
         )
 
     def _attempts(

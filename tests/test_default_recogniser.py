@@ -74,4 +74,7 @@ def test_a_caricature_is_judged_as_one(recogniser, shared_data):
     for path in sorted((shared_data / "faces/celeb_caricature").glob("*/*.jpg"))[:40]:
         faces += recogniser.embed_faces(path)[:1]
     told = [recogniser.calibration.condition_of(face.embedding) for face in faces]
+    two = sorted((shared_data / "faces/celeb_caricature/aamir_khan").glob("*.jpg"))[:2]
+    decision = recogniser.compare(*two)
+    assert len(decision.conditions) == 2 and "drawings" in decision.conditions
     assert told.count("drawings") > len(told) / 2 and told.count(UNLIKE) <= 1

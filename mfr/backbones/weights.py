@@ -109,7 +109,10 @@ def _check_readable(path: Path) -> None:
     if path.exists() and not path.is_file():
         raise ModelError(f"{path} is no file of weights, but a folder, pipe or device: check it.")
     if not path.is_file():
-        raise ModelError(f"There is no weight file {path}: check the path.")
+        raise ModelError(
+            f"There is no weight file {path}: check the path, or choose a name that 'mfr models' "
+            "lists."
+        )
     if path.stat().st_size == 0:
         raise ModelError(f"{path} is empty: copy it again from its source.")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from mfr.cli.console import (
@@ -117,7 +117,8 @@ def _print_pairs(result: Comparison) -> None:
     rated = any(pair.fmr is not None for pair in result.pairs)
     named = any(pair.condition for pair in result.pairs)
     columns = ["False-match rate"] * rated + ["Measured on"] * named
-    table = Table("First", "Second", "In common", "Score", *columns)
+    photos = [Column(name, overflow="fold") for name in ("First", "Second")]
+    table = Table(*photos, "In common", "Score", *columns)
     for pair in result.pairs:
         score = "–" if pair.score is None else f"{pair.score:.4f}"
         rate = "–" if pair.fmr is None else f"{pair.fmr:.2g}"

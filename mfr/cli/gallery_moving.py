@@ -59,6 +59,8 @@ def migrate(
     else:
         for each in done.not_moved:
             say(f"Not moved, of {each.identity}: {each.reason}")
+        if done.not_moved and photos is None:
+            say("Photos that lie elsewhere now are found with --photos FOLDER.")
         say(
             f"{out} has {done.from_photos + done.from_crops + done.already} of "
             f"{counted(done.templates, 'template')} of {path}: {done.from_photos} made from "

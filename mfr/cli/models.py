@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from mfr.cli.console import print_json, print_table, say
 from mfr.cli.options import AsJson
@@ -43,7 +43,10 @@ def models(as_json: AsJson = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("Name", "Licence of the weights", "Size", "Embedding", "Calibrated for", "Here")
+    name_column = Column("Name", no_wrap=True)  # it has to be typed
+    table = Table(
+        name_column, "Licence of the weights", "Size", "Embedding", "Calibrated for", "Here"
+    )
     for row in rows:
         table.add_row(
             row["name"] + (" (default)" if row["default"] else ""),

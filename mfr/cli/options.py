@@ -48,8 +48,8 @@ Condition = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Judge by the calibration for this condition, such as drawings; else by the one that "
-        "the faces resemble.",
+        help="Judge by the calibration for this condition, such as drawings, or for one against "
+        "another, such as photographs,masks; else by those that the faces resemble.",
     ),
 ]
 Data = Annotated[Path, typer.Option(metavar="DATASET", help="Directory made by 'mfr data'.")]

@@ -137,4 +137,13 @@ def _rates(decision: Decision) -> list[str]:
         f"At this threshold, {share(decision.fmr)} pairs of different people match (false-match "
         f"rate {decision.fmr:.2g}{interval}), and {refused}.",
         f"Measured on {measured_where(measured)}.",
+        *_taken_for(decision),
     ]
+
+
+def _taken_for(decision: Decision) -> list[str]:
+    """What the faces were taken for, where that is not the same for all of them and the usual."""
+    told = [each for each in decision.conditions if each is not None]
+    if len(set(told)) < 2 and decision.measured is not None:
+        return []
+    return [f"The faces were taken for {' and '.join(told)}; --condition says otherwise."]

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
-from mfr.decision import Decision, basis_for, choose_threshold, decide, measured_at
+from mfr.decision import (
+    Decision,
+    basis_for,
+    choose_threshold,
+    conditions_of,
+    decide,
+    measured_at,
+)
 from mfr.errors import ConfigError, NotEnrolledError
 from mfr.fusion import fused, strangers_among
 from mfr.gallery.photos import EmbeddedPhoto
@@ -83,6 +90,7 @@ def judge_claim(
     return about_probes(
         replace(
             decision,
+            conditions=conditions_of(calibrations, [*embeddings, nearest]),
             warnings=(
                 *strangers_among(embeddings, [probe.name for probe in probes], basis),
                 *decision.warnings,
@@ -184,6 +192,7 @@ def judge(
         margin,
         None if basis is None else measured_at(sure, basis),
         tuple(warnings),
+        conditions=conditions_of(calibrations, compared),
     )
 
 

@@ -59,6 +59,8 @@ class Identification:
         measured: where these rates were measured; None without a calibration.
         warnings: what makes the answer less reliable, a sentence each.
         quality: how good the face is, for each probe.
+        conditions: the condition that each face was taken for, the probes' before that of the
+            nearest template; `mfr.conditions.UNLIKE` for none, None where it cannot be told.
     """
 
     outcome: Outcome | None
@@ -71,6 +73,7 @@ class Identification:
     measured: Measured | None = None
     warnings: tuple[str, ...] = ()
     quality: tuple[Any, ...] = ()
+    conditions: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,7 @@ def test_a_decision_says_where_it_was_measured(gallery):
     assert decision.score_fmr == pytest.approx(10**-3.5, rel=1e-4)
     assert decision.measured.fmr_interval == (pytest.approx(5e-4), pytest.approx(2e-3))
     assert decision.measured.people == 500
+    assert decision.conditions == (None, None)  # the photo and the template; nothing tells them
     assert gallery.verify("ada", at(0.65), condition="toys").match
     with pytest.raises(ConfigError, match="choose one of 'toys'"):
         gallery.verify("ada", at(0.65), condition="masks")
