@@ -17,7 +17,7 @@ from mfr.gallery.photos import embed_templates
 from mfr.gallery.records import ModelSource
 from mfr.gallery.results import Enrolment
 from mfr.gallery.screening import insist_on_none, stranger_doubts
-from mfr.gallery.store import Location, open_store
+from mfr.gallery.store import Location, occupied, open_store
 from mfr.images import Photo
 from mfr.models import DEFAULT, lasting_name
 from mfr.recogniser import Recogniser
@@ -104,6 +104,8 @@ def recogniser_to_enroll(
         # Another model is refused before the photographs are read.
         Gallery.open(location, recogniser).close()
     except GalleryMissingError:
+        if occupied(location):  # by something else, so that no gallery can be made there
+            raise
         return Recogniser.load(model or DEFAULT, backbone=backbone, device=device), True
     return recogniser, False
 

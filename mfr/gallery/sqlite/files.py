@@ -46,6 +46,10 @@ def find_file(directory: Path) -> Path:
         found = path.is_file()
     except PermissionError as error:
         raise unreadable(path) from error
+    if not found and directory.is_file():
+        raise GalleryMissingError(
+            f"{directory} is a file, not the directory of a gallery: check the path."
+        )
     if not found and directory.is_dir() and occupied(directory):
         raise GalleryMissingError(
             f"{directory} is a directory of other files, not a gallery (it has no {FILE_NAME}): "
