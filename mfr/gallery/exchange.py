@@ -100,7 +100,13 @@ def _people(table: Path, model_hash: str, size: int) -> Iterator[Person]:
     for name, rows in itertools.groupby(read_table(table), key=lambda row: row.identity):
         templates = []
         for row in rows:
-            if (row.model_hash, len(row.template.embedding)) != (model_hash, size):
+            length = len(row.template.embedding)
+            if row.model_hash == model_hash and length != size:
+                raise GalleryError(
+                    f"{table} has an embedding of {length} numbers, of '{name}', where the others "
+                    f"have {size}: export it again."
+                )
+            if row.model_hash != model_hash:
                 raise ForeignModelError(
                     f"{table} holds templates of several models, of '{name}' among others: scores "
                     "between models mean nothing; export each gallery to a table of its own."
