@@ -48,7 +48,7 @@ SCHEMA: Final = pa.schema(
         pa.field("probability", pa.float32()),  # of the detection, 0-1
         pa.field("detector", pa.string()),  # that found the face; null where none was asked
         pa.field("inter_ocular", pa.float32()),  # pixels of the photo
-        pa.field("blur", pa.float32()),  # variance of the Laplacian of the crop; low is blurred
+        pa.field("blur", pa.float32()),  # mfr.faces.quality.Quality; low is blurred
         pa.field("brightness", pa.float32()),  # mean grey of the crop, 0-255
         pa.field("source", pa.string()),  # the importer and what it read
     ]

@@ -11,8 +11,9 @@ from mfr.faces.quality import Quality, flaws
 FULL_INTER_OCULAR: Final = 35.0
 """Eyes so many pixels apart fill the crop: a larger face shows it no more."""
 
-FULL_BLUR: Final = 100.0
-"""The variance of the Laplacian from which on a crop counts as sharp."""
+FULL_BLUR: Final = 50.0
+"""The measure of blur (`mfr.faces.quality.Quality`) from which on a face counts as sharp: about the
+median of photos as they are."""
 
 POOR: Final = 0.01
 """The share of its weight that a face keeps which is too poor to be relied on."""

@@ -1,10 +1,11 @@
 """When a face is too poor to be relied on."""
 
+import cv2
 import numpy as np
 import pytest
 
 from mfr.faces import Face, Quality
-from mfr.faces.quality import flaws, measure_quality
+from mfr.faces.quality import flaws, measure_crop, measure_quality
 from tests.data_tools.simulation.made_up_faces import landmarks, posed
 
 GOOD = Quality(probability=0.99, inter_ocular=40, blur=200, brightness=120)
@@ -18,7 +19,7 @@ def changed(**values):
     ("values", "clause"),
     [
         ({"inter_ocular": 13.9}, "too small"),
-        ({"blur": 6.9}, "blurred"),
+        ({"blur": 9.9}, "blurred"),
         ({"brightness": 9.9, "blur": 1}, "too dark"),
         ({"brightness": 225.1, "blur": 1}, "too bright"),
         ({"probability": 0.89}, "may not be a face"),
@@ -60,3 +61,16 @@ def test_the_pose_is_measured_from_the_landmarks(yaw, pitch, lean, turn, roll):
     assert measured.yaw == pytest.approx(yaw, abs=5)
     assert measured.pitch == pytest.approx(pitch, abs=9)
     assert measured.roll == pytest.approx(roll, abs=6)  # a turned head's eyes are not level
+
+
+def test_neither_the_rim_of_a_photo_nor_jpeg_hides_blur():
+    rng = np.random.default_rng(0)
+    sharp = cv2.GaussianBlur(rng.normal(120, 60, size=(112, 112, 3)), (0, 0), 1.2)
+    blurred = cv2.GaussianBlur(sharp, (0, 0), 4).clip(0, 255).astype(np.uint8)
+    beyond = blurred.copy()
+    beyond[:16] = 0  # where a crop reaches beyond its photo
+    jpeg = cv2.imdecode(cv2.imencode(".jpg", blurred, [cv2.IMWRITE_JPEG_QUALITY, 75])[1], 1)
+    plain, rim, blocks = (measure_crop(crop)[0] for crop in (blurred, beyond, jpeg))
+    assert rim == plain < 2
+    assert blocks < 2
+    assert measure_crop(sharp.clip(0, 255).astype(np.uint8))[0] > 100
