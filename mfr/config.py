@@ -77,10 +77,12 @@ class RunConfig(BaseModel):
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()
 
-    @field_validator("init")
+    @field_validator("init", mode="before")
     @classmethod
-    def _lasting(cls, init: str | None) -> str | None:
-        return None if init is None else lasting_name(str(Path(init).expanduser()))
+    def _lasting(cls, init: object) -> object:
+        if not isinstance(init, str | Path):
+            return init
+        return lasting_name(str(Path(init).expanduser()))
 
     @field_validator("method")
     @classmethod

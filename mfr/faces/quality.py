@@ -20,13 +20,19 @@ from mfr.geometry import TEMPLATE, similarity_transform
 MIN_INTER_OCULAR: Final = 14.0
 """The least distance between the eyes, in pixels of the photo: a face some 32 pixels wide."""
 
-MIN_BLUR: Final = 10.0
+MIN_BLUR: Final = 20.0
 """The least variance of the Laplacian: less is blurred or almost without contrast."""
 
-MIN_BRIGHTNESS: Final = 10.0
+_USUAL_CONTRAST: Final = 50.0
+"""The standard deviation of grey levels that blur is told for, so that light does not matter."""
+
+_LEAST_CONTRAST: Final = 8.0
+"""The least that is taken for contrast: with less, what is left is noise and rounding."""
+
+MIN_BRIGHTNESS: Final = 15.0
 """The least mean grey."""
 
-MAX_BRIGHTNESS: Final = 225.0
+MAX_BRIGHTNESS: Final = 233.0
 """The largest mean grey."""
 
 # Measured on 7500 photos of the same two sources, by the share of comparisons with frontal photos
@@ -56,8 +62,8 @@ class Quality:
         probability: how sure the detector was, 0-1.
         inter_ocular: distance between the eyes in pixels of the photo; a crop shows 35.
         blur: variance of the Laplacian of the face, after Gaussian smoothing by 1 pixel of its
-            crop, in grey levels squared; low is blurred (Pech-Pacheco et al., Diatom Autofocusing
-            in Brightfield Microscopy, ICPR 2000).
+            crop, in grey levels squared were the contrast as usual; low is blurred
+            (Pech-Pacheco et al., Diatom Autofocusing in Brightfield Microscopy, ICPR 2000).
         brightness: mean grey of the face, 0-255.
         yaw: degrees by which the face is turned to the viewer's right, from its landmarks
             (`mfr.faces.pose`); 90 if they are those of no face.
@@ -93,7 +99,9 @@ def measure_crop(crop: np.ndarray) -> tuple[float, float]:
         top : max(height * 6 // 7, top + 1), left : max(width * 11 // 14, left + 1)
     ]
     smooth = cv2.GaussianBlur(face, (0, 0), 1.0)
-    return float(cv2.Laplacian(smooth, cv2.CV_64F).var()), float(face.mean())
+    contrast = max(float(face.var()), _LEAST_CONTRAST**2)
+    detail = cv2.Laplacian(smooth, cv2.CV_64F).var() * (_USUAL_CONTRAST**2 / contrast)
+    return float(detail), float(face.mean())
 
 
 def flaws(quality: Quality) -> list[str]:

@@ -11,7 +11,7 @@ from mfr.faces.quality import Quality, flaws
 FULL_INTER_OCULAR: Final = 35.0
 """Eyes so many pixels apart fill the crop: a larger face shows it no more."""
 
-FULL_BLUR: Final = 50.0
+FULL_BLUR: Final = 90.0
 """The measure of blur (`mfr.faces.quality.Quality`) from which on a face counts as sharp: about the
 median of photos as they are."""
 

@@ -16,7 +16,7 @@ def test_each_measure_counts_as_a_share():
     assert weight(quality(inter_ocular=70, blur=500)) == 1
     assert weight(quality(probability=0.95)) == pytest.approx(0.95)
     assert weight(quality(inter_ocular=17.5)) == pytest.approx(0.5)
-    assert weight(quality(blur=12.5)) == pytest.approx(0.25)
+    assert weight(quality(blur=22.5)) == pytest.approx(0.25)
 
 
 def test_a_poor_face_counts_for_little_and_for_something():

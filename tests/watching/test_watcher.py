@@ -10,7 +10,7 @@ from tests.watching.fakes import ColourGallery, SquareFinder, frame
 
 
 def test_who_was_in_view_when_and_best_on_which_frame():
-    watcher = Watcher(SquareFinder([25, 25, 40, 50, 45]), ColourGallery("ada", "bob"))
+    watcher = Watcher(SquareFinder([45, 45, 70, 90, 80]), ColourGallery("ada", "bob"))
     told = []
     for k in range(30):
         squares = {"ada": 10 + 5 * k} if k < 5 else {"eve": 200} if k < 12 else {}
