@@ -272,10 +272,14 @@ class Gallery:
         threshold: float | None = None,
         condition: str | None = None,
         names: Sequence[str] | None = None,
+        length: float = 1.0,
     ) -> Identification:
-        """As `identify`, for embeddings (D,) of one person, called ``names`` in warnings."""
+        """As `identify`, for embeddings (D,) of one person, called ``names`` in warnings.
+
+        Of embeddings fused before, give the direction of the mean and its ``length``, 0 to 1.
+        """
         terms = self.open_set(fpir=fpir, threshold=threshold, condition=condition)
-        return terms.find(embeddings, k, names)
+        return terms.find(embeddings, k, names, length=length)
 
     def open_set(
         self,

@@ -116,7 +116,11 @@ class OpenSet:
         names: Sequence[str] | None = None,
         *,
         unlike: bool = False,
+        length: float = 1.0,
     ) -> Identification:
-        """Who one probe shows: `search` and `judge`."""
-        found = self.search([embeddings], k)[0]
+        """Who one probe shows: `search` and `judge`; all scores are multiplied by ``length``."""
+        found = [
+            Candidate(each.identity, each.score * length)
+            for each in self.search([embeddings], k)[0]
+        ]
         return self.judge(found, k, embeddings, names, unlike=unlike)

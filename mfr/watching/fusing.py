@@ -33,15 +33,26 @@ def weight(quality: Quality) -> float:
 
 
 class FusedEmbedding:
-    """The weighted mean of embeddings, scaled to unit length."""
+    """The weighted mean of embeddings: its direction, and its length, by which scores are less.
+
+    Scores are those of the mean itself (`mfr.fusion`): scaled to unit length, it would score higher
+    with strangers too.
+    """
 
     def __init__(self) -> None:
         self._sum: np.ndarray | None = None
+        self._weight = 0.0
 
     def add(self, embedding: np.ndarray, share: float) -> None:
         """Count in ``embedding`` (D,) with the weight ``share``."""
         more = share * embedding.astype(np.float64)
         self._sum = more if self._sum is None else self._sum + more
+        self._weight += share
+
+    @property
+    def length(self) -> float:
+        """The length of the mean, 0 to 1: 1 if all embeddings are the same."""
+        return 0.0 if self._sum is None else float(np.linalg.norm(self._sum)) / self._weight
 
     @property
     def value(self) -> np.ndarray:

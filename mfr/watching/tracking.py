@@ -77,8 +77,13 @@ class Track:
 
     @property
     def embedding(self) -> np.ndarray:
-        """(D,) float32, unit length: all sightings fused."""
+        """(D,) float32, unit length: the direction of all sightings' mean."""
         return self._fused.value
+
+    @property
+    def length(self) -> float:
+        """The length of that mean, 0 to 1."""
+        return self._fused.length
 
 
 class Tracker:

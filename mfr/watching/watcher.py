@@ -55,6 +55,7 @@ class People(Protocol):
         *,
         fpir: float = DEFAULT_FPIR,
         threshold: float | None = None,
+        length: float = 1.0,
     ) -> Identification:
         """Who embeddings (D,) of one person are, if anybody."""
 
@@ -186,7 +187,13 @@ class Watcher:
         )
 
     def _identify(self, track: Track) -> Identification:
-        return self._gallery.match([track.embedding], 1, fpir=self._fpir, threshold=self._threshold)
+        return self._gallery.match(
+            [track.embedding],
+            1,
+            fpir=self._fpir,
+            threshold=self._threshold,
+            length=track.length,
+        )
 
     def _by_the_clock(self, seconds: float) -> str | None:
         if self._began is None:

@@ -126,3 +126,15 @@ def test_a_decision_says_where_it_was_measured(gallery):
     assert gallery.verify("ada", at(0.65), condition="toys").match
     with pytest.raises(ConfigError, match="choose one of 'toys'"):
         gallery.verify("ada", at(0.65), condition="masks")
+
+
+def test_what_was_fused_before_scores_by_the_length_of_its_mean(gallery):
+    probes = [at(0.9), at(0.5)]
+    vectors = [np.array([float(x) for x in probe.split()]) for probe in probes]
+    units = [vector / np.linalg.norm(vector) for vector in vectors]
+    mean = np.mean(units, axis=0)
+    length = float(np.linalg.norm(mean))
+    found = gallery.match([(mean / length).astype(np.float32)], length=length)
+    together = gallery.match([unit.astype(np.float32) for unit in units])
+    assert found.candidates[0].score == pytest.approx(together.candidates[0].score, abs=1e-6)
+    assert found.candidates[0].score == pytest.approx(0.7, abs=1e-3)

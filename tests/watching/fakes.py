@@ -81,11 +81,14 @@ class ColourGallery:
         *,
         fpir: float = 0.01,
         threshold: float | None = None,
+        length: float = 1.0,
     ) -> Identification:
         """A match from 0.9 on, uncertain from 0.5 on, unless there is a threshold."""
         sure, unsure = (0.9, 0.5) if threshold is None else (threshold, threshold)
         (embedding,) = embeddings
-        scores = {name: float(np.array(COLOURS[name]) @ embedding / 250) for name in self.names}
+        scores = {
+            name: float(np.array(COLOURS[name]) @ embedding / 250) * length for name in self.names
+        }
         ranked = sorted(scores.items(), key=lambda each: -each[1])[:k]
         matches = tuple(Match(name, score, score >= sure) for name, score in ranked)
         outcome = "nobody"

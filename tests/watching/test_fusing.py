@@ -25,10 +25,11 @@ def test_a_poor_face_counts_for_little_and_for_something():
     assert weight(quality(probability=0.0)) > 0
 
 
-def test_the_weighted_mean_has_unit_length():
+def test_the_weighted_mean_has_a_direction_and_a_length():
     fused = FusedEmbedding()
     fused.add(np.array([1, 0], np.float32), 3)
     fused.add(np.array([0, 1], np.float32), 4)
     assert fused.value == pytest.approx([0.6, 0.8])
+    assert fused.length == pytest.approx(5 / 7)  # of (3, 4) / 7
     with pytest.raises(ValueError, match="no mean"):
         _ = FusedEmbedding().value
