@@ -111,6 +111,7 @@ def searches(tmp_path):
     return data, GalleryProbeProtocol.of("search", rows, domain="two", source="test lists")
 
 
+@pytest.mark.slow
 def test_searches_agree_with_a_plain_computation_in_every_fold(searches, encoder):
     data, protocol = searches
     report = benchmark_protocol(encoder, data, protocol, resamples=20)

@@ -121,6 +121,7 @@ def test_the_processes_start_before_the_first_step_is_asked_for():
     assert [int(step) for step in steps] == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_told_in_one_sentence():
     steps = StepLoader(lambda step: torch.tensor(os.getpid()), 1).steps(0, 1000)
     with (

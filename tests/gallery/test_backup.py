@@ -146,6 +146,7 @@ if sys.argv[2] == "killed":
 
 
 @pytest.mark.parametrize("ending", ["killed", "without closing"])
+@pytest.mark.slow
 def test_other_ends_of_a_process_do_not_warn(gallery: Gallery, path: Path, ending: str) -> None:
     gallery.close()
     subprocess.run([sys.executable, "-c", _USE, path, ending], cwd=Path(__file__).parents[2])
@@ -167,6 +168,7 @@ def test_the_last_to_close_says_that_the_file_is_whole(gallery: Gallery, path: P
         assert _people(path.with_name("copy")) == {"ada", "bob", "eve"}
 
 
+@pytest.mark.slow
 def test_a_deleted_log_is_noticed(gallery: Gallery, path: Path) -> None:
     gallery.close()
     subprocess.run([sys.executable, "-c", _USE, path, "killed"], cwd=Path(__file__).parents[2])

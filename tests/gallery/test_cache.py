@@ -125,6 +125,7 @@ def test_a_cache_that_cannot_be_written_does_not_fail_a_search(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+@pytest.mark.slow
 def test_a_gallery_on_a_read_only_place_can_be_read(path: Path, gallery: Gallery) -> None:
     gallery.close()
     for directory in (path, *list(path.parents)[:3]):

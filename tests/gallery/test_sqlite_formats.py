@@ -284,6 +284,7 @@ def test_changes_of_long_ago_are_forgotten(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")
+@pytest.mark.slow
 def test_a_file_of_format_1_that_cannot_be_written_can_be_read(old: Path) -> None:
     for directory in (old, *list(old.parents)[:3]):
         directory.chmod(0o755)
