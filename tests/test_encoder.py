@@ -237,6 +237,7 @@ class TestFiles:
             {"geometry": {"height": 1024, "width": 1024}},
         ],
     )
+    @pytest.mark.slow
     def test_a_record_that_belies_its_weights(self, tmp_path, encoder, lie):
         path = tmp_path / "model.safetensors"
         encoder.save(path)
