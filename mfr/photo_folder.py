@@ -1,4 +1,4 @@
-"""The photos of a folder and of all folders below it."""
+"""What lies in a folder, and the photos of a folder and of all folders below it."""
 
 from __future__ import annotations
 
@@ -58,6 +58,21 @@ def photos_below(
     if not found:
         raise DataError(f"{folder} has no photos, nor has any folder below it: name another.")
     return sorted(found)
+
+
+def list_folder(folder: Path) -> list[os.DirEntry[str]]:
+    """Everything that lies in ``folder`` itself, by name.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be read ({error.strerror}): give yourself permission to read it."
+        ) from error
 
 
 def _refuse(error: OSError) -> None:

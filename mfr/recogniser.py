@@ -112,6 +112,7 @@ class Recogniser:
         self.detector = detector
         self.encoder = encoder
         self._cropper = FaceCropper(TurningDetector(detector), encoder.geometry)
+        self._upright_cropper = FaceCropper(detector, encoder.geometry)
         self._process = os.getpid()
 
     @classmethod
@@ -242,7 +243,7 @@ class Recogniser:
             ModelError: the network gives embeddings that are not finite.
         """
         insist_on_own_process(self.encoder.device, self._process)
-        found = FaceCropper(self.detector, self.encoder.geometry).crop([image], "all")[0]
+        found = self._upright_cropper.crop([image], "all")[0]
         return self._embedded(found, [name] * len(found))
 
     def embed_crops(self, crops: np.ndarray) -> np.ndarray:

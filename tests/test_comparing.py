@@ -13,7 +13,6 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mfr import comparing
-from mfr.calibration import Calibration
 from mfr.cli.root import app
 from mfr.comparing import compare_all
 from mfr.conditions import Calibrations
@@ -22,16 +21,7 @@ from mfr.faces import Face
 from mfr.geometry import TEMPLATE, CropGeometry
 from mfr.photo_folder import photos_below
 from mfr.recogniser import Recogniser
-
-CALIBRATION = Calibrations.of(
-    Calibration(
-        thresholds=[0.9, 0.5, 0.1],
-        fmrs=[0.001, 0.01, 0.1],
-        comparisons=1000,
-        people=50,
-        source="toy",
-    )
-)
+from tests.gallery.fake_recogniser import CALIBRATION
 
 
 class Everywhere:

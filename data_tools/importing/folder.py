@@ -15,6 +15,7 @@ from data_tools.importing.names import check_domain
 from data_tools.importing.people import read_people
 from mfr.errors import DataError
 from mfr.images import EXTENSIONS
+from mfr.photo_folder import list_folder
 
 
 class Photo(NamedTuple):
@@ -89,13 +90,7 @@ class IdentityFolders:
                     self._leave("photos in folders inside an identity's folder", Path(above, name))
 
     def _visible(self, folder: Path) -> list[os.DirEntry[str]]:
-        try:
-            with os.scandir(folder) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            raise DataError(
-                f"{folder} cannot be read ({error.strerror}): give yourself permission to read it."
-            ) from error
+        found = list_folder(folder)
         for entry in found:
             if entry.name.startswith("."):
                 self._leave("hidden files or folders", entry.path)

@@ -142,8 +142,8 @@ def _rates(decision: Decision) -> list[str]:
 
 
 def _taken_for(decision: Decision) -> list[str]:
-    """What the faces were taken for, where that is not the same for all of them and the usual."""
+    """What the faces were taken for, where that is not the same for all of them."""
     told = [each for each in decision.conditions if each is not None]
-    if len(set(told)) < 2 and decision.measured is not None:
+    if len(set(told)) < 2:
         return []
     return [f"The faces were taken for {' and '.join(told)}; --condition says otherwise."]

@@ -47,7 +47,7 @@ def load_recogniser(
         ConfigError: the device cannot be used.
     """
     with Gallery.open(location) as gallery:
-        source = gallery.model_source()
+        source, model_hash = gallery.model_source(), gallery.model_hash
     if model is not None:
         recogniser = Recogniser.load(model, backbone=backbone, device=device)
         _remember(location, recogniser, model, backbone)
@@ -55,11 +55,8 @@ def load_recogniser(
     if source is None:
         # Made from Python or from a table, it does not say; the default model is always there.
         recogniser = Recogniser.load(DEFAULT, device=device)
-        with Gallery.open(location) as gallery:
-            if gallery.model_hash != recogniser.model_hash:
-                raise GalleryError(
-                    f"{location} does not say where its model is: pass --model MODEL."
-                )
+        if model_hash != recogniser.model_hash:
+            raise GalleryError(f"{location} does not say where its model is: pass --model MODEL.")
         _remember(location, recogniser, DEFAULT, None)
         return recogniser
     if not _is_there(source):

@@ -11,6 +11,7 @@ from mfr.csv_rows import read_csv
 from mfr.errors import DataError, GalleryError
 from mfr.gallery.names import identity_name
 from mfr.images import EXTENSIONS
+from mfr.photo_folder import list_folder
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,7 @@ def _below(folder: Path) -> Iterator[tuple[Path, str, str]]:
 
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise DataError(
-            f"{folder} cannot be read ({error.strerror}): give yourself permission to read it."
-        ) from error
-    return [entry for entry in found if not entry.name.startswith(".")]
+    return [entry for entry in list_folder(folder) if not entry.name.startswith(".")]
 
 
 def _is_photo(entry: os.DirEntry[str]) -> bool:

@@ -6,23 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mfr.calibration import Calibration
 from mfr.conditions import Calibrations
 from mfr.faces.quality import Quality
 from mfr.gallery.results import Identification, Match
 from mfr.recogniser import EmbeddedFace
 from mfr.watching.source import Frame
+from tests.gallery.fake_recogniser import CALIBRATION
 
 COLOURS = {"ada": (250, 0, 0), "bob": (0, 250, 0), "eve": (0, 0, 250)}
-CALIBRATION = Calibrations.of(
-    Calibration(
-        thresholds=[0.9, 0.5, 0.1],
-        fmrs=[0.001, 0.01, 0.1],
-        comparisons=1000,
-        people=50,
-        source="toy",
-    )
-)
 
 
 def frame(number: int, squares: Mapping[str, int], *, rate: float = 10) -> Frame:
