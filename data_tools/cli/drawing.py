@@ -13,13 +13,13 @@ from mfr.cli.console import print_json, progress, say
 from mfr.cli.options import AsJson, names_in
 
 if TYPE_CHECKING:
-    from data_tools.simulation.dataset import SimulationResult
+    from data_tools.simulating import SimulationResult
     from data_tools.synth.dataset import SynthResult
 
 # The names are repeated here, because the modules that define them take seconds to import. A test
 # compares them.
 CONDITIONS: Final = ("glasses", "sunglasses", "low-resolution", "nir", "sketch", "jpeg", "webcam")
-"""The names of the conditions in `data_tools.simulation.conditions`."""
+"""The names of the conditions in `mfr.simulation.conditions`."""
 DOMAINS: Final = (
     *("daylight", "webcam", "nir", "surveillance", "sketch", "thermal", "id_card", "glasses"),
     *("sunglasses", "scarf", "mask_surgical", "mask_kn95", "mask_cloth", "mask_patterned"),
@@ -132,7 +132,7 @@ def _simulate(
     processes: int | None,
     as_json: bool,
 ) -> None:
-    from data_tools.simulation.dataset import simulate_domain
+    from data_tools.simulating import simulate_domain
 
     with progress("drawing") as report:
         result = simulate_domain(

@@ -28,15 +28,15 @@ import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from data_tools.simulation.conditions import CONDITIONS, OnCrops, OnFaces
-from data_tools.simulation.dataset import pose_in_crop, simulate_domain
-from data_tools.simulation.draws import Draws
-from data_tools.simulation.mask_drawing import draw_mask
+from data_tools.simulating import pose_in_crop, simulate_domain
 from mfr.allocator import keep_freed_memory
 from mfr.data.manifest import Manifest
 from mfr.errors import FaceError
 from mfr.faces.pose import Pose
 from mfr.images import read_image
+from mfr.simulation.conditions import CONDITIONS, OnCrops, OnFaces
+from mfr.simulation.draws import Draws
+from mfr.simulation.mask_drawing import draw_mask
 from scripts.lib.command_line import command
 
 

@@ -15,9 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from data_tools.simulation.dataset import pose_in_crop
-from data_tools.simulation.draws import Draws
-from data_tools.simulation.mask_drawing import draw_mask
+from data_tools.simulating import pose_in_crop
 from mfr.atomic import replacing
 from mfr.backbones.input import chip_input, network_input
 from mfr.encoder import Encoder
@@ -26,6 +24,8 @@ from mfr.faces import FaceCropper, build_detector
 from mfr.faces.turning import TurningDetector
 from mfr.images import read_image
 from mfr.pretrained.dlib_resnet import DLIB_RESNET
+from mfr.simulation.draws import Draws
+from mfr.simulation.mask_drawing import draw_mask
 
 MASKED: Final = "_masked"
 """Added to the name of a domain whose faces wear drawn masks."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mfr.errors import FaceError
 from mfr.faces.pose import fit_pose
 from mfr.geometry import TEMPLATE
-from tests.data_tools.simulation.made_up_faces import landmarks, posed
+from tests.simulation.made_up_faces import landmarks, posed
 
 
 def test_the_template_is_a_frontal_face():

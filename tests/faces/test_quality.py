@@ -6,7 +6,7 @@ import pytest
 
 from mfr.faces import Face, Quality
 from mfr.faces.quality import flaws, measure_crop, measure_quality
-from tests.data_tools.simulation.made_up_faces import landmarks, posed
+from tests.simulation.made_up_faces import landmarks, posed
 
 GOOD = Quality(probability=0.99, inter_ocular=40, blur=200, brightness=120)
 

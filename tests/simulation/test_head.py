@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_tools.simulation.head import face_radius, points_at, taut_radius
 from mfr.faces.pose import LANDMARKS
+from mfr.simulation.head import face_radius, points_at, taut_radius
 
 
 def test_the_head_holds_its_own_landmarks_and_a_cloth_lies_over_it():

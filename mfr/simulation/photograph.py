@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_tools.simulation import head
-from data_tools.simulation.draws import Draws
-from data_tools.simulation.raster import FINE, shrink, thrice, unit
 from mfr.faces.pose import Pose
+from mfr.simulation import head
+from mfr.simulation.draws import Draws
+from mfr.simulation.raster import FINE, shrink, thrice, unit
 
 Floats = NDArray[np.float64]
 Image = NDArray[np.floating]

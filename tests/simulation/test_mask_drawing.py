@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data_tools.simulation import head, mask_drawing
-from data_tools.simulation.draws import Draws
-from data_tools.simulation.mask_drawing import KINDS, MaskedFace, draw_mask
 from mfr.faces.pose import Pose, fit_pose
 from mfr.geometry import TEMPLATE
-from tests.data_tools.simulation.made_up_faces import FRONTAL, landmarks, posed, skin
+from mfr.simulation import head, mask_drawing
+from mfr.simulation.draws import Draws
+from mfr.simulation.mask_drawing import KINDS, MaskedFace, draw_mask
+from tests.simulation.made_up_faces import FRONTAL, landmarks, posed, skin
 
 EYES, NOSE, MOUTH = TEMPLATE[:2], TEMPLATE[2:3], TEMPLATE[3:]
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from data_tools.simulation import head
-from data_tools.simulation.draws import Draws
 from mfr.faces.pose import Pose
+from mfr.simulation import head
+from mfr.simulation.draws import Draws
 
 Floats = NDArray[np.float64]
 Kind = Literal["surgical", "kn95", "n95", "cloth", "patterned", "black"]

@@ -25,8 +25,6 @@ import pyarrow.parquet as pq
 
 from data_tools.drawing_processes import done_by_processes
 from data_tools.locking import changing_manifest, simulating_alone
-from data_tools.simulation.conditions import CONDITIONS, MASK, OnFaces
-from data_tools.simulation.draws import Draws
 from mfr import atomic
 from mfr.cpus import usable_cpus
 from mfr.data.inside import inside
@@ -36,6 +34,8 @@ from mfr.faces.pose import Pose, fit_pose
 from mfr.geometry import CROP_SIZE, TEMPLATE, similarity_transform
 from mfr.images import read_image
 from mfr.png import write_png_unflushed
+from mfr.simulation.conditions import CONDITIONS, MASK, OnFaces
+from mfr.simulation.draws import Draws
 
 VERSION: Final = 1
 """The version of the drawings, raised when the same seed would give other bytes."""

@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_tools.simulation import head
-from data_tools.simulation.draws import Draws
-from data_tools.simulation.photograph import (
+from mfr.faces.pose import Pose
+from mfr.geometry import CROP_SIZE
+from mfr.simulation import head
+from mfr.simulation.draws import Draws
+from mfr.simulation.photograph import (
     Photograph,
     as_photographed,
     grain,
@@ -19,9 +21,7 @@ from data_tools.simulation.photograph import (
     to_levels,
     to_linear,
 )
-from data_tools.simulation.raster import FINE, SHIFT, band, outline
-from mfr.faces.pose import Pose
-from mfr.geometry import CROP_SIZE
+from mfr.simulation.raster import FINE, SHIFT, band, outline
 
 Floats = NDArray[np.float64]
 

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_tools.simulation.draws import Draws
-from data_tools.simulation.glasses import draw_glasses
-from data_tools.simulation.mask_drawing import draw_mask
-from data_tools.simulation.photograph import shown_part
 from mfr.faces.pose import Pose
+from mfr.simulation.draws import Draws
+from mfr.simulation.glasses import draw_glasses
+from mfr.simulation.mask_drawing import draw_mask
+from mfr.simulation.photograph import shown_part
 
 # On import, albumentations looks for a newer version on the network unless this variable is set.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")

@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_tools.simulation import head
-from data_tools.simulation.draws import Draws
-from data_tools.simulation.mask_fabric import HEIGHT, TEXEL, WIDTH, Fabric, weave
-from data_tools.simulation.mask_shape import (
+from mfr.faces.pose import Pose
+from mfr.geometry import CROP_SIZE
+from mfr.simulation import head
+from mfr.simulation.draws import Draws
+from mfr.simulation.mask_fabric import HEIGHT, TEXEL, WIDTH, Fabric, weave
+from mfr.simulation.mask_shape import (
     COLLAR,
     COLUMNS,
     PLACEMENTS,
@@ -22,7 +24,7 @@ from data_tools.simulation.mask_shape import (
     Strap,
     shape_mask,
 )
-from data_tools.simulation.photograph import (
+from mfr.simulation.photograph import (
     Photograph,
     as_photographed,
     grain,
@@ -30,9 +32,7 @@ from data_tools.simulation.photograph import (
     tinted,
     to_levels,
 )
-from data_tools.simulation.raster import FINE, SHIFT, band, normals, rasterise, thrice, unit
-from mfr.faces.pose import Pose
-from mfr.geometry import CROP_SIZE
+from mfr.simulation.raster import FINE, SHIFT, band, normals, rasterise, thrice, unit
 
 KINDS: Final[dict[Kind, float]] = {
     "surgical": 0.46,

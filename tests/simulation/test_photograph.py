@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from data_tools.simulation.draws import Draws
-from data_tools.simulation.photograph import grain, study, tinted, to_levels, to_linear
-from tests.data_tools.simulation.made_up_faces import FRONTAL, skin
+from mfr.simulation.draws import Draws
+from mfr.simulation.photograph import grain, study, tinted, to_levels, to_linear
+from tests.simulation.made_up_faces import FRONTAL, skin
 
 
 def test_light_falls_from_the_brighter_side():

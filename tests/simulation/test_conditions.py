@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data_tools.simulation.conditions import CONDITIONS, OnFaces
-from data_tools.simulation.draws import Draws
 from mfr.geometry import TEMPLATE
-from tests.data_tools.simulation.made_up_faces import FRONTAL, posed, skin
+from mfr.simulation.conditions import CONDITIONS, OnFaces
+from mfr.simulation.draws import Draws
+from tests.simulation.made_up_faces import FRONTAL, posed, skin
 
 
 def textured(*, grey: bool = False) -> np.ndarray:

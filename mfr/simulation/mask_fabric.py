@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from data_tools.simulation.draws import Draws
-from data_tools.simulation.mask_shape import Kind
+from mfr.simulation.draws import Draws
+from mfr.simulation.mask_shape import Kind
 
 Floats = NDArray[np.floating]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data_tools.simulation.raster import FINE, normals, rasterise, shrink
+from mfr.simulation.raster import FINE, normals, rasterise, shrink
 
 
 def flat(left: float, top: float, right: float, bottom: float, depth: float = 0.0) -> np.ndarray:

@@ -13,15 +13,15 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from data_tools import simulating
 from data_tools.cli import app
 from data_tools.locking import simulating_alone
-from data_tools.simulation import dataset as simulation
-from data_tools.simulation.dataset import RECORD, landmarks_in_crop, simulate_domain
+from data_tools.simulating import RECORD, landmarks_in_crop, simulate_domain
 from data_tools.splitting import split_dataset
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, ImageError, MfrError
 from mfr.geometry import TEMPLATE
-from tests.data_tools.simulation.made_up_faces import landmarks, posed, skin
+from tests.simulation.made_up_faces import landmarks, posed, skin
 
 PHOTO = TEMPLATE * 2 + 30  # the landmarks in the photo
 ROWS = {
@@ -124,7 +124,7 @@ def test_a_second_run_draws_nothing_and_then_what_is_new(root):
 @pytest.mark.slow
 def test_the_bytes_depend_on_nothing_but_seed_condition_and_row(root, monkeypatch):
     mask(root)
-    monkeypatch.setattr(simulation, "_UNIT", 1)
+    monkeypatch.setattr(simulating, "_UNIT", 1)
     simulate_domain(root, source="d", name="other", condition="mask", processes=2)
     assert files(root, "other") == files(root)
     mask(root, "seeded", seed=1)
@@ -140,7 +140,7 @@ def test_conditions_of_the_whole_picture_need_no_landmarks(root):
 
 
 def test_ctrl_c_keeps_what_was_done(root, monkeypatch):
-    monkeypatch.setattr(simulation, "_UNIT", 1)
+    monkeypatch.setattr(simulating, "_UNIT", 1)
 
     def interrupt(done: int, total: int) -> None:
         if done == 3:
@@ -158,7 +158,7 @@ def test_ctrl_c_keeps_what_was_done(root, monkeypatch):
 
 SLOW = """
 import sys, time
-from data_tools.simulation import dataset
+from data_tools import simulating
 dataset._UNIT = 1
 def slow(done, total):
     print(done, flush=True)

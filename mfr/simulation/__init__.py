@@ -1,0 +1,1 @@
+"""Conditions drawn on crops: masks, glasses, near infrared, sketches and others."""
