@@ -161,6 +161,34 @@ def resample_shares(
     return shares
 
 
+def resample_pair_shares(
+    hits: NDArray[np.bool_],
+    people: tuple[NDArray[np.integer], NDArray[np.integer]],
+    multiplicities: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """The share of hits among comparisons of two people, one of p and q counting w_p w_q times.
+
+    Args:
+        hits: (k, n) several kinds of events of the same n comparisons.
+        people: two (n,) arrays, the people of each; never the same person twice.
+        multiplicities: (r, people) from `draw_multiplicities`.
+
+    Returns:
+        (k, r) shares; NaN where a resample drew no comparison.
+    """
+    size = multiplicities.shape[1]
+    weights = multiplicities.T.astype(np.float64, order="C")
+
+    def weighed(chosen: NDArray[np.bool_] | slice) -> NDArray[np.float64]:
+        counts = _counts(people[0][chosen], people[1][chosen], (size, size))
+        total: NDArray[np.float64] = np.einsum("pr,pr->r", counts @ weights, weights)
+        return total
+
+    every = weighed(slice(None))
+    with np.errstate(invalid="ignore"):
+        return np.stack([weighed(chosen) / every for chosen in hits])
+
+
 def percentile_interval(
     values: NDArray[np.float64], *, level: float = 0.95
 ) -> tuple[float, float] | None:

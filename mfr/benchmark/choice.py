@@ -13,24 +13,40 @@ from mfr.data.protocol import read_protocol
 from mfr.errors import ConfigError
 
 Benchmark = Callable[..., list[Report]]
-"""Judges an encoder: ``(encoder, manifest, *, seed, resamples, command, allow_seen)`` -> a report
-for each domain. Arguments and errors are those of `mfr.benchmark.protocols.benchmark_domain`."""
+"""Judges an encoder: ``(encoder, manifest, *, seed, resamples, command, allow_seen, name)`` -> a
+report for each domain. Arguments and errors are those of
+`mfr.benchmark.protocols.benchmark_domain`."""
+
+
+_LISTED = ", ".join(get_args(Protocol))
 
 
 def choose_protocol(
-    protocol: str, domains: Sequence[str], *, pairs: str | Path | None = None, split: str = "test"
+    protocol: str,
+    domains: Sequence[str],
+    *,
+    pairs: str | Path | None = None,
+    split: str = "test",
+    gap_from: Sequence[str] = (),
 ) -> Benchmark:
     """The benchmark that was asked for; nothing is read until it is called.
 
     Args:
-        protocol: 'gallery-probe' or 'all-pairs', or the name of a protocol of the dataset.
+        protocol: 'gallery-probe', 'all-pairs' or 'templates', or the name of a protocol of the
+            dataset.
         domains: what to judge; a dataset's own protocol knows its domains.
         pairs: a list of pairs, with the protocol 'lfw'.
         split: whose people, for protocols that fit any domain.
+        gap_from: domains on which a threshold is set to be tried here, for the same protocols.
 
     Raises:
         ConfigError: these do not go together.
     """
+    if gap_from and (pairs is not None or protocol not in get_args(Protocol)):
+        raise ConfigError(
+            f"--gap-from goes with the protocols {_LISTED}: a protocol of the dataset has no split "
+            "to take other people from."
+        )
     if pairs is not None:
         if protocol != "lfw":
             raise ConfigError("A list of pairs goes with the protocol lfw: add --protocol lfw.")
@@ -45,13 +61,21 @@ def choose_protocol(
             raise ConfigError("Say which domain to judge: pass --domain NAME.")
         kind = cast(Protocol, protocol)
         return lambda encoder, manifest, **options: [
-            benchmark_domain(encoder, manifest, domain, split=split, protocol=kind, **options)
+            benchmark_domain(
+                encoder,
+                manifest,
+                domain,
+                split=split,
+                protocol=kind,
+                gap_from=[one for one in gap_from if one != domain],
+                **options,
+            )
             for domain in domains
         ]
     if domains:
         raise ConfigError(
-            f"--domain goes with the protocols {' and '.join(get_args(Protocol))}, and "
-            f"'{protocol}' is neither: leave --domain out if it is a protocol of the dataset, "
+            f"--domain goes with the protocols {_LISTED}, and "
+            f"'{protocol}' is none of them: leave --domain out if it is a protocol of the dataset, "
             "which knows its domains."
         )
     return lambda encoder, manifest, **options: [

@@ -75,7 +75,7 @@ def histogram_plot(histogram: Histogram, *, threshold: float | None) -> str:
         axes.axvline(threshold, color=_INK, linewidth=1, linestyle="--", label="FMR 0.1% threshold")
     axes.set_xlim(edges[0], edges[-1])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
-    _legend(axes, "upper right")
+    _legend(axes, "best")
     return _svg(canvas, "histogram")
 
 
@@ -138,7 +138,7 @@ def _as_roc(axes: Axes, lowest: float) -> None:
     _legend(axes, "lower right")
 
 
-def _legend(axes: Axes, place: Literal["lower right", "upper right", "best"]) -> None:
+def _legend(axes: Axes, place: Literal["lower right", "best"]) -> None:
     axes.legend(loc=place, frameon=False, labelcolor=_INK, fontsize=9)
 
 

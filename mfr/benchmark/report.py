@@ -19,6 +19,8 @@ from mfr.model_file import ModelRecord
 
 VERSION: Final = 2
 JSON_NAME: Final = "report.json"
+FEWEST_ERRORS: Final = 10
+"""A rate that was counted on fewer errors is marked: one error more or less moves it by a tenth."""
 
 
 class _Part(BaseModel):
@@ -36,6 +38,8 @@ class Metric(_Part):
         threshold: the decision threshold behind the value, where it has one.
         folds: the values of the folds, where the value is their mean.
         deviation: the standard deviation of the folds (ddof 1).
+        errors: how many errors were counted at the threshold, for a TAR at an FMR the false
+            matches; None where the value is no such rate.
     """
 
     key: str
@@ -51,11 +55,40 @@ class Metric(_Part):
     threshold: float | None = None
     folds: list[float] | None = None
     deviation: float | None = None
+    errors: int | None = None
+
+    @property
+    def thin(self) -> bool:
+        """Whether the rate rests on fewer than `FEWEST_ERRORS` errors; no failure is no such rate."""
+        few = self.errors is not None and self.errors < FEWEST_ERRORS
+        return self.value is not None and few and not (self.key == "fta" and not self.errors)
 
     @property
     def fnmr(self) -> float | None:
         """The share of mated comparisons that are refused at ``threshold``: a TAR's complement."""
         return None if self.value is None or self.threshold is None else 1 - self.value
+
+
+class FixedThreshold(_Part):
+    """What a threshold that was set elsewhere, not on the people judged, does to them.
+
+    Attributes:
+        set_on: where it was set, a noun phrase.
+        own: whether it is the model's own, from its calibration.
+        wanted_fmr: the false match rate that it was set for.
+        lowest: the threshold; with several conditions the lowest that was applied.
+        highest: the highest that was applied.
+        fmr: the false match rate that it really has here.
+        fnmr: the false non-match rate that it really has here.
+    """
+
+    set_on: str
+    own: bool
+    wanted_fmr: float
+    lowest: float
+    highest: float
+    fmr: Metric
+    fnmr: Metric
 
 
 class RocCurve(_Part):
@@ -97,7 +130,7 @@ class Counts(_Part):
 
 
 class Mistake(_Part):
-    """A comparison the model judged worst; pictures are JPEG crops in base64."""
+    """A comparison on the wrong side of the threshold; pictures are JPEG crops in base64."""
 
     kind: Literal["mated", "nonmated"]
     score: float
@@ -131,10 +164,14 @@ class Report(_Part):
     domain: str
     split: str | None
     metrics: list[Metric]
+    fixed_thresholds: list[FixedThreshold] = []
     roc: RocCurve
     histogram: Histogram
     counts: Counts
     mistakes: list[Mistake]
+    mistakes_threshold: float | None = Field(
+        default=None, description="on whose wrong side the mistakes are"
+    )
     warnings: list[str]
     model: ModelRecord
     model_hash: str

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mfr.benchmark.comparisons import Compared
 from mfr.benchmark.measurement import Measurement
-from mfr.benchmark.mistakes import worst_mistakes
+from mfr.benchmark.metrics import Scores
+from mfr.benchmark.mistakes import judging_threshold, worst_mistakes
 from mfr.benchmark.report import Counts, describe_environment
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError
@@ -46,11 +47,13 @@ def common_parts(
         notes["licences"] = {
             name: note for name, note in notes["licences"].items() if name in rows.domains
         }
+    threshold = judging_threshold(Scores.of(compared.mated.scores, compared.nonmated.scores))
     return {
         "domain": domain,
         "roc": measured.roc,
         "histogram": measured.histogram,
-        "mistakes": worst_mistakes(rows, compared),
+        "mistakes": worst_mistakes(rows, compared, threshold),
+        "mistakes_threshold": threshold,
         # The people it has seen are a megabyte of hashes, and in the model file.
         "model": encoder.record.model_copy(update={"seen": None}),
         "model_hash": encoder.model_hash,

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from mfr.calibration import Calibration
 
 
+MARK = " †"
+"""What stands after a rate that rests on few errors."""
+
+
 def benchmark(
     context: typer.Context,
     model: Model,
@@ -40,13 +44,21 @@ def benchmark(
         typer.Option(
             metavar="NAME",
             help="gallery-probe: one image of each identity as gallery and the rest as probes; "
-            "all-pairs: every pair of images; or a protocol the dataset was imported with, such "
-            "as lfw.",
+            "all-pairs: every pair of images; templates: means of several images; or a protocol "
+            "the dataset was imported with, such as lfw.",
         ),
     ] = "gallery-probe",
     pairs: Annotated[
         Path | None,
         typer.Option(metavar="PAIRS.TXT", help="List of pairs for lfw, unless it is stored."),
+    ] = None,
+    gap_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Set a threshold for an FMR of 0.1% on the people of these domains, and report "
+            "what it does on those judged.",
+        ),
     ] = None,
     resamples: Annotated[
         int, typer.Option(min=0, help="Bootstrap resamples for the intervals; 0 for none.")
@@ -64,12 +76,17 @@ def benchmark(
     mfr benchmark WEIGHTS --backbone mobilefacenet-112x96 --data DATASET --protocol lfw
     """
     from mfr.benchmark.choice import choose_protocol
+    from mfr.benchmark.origin import names_of
     from mfr.benchmark.writing import write_report
     from mfr.data.manifest import Manifest
     from mfr.models import load_encoder
 
     judge = choose_protocol(
-        protocol, [] if domain is None else names_in(domain, "--domain"), pairs=pairs, split=split
+        protocol,
+        [] if domain is None else names_in(domain, "--domain"),
+        pairs=pairs,
+        split=split,
+        gap_from=[] if gap_from is None else names_in(gap_from, "--gap-from"),
     )
     manifest = Manifest.read(data)
     encoder = load_encoder(model, backbone=backbone, device=device)
@@ -81,6 +98,7 @@ def benchmark(
             resamples=resamples,
             command=context.obj,
             allow_seen=allow_seen,
+            name=names_of([model])[0],
         )
         made = [
             (report, *write_report(report, out if len(reports) == 1 else out / report.domain))
@@ -222,6 +240,7 @@ def _summary(report: Report, data: Path, page: Path) -> dict[str, Any]:
         "split",
         "protocol",
         "metrics",
+        "fixed_thresholds",
         "counts",
         "warnings",
         "model_hash",
@@ -231,6 +250,7 @@ def _summary(report: Report, data: Path, page: Path) -> dict[str, Any]:
 
 def _print_report(report: Report, page: Path) -> None:
     from mfr.benchmark.page import amount, bounds, refused
+    from mfr.benchmark.verdicts import verdict
 
     if report.seen is not None:
         say(report.seen)
@@ -239,12 +259,28 @@ def _print_report(report: Report, page: Path) -> None:
     for metric in report.metrics:
         table.add_row(
             Text(metric.name),
-            amount(metric),
-            metric.reason or metric.interval_reason or bounds(metric),
+            amount(metric) + (MARK if metric.thin else ""),
+            metric.reason
+            or ("" if metric.errors == 0 else metric.interval_reason)
+            or bounds(metric),
             "–" if metric.threshold is None else f"{metric.threshold:.4f}",
             refused(metric),
         )
     print_table(table)
+    if report.fixed_thresholds:
+        rates = ("FMR here", "95% interval", "FNMR here", "95% interval")
+        table = Table("Threshold set on", "For an FMR of", *rates, title="Thresholds set elsewhere")
+        for fixed in report.fixed_thresholds:
+            shown = [
+                text
+                for rate in (fixed.fmr, fixed.fnmr)
+                for text in (amount(rate) + (MARK if rate.thin else ""), bounds(rate))
+            ]
+            table.add_row(Text(fixed.set_on), f"{100 * fixed.wanted_fmr:g}%", *shown)
+        print_table(table)
+    say(f"{MARK.strip()} rests on fewer than ten errors.")
+    for sentence in verdict(report):
+        say(sentence)
     counts = report.counts
     say(
         f"{counts.people} people, {counts.images} images, {counts.mated} mated and "
