@@ -81,3 +81,19 @@ def choose_protocol(
     return lambda encoder, manifest, **options: [
         benchmark_protocol(encoder, manifest, read_protocol(manifest.root, protocol), **options)
     ]
+
+
+def joint_protocol(protocol: str, *, models: int, domains: int) -> Protocol | None:
+    """The protocol of an overview of several models or domains; None where there is one of each.
+
+    Raises:
+        ConfigError: several models by a protocol of the dataset.
+    """
+    if models == 1 and domains <= 1:
+        return None
+    if protocol not in get_args(Protocol):
+        raise ConfigError(
+            f"Several models are compared by the protocols {_LISTED}: judge one at a time by "
+            f"'{protocol}'."
+        )
+    return cast(Protocol, protocol)

@@ -16,6 +16,8 @@ from mfr.benchmark.report import Histogram, Metric, RocCurve
 
 FMRS = (0.01, 0.001, 0.0001)
 """The false match rates of the MFR paper's tables (Guo et al., CVPR 2020)."""
+CMC_RANKS = 50
+"""How far a cumulative match characteristic is followed."""
 _CURVE_POINTS = 200
 _BINS = 100
 _OVER_PEOPLE = "95 % percentile interval of a bootstrap over people."
@@ -26,13 +28,16 @@ class Measurement:
     """Metrics, ROC and histogram of the comparisons of a protocol.
 
     ``drawn`` are the resamples behind the intervals: those of two models on the same people by the
-    same seed belong together. Their first false match rates are `FMRS`.
+    same seed belong together. Their first false match rates are `FMRS`. ``found`` are the shares of
+    searches that found their person first, None without searches.
     """
 
     metrics: list[Metric]
     roc: RocCurve
     histogram: Histogram
     drawn: Resamples
+    found: NDArray[np.float64] | None
+    cmc: list[float]
 
 
 def measure(
@@ -108,6 +113,7 @@ def measure(
             shown,
         ),
     ]
+    shares = None
     if len(compared.probes):
         shares = bootstrap.resample_shares(
             compared.rank_one, persons[compared.probes], multiplicities
@@ -130,6 +136,8 @@ def measure(
         roc_curve(scores, curve, drawn.tar[:, len(FMRS) :] if shown.enough else None),
         score_histogram(scores),
         drawn,
+        shares,
+        _cmc(compared),
     )
 
 
@@ -267,11 +275,26 @@ def roc_curve(
     )
 
 
-def score_histogram(scores: Scores) -> Histogram:
-    """The scores of the comparisons that did not fail."""
+def _cmc(compared: Compared) -> list[float]:
+    """The share of searches whose person is found by each rank, as far as anything changes."""
+    if not len(compared.probes):
+        return []
+    last = min(CMC_RANKS, int(compared.ranks.max()))
+    counts = np.bincount(compared.ranks, minlength=last + 1)[1 : last + 1]
+    return [float(share) for share in counts.cumsum() / len(compared.ranks)]
+
+
+def score_histogram(scores: Scores, edges: NDArray[np.float64] | None = None) -> Histogram:
+    """The scores of the comparisons that did not fail, in bins of their range or of ``edges``."""
+    if edges is not None:
+        return _binned(scores, edges)
     distinct = scores.distinct()
     low, high = (distinct[0], distinct[-1]) if len(distinct) else (0.0, 0.0)
     edges = np.linspace(low, high, _BINS + 1) if high > low else np.linspace(low - 1, high + 1, 3)
+    return _binned(scores, edges)
+
+
+def _binned(scores: Scores, edges: NDArray[np.float64]) -> Histogram:
     return Histogram(
         edges=edges.tolist(),
         mated=np.histogram(scores.measured_mated, edges)[0].tolist(),

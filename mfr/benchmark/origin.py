@@ -19,13 +19,12 @@ def names_of(models: Sequence[str]) -> list[str]:
     Args:
         models: paths of files, or names of pretrained models.
     """
-    short = [_short(model) for model in models]
     names: list[str] = []
-    for model, name in zip(models, short, strict=True):
-        one = name if short.count(name) == 1 else model
-        while one in names:
-            one += "'"
-        names.append(one)
+    for model in models:
+        name, number = _short(model), 2
+        while name in names:
+            name, number = f"{_short(model)}-{number}", number + 1
+        names.append(name)
     return names
 
 

@@ -8,7 +8,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from mfr.benchmark.origin import data_sentences, domain_status, in_words, recipe_sentences
-from mfr.benchmark.plots import histogram_plot, roc_plot
+from mfr.benchmark.plots import cmc_plot, det_plot, histogram_plot, roc_plot
 from mfr.benchmark.report import Metric, Report
 from mfr.benchmark.verdicts import amount as told
 from mfr.benchmark.verdicts import verdict
@@ -39,6 +39,8 @@ def render(report: Report) -> str:
         status=domain_status(report.model, report.domain),
         # Drawn by us from numbers alone: nothing in them needs escaping.
         roc=Markup(roc_plot(report.roc, marks=marks)),
+        det=Markup(det_plot({"measured": report.roc})),
+        cmc=Markup(cmc_plot({"measured": report.cmc})) if report.cmc else None,
         histogram=Markup(
             histogram_plot(report.histogram, threshold=marked.threshold if marked else None)
         ),

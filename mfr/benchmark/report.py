@@ -23,11 +23,13 @@ FEWEST_ERRORS: Final = 10
 """A rate that was counted on fewer errors is marked: one error more or less moves it by a tenth."""
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of a report: it never changes, and every number in it is finite."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Metric(_Part):
+class Metric(Part):
     """One number of the report, or the reason why there is none.
 
     Attributes:
@@ -59,7 +61,7 @@ class Metric(_Part):
 
     @property
     def thin(self) -> bool:
-        """Whether the rate rests on fewer than `FEWEST_ERRORS` errors; no failure is no such rate."""
+        """Whether it rests on fewer than `FEWEST_ERRORS` errors; no failure is no such rate."""
         few = self.errors is not None and self.errors < FEWEST_ERRORS
         return self.value is not None and few and not (self.key == "fta" and not self.errors)
 
@@ -69,7 +71,7 @@ class Metric(_Part):
         return None if self.value is None or self.threshold is None else 1 - self.value
 
 
-class FixedThreshold(_Part):
+class FixedThreshold(Part):
     """What a threshold that was set elsewhere, not on the people judged, does to them.
 
     Attributes:
@@ -91,7 +93,7 @@ class FixedThreshold(_Part):
     fnmr: Metric
 
 
-class RocCurve(_Part):
+class RocCurve(Part):
     """Exact points of the ROC at wanted FMRs, and its 95 % band (None without a bootstrap)."""
 
     fmr: list[float]
@@ -102,7 +104,7 @@ class RocCurve(_Part):
     high: list[float] | None
 
 
-class Histogram(_Part):
+class Histogram(Part):
     """Counts of scores in bins between ``edges``."""
 
     edges: list[float]
@@ -110,7 +112,7 @@ class Histogram(_Part):
     nonmated: list[int]
 
 
-class Counts(_Part):
+class Counts(Part):
     """How many people, images and comparisons were measured.
 
     A comparison fails where one of its images has no crop. It counts among the mated or non-mated
@@ -129,7 +131,7 @@ class Counts(_Part):
     probes: int | None = None
 
 
-class Mistake(_Part):
+class Mistake(Part):
     """A comparison on the wrong side of the threshold; pictures are JPEG crops in base64."""
 
     kind: Literal["mated", "nonmated"]
@@ -139,7 +141,7 @@ class Mistake(_Part):
     pictures: tuple[str, str]
 
 
-class Environment(_Part):
+class Environment(Part):
     """The versions and the machine a benchmark ran with."""
 
     mfr: str
@@ -150,7 +152,7 @@ class Environment(_Part):
     device: str
 
 
-class Report(_Part):
+class Report(Part):
     """What was measured, on whom, with what, and how to measure it again."""
 
     format: Literal["mfr-report"] = "mfr-report"
@@ -167,6 +169,9 @@ class Report(_Part):
     fixed_thresholds: list[FixedThreshold] = []
     roc: RocCurve
     histogram: Histogram
+    cmc: list[float] = Field(
+        default=[], description="shares of searches that find their person among the first 1, 2 ..."
+    )
     counts: Counts
     mistakes: list[Mistake]
     mistakes_threshold: float | None = Field(

@@ -52,6 +52,7 @@ def common_parts(
         "domain": domain,
         "roc": measured.roc,
         "histogram": measured.histogram,
+        "cmc": measured.cmc,
         "mistakes": worst_mistakes(rows, compared, threshold),
         "mistakes_threshold": threshold,
         # The people it has seen are a megabyte of hashes, and in the model file.

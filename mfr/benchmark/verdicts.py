@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, Literal
+
 from mfr.benchmark.report import FixedThreshold, Metric, Report
 
-MAIN_METRICS = ("tar@fmr=0.001", "tar@fmr=0.01", "auc")
+if TYPE_CHECKING:
+    from mfr.benchmark.paired import Difference
+
+MAIN_METRICS: Final = ("tar@fmr=0.001", "tar@fmr=0.01", "auc")
 """What a verdict is about, the first of them that could be measured."""
-VERDICT_FMR = 1e-3
+VERDICT_FMR: Final = 1e-3
 
 
 def verdict(report: Report) -> list[str]:
@@ -23,6 +29,93 @@ def verdict(report: Report) -> list[str]:
             else "The model has no calibration, so it has no threshold of its own to be judged at."
         )
     return sentences
+
+
+def compared_verdict(
+    names: Sequence[str], differences: Mapping[str, Mapping[str, Sequence[Difference]]]
+) -> list[str]:
+    """How each model differs from the first, on which domains.
+
+    Args:
+        names: of the models, the first first.
+        differences: by domain and model, its metrics minus those of the first.
+    """
+    sentences = []
+    for name in names[1:]:
+        ruled: dict[str, list[str]] = {"better": [], "worse": [], "open": []}
+        for domain, each in differences.items():
+            if main := main_difference(each[name]):
+                ruled[ruling(main)].append(f"{domain} ({told_difference(main)})")
+        parts = [
+            f"{words} on {', '.join(ruled[kind])}"
+            for kind, words in (
+                ("better", "better"),
+                ("worse", "worse"),
+                ("open", "not distinguishable"),
+            )
+            if ruled[kind]
+        ]
+        told = "; ".join(parts) if parts else "not comparable: too little was measured"
+        sentences.append(f"{name} against {names[0]}: {told}.")
+    return sentences
+
+
+def promises_verdict(reports: Mapping[tuple[str, str], Report]) -> list[str]:
+    """Where models' own thresholds for an FMR of 0.1% err most; reports by (model, domain)."""
+    sentences = []
+    for name in dict.fromkeys(name for name, _ in reports):
+        own = {
+            domain: fixed
+            for (whose, domain), report in reports.items()
+            for fixed in report.fixed_thresholds
+            if whose == name and fixed.own and fixed.wanted_fmr == VERDICT_FMR
+        }
+        if own:
+            domain = max(own, key=lambda one: own[one].fmr.value or 0.0)
+            worst = own[domain]
+            sentences.append(
+                f"{name} at its own threshold for an FMR of {100 * VERDICT_FMR:g}%: at most "
+                f"{_told(worst.fmr)}, on {domain}, where it refuses {_told(worst.fnmr)} of "
+                f"rightful people: {_kept(worst)}."
+            )
+    return sentences
+
+
+def main_difference(differences: Sequence[Difference]) -> Difference | None:
+    """The difference that a verdict is about, by the first of `MAIN_METRICS` that there is."""
+    by_key = {one.key: one for one in differences}
+    return next((by_key[key] for key in MAIN_METRICS if key in by_key), None)
+
+
+def ruling(difference: Difference) -> Literal["better", "worse", "open"]:
+    """Whether the interval of a difference, of which more is better, excludes 0."""
+    if difference.interval is None:
+        return "open"
+    low, high = difference.interval
+    return "better" if low > 0 else "worse" if high < 0 else "open"
+
+
+def told_difference(difference: Difference) -> str:
+    """'TAR at FMR 0.1% +4.1 points, 1.2 to 7.0'; areas with four decimals."""
+    name, area = named(difference.key), difference.key == "auc"
+
+    def signed(value: float) -> str:
+        return f"{value:+.4f}" if area else f"{100 * value:+.1f}"
+
+    unit = "" if area else "%" if difference.key.endswith(":relative") else " points"
+    told = f"{name} {signed(difference.value)}{unit}"
+    if difference.interval is None:
+        return f"{told}, no interval"
+    return f"{told}, {' to '.join(signed(one) for one in difference.interval)}"
+
+
+def named(key: str) -> str:
+    """A metric's key in words."""
+    kind, _, rate = key.removesuffix(":relative").partition("@fmr=")
+    if rate:
+        words = f"{kind.upper()} at FMR {100 * float(rate):g}%"
+        return f"{words}, relative" if key.endswith(":relative") else words
+    return {"auc": "AUC", "eer": "EER", "rank1": "rank-1"}.get(key, key)
 
 
 def main_metric(metrics: list[Metric]) -> Metric:

@@ -21,8 +21,8 @@ def record(recipe=None, data=None):
 def test_names_tell_runs_apart():
     paths = ["runs/mfr/model.safetensors", "runs/agg/model.safetensors", "w/start.ckpt"]
     assert names_of([*paths, "dlib-resnet"]) == ["mfr", "agg", "start", "dlib-resnet"]
-    same = ["a/mfr/model.safetensors", "b/mfr/model.safetensors"]
-    assert names_of(same) == same
+    same = ["a/mfr/model.safetensors", "b/mfr/model.safetensors", "mfr.ckpt"]
+    assert names_of(same) == ["mfr", "mfr-2", "mfr-3"]
 
 
 def test_titles_name_run_method_and_network():
