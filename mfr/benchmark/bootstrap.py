@@ -145,6 +145,41 @@ def resample(
     return resamples
 
 
+def resample_searches(
+    mated: NDArray[np.floating],
+    mated_people: NDArray[np.integer],
+    strange: NDArray[np.floating],
+    strange_people: NDArray[np.integer],
+    multiplicities: NDArray[np.int64],
+    fpirs: Sequence[float],
+) -> Resamples:
+    """Measure every resample of searches in one gallery, a search of person p counting w_p times.
+
+    The gallery is left whole, as in `resample_shares`. In what is returned FPIR stands for FMR and
+    the share of people who are found for TAR.
+
+    Args:
+        mated: (m,) the score of a search that finds its person first, minus infinity if not.
+        mated_people: (m,) whom each searches for.
+        strange: (n,) the highest score of a search for somebody who is not in the gallery.
+        strange_people: (n,) whom each searches for.
+        multiplicities: (r, people) from `draw_multiplicities`.
+        fpirs: (f,) wanted false positive identification rates.
+    """
+    people = multiplicities.shape[1]
+    edges = np.concatenate([[-np.inf], score_grid(Scores.of(mated, strange))])
+    weights = multiplicities.T.astype(np.float64, order="C")
+    shape = (len(edges), people)
+    mated_weight = _counts(_bins(edges, mated), mated_people, shape) @ weights
+    strange_weight = _counts(_bins(edges, strange), strange_people, shape) @ weights
+    resamples = Resamples.unknown(len(multiplicities), len(fpirs))
+    for index in range(len(multiplicities)):
+        resamples.measure(
+            index, mated_weight[:, index], strange_weight[:, index], np.asarray(fpirs, np.float64)
+        )
+    return resamples
+
+
 def resample_shares(
     hits: NDArray[np.bool_], people: NDArray[np.integer], multiplicities: NDArray[np.int64]
 ) -> NDArray[np.float64]:

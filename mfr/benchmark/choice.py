@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
+from mfr.benchmark.open_set import benchmark_open_set
+from mfr.benchmark.page import OPEN_SET
 from mfr.benchmark.protocols import Protocol, benchmark_domain
 from mfr.benchmark.report import Report
 from mfr.benchmark.stored import benchmark_lfw, benchmark_protocol
@@ -32,8 +34,8 @@ def choose_protocol(
     """The benchmark that was asked for; nothing is read until it is called.
 
     Args:
-        protocol: 'gallery-probe', 'all-pairs' or 'templates', or the name of a protocol of the
-            dataset.
+        protocol: 'gallery-probe', 'all-pairs', 'templates' or 'open-set', or the name of a protocol
+            of the dataset.
         domains: what to judge; a dataset's own protocol knows its domains.
         pairs: a list of pairs, with the protocol 'lfw'.
         split: whose people, for protocols that fit any domain.
@@ -72,6 +74,13 @@ def choose_protocol(
             )
             for domain in domains
         ]
+    if protocol == OPEN_SET:
+        if not domains:
+            raise ConfigError("Say which domain to judge: pass --domain NAME.")
+        return lambda encoder, manifest, **options: [
+            benchmark_open_set(encoder, manifest, domain, split=split, **options)
+            for domain in domains
+        ]
     if domains:
         raise ConfigError(
             f"--domain goes with the protocols {_LISTED}, and "
@@ -89,7 +98,7 @@ def joint_protocol(protocol: str, *, models: int, domains: int) -> Protocol | No
     Raises:
         ConfigError: several models by a protocol of the dataset.
     """
-    if models == 1 and domains <= 1:
+    if models == 1 and (domains <= 1 or protocol == OPEN_SET):
         return None
     if protocol not in get_args(Protocol):
         raise ConfigError(

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from importlib import resources
+from typing import Final
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from mfr.benchmark.origin import data_sentences, domain_status, in_words, recipe_sentences
-from mfr.benchmark.plots import cmc_plot, det_plot, histogram_plot, roc_plot
+from mfr.benchmark.plots import cmc_plot, curves_plot, det_plot, histogram_plot, roc_plot
 from mfr.benchmark.report import Metric, Report
 from mfr.benchmark.verdicts import amount as told
 from mfr.benchmark.verdicts import verdict
 
 _TEMPLATE = "report.html.j2"
+OPEN_SET: Final = "open-set"
+_RATES: Final = {
+    False: (("false match rate", "true accept rate"), "false non-match rate"),
+    True: (
+        ("false positive identification rate", "share of searches that find their person"),
+        "false negative identification rate",
+    ),
+}
 
 
 def render(report: Report) -> str:
@@ -31,19 +40,41 @@ def render(report: Report) -> str:
     }
     marks = [(fmr, metric.value) for fmr, metric in points.items() if metric.value is not None]
     marked = points.get(0.001)
+    rates, refusal = _RATES[report.protocol == OPEN_SET]
     return environment.from_string(source).render(
         report=report,
+        open_set=report.protocol == OPEN_SET,
+        sizes=Markup(_sizes_plot(report)) if len(report.galleries) > 1 else None,
         verdict=verdict(report),
         recipe=recipe_sentences(report.model),
         data=data_sentences(report.model),
         status=domain_status(report.model, report.domain),
         # Drawn by us from numbers alone: nothing in them needs escaping.
-        roc=Markup(roc_plot(report.roc, marks=marks)),
-        det=Markup(det_plot({"measured": report.roc})),
+        roc=Markup(roc_plot(report.roc, marks=marks, rates=rates)),
+        det=Markup(det_plot({"measured": report.roc}, rates=(rates[0], refusal))),
         cmc=Markup(cmc_plot({"measured": report.cmc})) if report.cmc else None,
         histogram=Markup(
             histogram_plot(report.histogram, threshold=marked.threshold if marked else None)
         ),
+    )
+
+
+def _sizes_plot(report: Report) -> str:
+    curves = {
+        metric.name: [
+            (float(one.people), found.value)
+            for one in report.galleries
+            for found in one.metrics
+            if found.key == metric.key and found.value is not None
+        ]
+        for metric in report.galleries[-1].metrics
+    }
+    return curves_plot(
+        {name: points for name, points in curves.items() if points},
+        x="people enrolled (log)",
+        y="FNIR",
+        name="galleries",
+        scale="log",
     )
 
 

@@ -28,14 +28,20 @@ _MARKERS: Final = "osD^vPX*<>"
 _INK = "#010203"  # stands for the page's text colour until the SVG is finished
 
 
-def roc_plot(curve: RocCurve, *, marks: list[tuple[float, float]]) -> str:
+def roc_plot(
+    curve: RocCurve,
+    *,
+    marks: list[tuple[float, float]],
+    rates: tuple[str, str] = ("false match rate", "true accept rate"),
+) -> str:
     """TAR over FMR on a log axis, with the confidence band and the named operating points.
 
     Args:
         curve: points with FMR 0 are drawn at the left edge.
         marks: (FMR wanted, TAR) of each operating point.
+        rates: what the two rates are called.
     """
-    canvas, axes = _axes("false match rate (log)", "true accept rate")
+    canvas, axes = _axes(f"{rates[0]} (log)", rates[1])
     wanted = np.array(curve.wanted_fmr)
     if curve.low is not None and curve.high is not None:
         axes.fill_between(
@@ -105,12 +111,17 @@ def compared_roc_plot(curves: Mapping[str, RocCurve], *, name: str = "compared-r
     return _svg(canvas, name)
 
 
-def det_plot(curves: Mapping[str, RocCurve], *, name: str = "det") -> str:
+def det_plot(
+    curves: Mapping[str, RocCurve],
+    *,
+    name: str = "det",
+    rates: tuple[str, str] = ("false match rate", "false non-match rate"),
+) -> str:
     """Detection error trade-off: FNMR over FMR, both on log axes, by name.
 
     Where nobody is refused the FNMR has no logarithm, and the line ends.
     """
-    canvas, axes = _axes("false match rate (log)", "false non-match rate (log)")
+    canvas, axes = _axes(*(f"{rate} (log)" for rate in rates))
     lowest = min(curve.wanted_fmr[0] for curve in curves.values())
     for style, (label, curve) in zip(_styles(), curves.items(), strict=False):
         refused = 1 - np.array(curve.tar)
@@ -131,10 +142,12 @@ def det_plot(curves: Mapping[str, RocCurve], *, name: str = "det") -> str:
 def cmc_plot(curves: Mapping[str, Sequence[float]], *, name: str = "cmc") -> str:
     """Cumulative match characteristic: the share of searches found by each rank, by name."""
     canvas, axes = _axes("rank", "share of searches found by it")
+    last = max(len(shares) for shares in curves.values())
     for style, (label, shares) in zip(_styles(), curves.items(), strict=False):
-        ranks = np.arange(1, len(shares) + 1)
-        axes.step(ranks, shares, where="post", linewidth=1.8, label=label, **style)
-    axes.set_xlim(1, max(2, *(len(shares) for shares in curves.values())))
+        ranks = np.arange(1, last + 1)
+        up = np.append(shares, np.full(last - len(shares), shares[-1]))  # nothing more is found
+        axes.step(ranks, up, where="post", linewidth=1.8, label=label, **style)
+    axes.set_xlim(1, max(2, last))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
     _legend(axes, "lower right")
     return _svg(canvas, name)
@@ -194,7 +207,12 @@ def _styles() -> Iterator[dict[str, Any]]:
 
 
 def curves_plot(
-    curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str, name: str
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    x: str,
+    y: str,
+    name: str,
+    scale: Literal["linear", "log"] = "linear",
 ) -> str:
     """Lines through (x, y) points, by what the legend calls them; in the colours of `SERIES`.
 
@@ -203,8 +221,10 @@ def curves_plot(
         x: the label of the horizontal axis.
         y: the label of the vertical axis.
         name: the name of the drawing; two drawings on one page need different ones.
+        scale: of the horizontal axis.
     """
     canvas, axes = _axes(x, y)
+    axes.set_xscale(scale)
     for style, (label, points) in zip(_styles(), curves.items(), strict=False):
         across, up = zip(*points, strict=True) if points else ((), ())
         marker = "o" if len(points) < 12 else None

@@ -68,7 +68,8 @@ class Metric(Part):
     @property
     def fnmr(self) -> float | None:
         """The share of mated comparisons that are refused at ``threshold``: a TAR's complement."""
-        return None if self.value is None or self.threshold is None else 1 - self.value
+        tar = self.value if self.key.startswith("tar@") else None
+        return None if tar is None or self.threshold is None else 1 - tar
 
 
 class FixedThreshold(Part):
@@ -129,6 +130,22 @@ class Counts(Part):
     failed_nonmated: int = Field(default=0, description="of the non-mated comparisons")
     distractors: int = Field(default=0, description="people in the gallery whom no probe shows")
     probes: int | None = None
+    strangers: int = Field(default=0, description="people who are searched for, and not enrolled")
+    strange_searches: int = Field(default=0, description="searches for them")
+
+
+class GallerySize(Part):
+    """Open-set identification in a gallery of some of the people who are enrolled.
+
+    Attributes:
+        people: how many are in the gallery.
+        searches: how many searches there are for somebody in it.
+        metrics: its FNIR at each FPIR.
+    """
+
+    people: int
+    searches: int
+    metrics: list[Metric]
 
 
 class Mistake(Part):
@@ -171,6 +188,9 @@ class Report(Part):
     histogram: Histogram
     cmc: list[float] = Field(
         default=[], description="shares of searches that find their person among the first 1, 2 ..."
+    )
+    galleries: list[GallerySize] = Field(
+        default=[], description="open-set identification in galleries of rising size"
     )
     counts: Counts
     mistakes: list[Mistake]

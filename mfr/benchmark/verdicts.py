@@ -5,22 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
-from mfr.benchmark.report import FixedThreshold, Metric, Report
+from mfr.benchmark.report import FixedThreshold, GallerySize, Metric, Report
 
 if TYPE_CHECKING:
     from mfr.benchmark.paired import Difference
 
-MAIN_METRICS: Final = ("tar@fmr=0.001", "tar@fmr=0.01", "auc")
+MAIN_METRICS: Final = (
+    "tar@fmr=0.001",
+    "tar@fmr=0.01",
+    "auc",
+    "fnir@fpir=0.01",
+    "fnir@fpir=0.1",
+)
 """What a verdict is about, the first of them that could be measured."""
 VERDICT_FMR: Final = 1e-3
 
 
 def verdict(report: Report) -> list[str]:
     """What the model does here, and whether its own threshold keeps its promise."""
-    sentences = [f"{main_metric(report.metrics).name}: {_told(main_metric(report.metrics))}."]
+    sentences = [
+        f"{main_metric(report.metrics).name}: {_told(main_metric(report.metrics)).rstrip(',')}."
+    ]
     for fixed in report.fixed_thresholds:
         if fixed.wanted_fmr == VERDICT_FMR:
             sentences.append(kept_promise(fixed))
+    if report.galleries:
+        return [*sentences, *_told_sizes(report.galleries)]
     if not any(fixed.own for fixed in report.fixed_thresholds):
         sentences.append(
             "The model has no calibration for an FMR that could be tested, so what it does at a "
@@ -29,6 +39,20 @@ def verdict(report: Report) -> list[str]:
             else "The model has no calibration, so it has no threshold of its own to be judged at."
         )
     return sentences
+
+
+def _told_sizes(galleries: Sequence[GallerySize]) -> list[str]:
+    main = main_metric(galleries[-1].metrics)
+    values = [
+        (one.people, metric.value)
+        for one in galleries
+        for metric in one.metrics
+        if metric.key == main.key and metric.value is not None
+    ]
+    if len(values) < 2:
+        return []
+    (few, low), (many, high) = values[0], values[-1]
+    return [f"With {few} people enrolled it is {percent(low)}, with {many} it is {percent(high)}."]
 
 
 def compared_verdict(
@@ -154,7 +178,9 @@ def _told(metric: Metric) -> str:
     if metric.interval is not None:
         low, high = (amount(one, metric.unit) for one in metric.interval)
         shown += f" ({low} to {high})"
-    return shown + (f" on {metric.errors} errors only" if metric.thin and metric.errors else "")
+    if metric.thin and metric.errors:
+        shown += f", resting on {metric.errors} error{'s' * (metric.errors > 1)} only,"
+    return shown
 
 
 def amount(value: float, unit: str) -> str:

@@ -44,8 +44,9 @@ def benchmark(
         typer.Option(
             metavar="NAME",
             help="gallery-probe: one image of each identity as gallery and the rest as probes; "
-            "all-pairs: every pair of images; templates: means of several images; or a protocol "
-            "the dataset was imported with, such as lfw.",
+            "all-pairs: every pair of images; templates: means of several images; open-set: "
+            "searches for people enrolled and for strangers; or a protocol the dataset was "
+            "imported with, such as lfw.",
         ),
     ] = "gallery-probe",
     pairs: Annotated[
@@ -108,7 +109,10 @@ def benchmark(
         (name,) = names
         with busy("Judging"):
             reports = judge(encoders[name], manifest, name=name, **options)
-            made = [(report, *write_report(report, out)) for report in reports]
+            made = [
+                (report, *write_report(report, out if len(reports) == 1 else out / report.domain))
+                for report in reports
+            ]
         _answer(made, as_json)
         return
     with busy("Judging"):
@@ -159,6 +163,7 @@ def _summary(report: Report, data: Path, page: Path) -> dict[str, Any]:
         "protocol",
         "metrics",
         "fixed_thresholds",
+        "galleries",
         "counts",
         "warnings",
         "model_hash",
@@ -196,6 +201,16 @@ def _print_report(report: Report, page: Path) -> None:
             ]
             table.add_row(Text(fixed.set_on), f"{100 * fixed.wanted_fmr:g}%", *shown)
         print_table(table)
+    if report.galleries:
+        rated = [metric.name for metric in report.galleries[-1].metrics]
+        table = Table("People enrolled", "Searches for them", *rated)
+        for size in report.galleries:
+            shown = [
+                f"{amount(metric)}{MARK if metric.thin else ''} ({bounds(metric)})"
+                for metric in size.metrics
+            ]
+            table.add_row(str(size.people), str(size.searches), *shown)
+        print_table(table)
     rates = [rate for fixed in report.fixed_thresholds for rate in (fixed.fmr, fixed.fnmr)]
     if any(metric.thin for metric in [*report.metrics, *rates]):
         say(f"{MARK.strip()} rests on fewer than ten errors.")
@@ -205,6 +220,9 @@ def _print_report(report: Report, page: Path) -> None:
     say(
         f"{counts.people} people, {counts.images} images, {counts.mated} mated and "
         f"{counts.nonmated} non-mated comparisons."
+        if not report.galleries
+        else f"{counts.people} people, {counts.images} images, {counts.mated} searches for people "
+        f"enrolled and {counts.nonmated} for {counts.strangers} strangers."
     )
     for warning in report.warnings:
         say(f"Note: {warning}")
