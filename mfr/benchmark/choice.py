@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
+from mfr.benchmark.groups import read_groups
 from mfr.benchmark.open_set import benchmark_open_set
 from mfr.benchmark.page import OPEN_SET
 from mfr.benchmark.protocols import Protocol, benchmark_domain
@@ -30,6 +31,7 @@ def choose_protocol(
     pairs: str | Path | None = None,
     split: str = "test",
     gap_from: Sequence[str] = (),
+    groups: str | None = None,
 ) -> Benchmark:
     """The benchmark that was asked for; nothing is read until it is called.
 
@@ -41,14 +43,14 @@ def choose_protocol(
         split: whose people, for protocols that fit any domain.
         gap_from: domains on which a threshold is set to be tried here, for the same protocols.
 
+        groups: as `mfr.benchmark.groups.read_groups` takes it, for the same protocols.
+
     Raises:
         ConfigError: these do not go together.
     """
-    if gap_from and (pairs is not None or protocol not in get_args(Protocol)):
-        raise ConfigError(
-            f"--gap-from goes with the protocols {_LISTED}: a protocol of the dataset has no split "
-            "to take other people from."
-        )
+    for option, given in (("--gap-from", gap_from), ("--groups", groups)):
+        if given and (pairs is not None or protocol not in get_args(Protocol)):
+            raise ConfigError(f"{option} goes with the protocols {_LISTED}: leave it out.")
     if pairs is not None:
         if protocol != "lfw":
             raise ConfigError("A list of pairs goes with the protocol lfw: add --protocol lfw.")
@@ -70,6 +72,7 @@ def choose_protocol(
                 split=split,
                 protocol=kind,
                 gap_from=[one for one in gap_from if one != domain],
+                groups=None if groups is None else read_groups(groups, manifest),
                 **options,
             )
             for domain in domains

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mfr.benchmark.groups import Grouping
 from mfr.benchmark.measurement import score_histogram
 from mfr.benchmark.metrics import Scores
 from mfr.benchmark.origin import data_sentences, domain_status, recipe_sentences, title_of
@@ -140,6 +141,7 @@ def judge_models(
     command: str = "",
     allow_seen: bool = False,
     gap_from: Sequence[str] = (),
+    groups: Grouping | None = None,
 ) -> Overviewed:
     """Judge models on domains, each as `mfr.benchmark.protocols.judge_domain` does.
 
@@ -147,6 +149,7 @@ def judge_models(
         encoders: by name; the first is what the others are compared with.
         domains: whose people, those of ``split``.
         gap_from: domains on which a threshold is set to be tried on the others.
+        groups: whose rates are reported apart, in each model's own reports.
 
     Raises:
         ConfigError: no model or no domain, or as `judge_domain`.
@@ -171,6 +174,7 @@ def judge_models(
                 allow_seen=allow_seen,
                 name=name,
                 gap_from=[one for one in gap_from if one != domain],
+                groups=groups,
             )
             for name, encoder in encoders.items()
         }

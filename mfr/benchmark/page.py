@@ -12,7 +12,7 @@ from mfr.benchmark.origin import data_sentences, domain_status, in_words, recipe
 from mfr.benchmark.plots import cmc_plot, curves_plot, det_plot, histogram_plot, roc_plot
 from mfr.benchmark.report import Metric, Report
 from mfr.benchmark.verdicts import amount as told
-from mfr.benchmark.verdicts import verdict
+from mfr.benchmark.verdicts import told_differential, verdict
 
 _TEMPLATE = "report.html.j2"
 OPEN_SET: Final = "open-set"
@@ -32,6 +32,7 @@ def render(report: Report) -> str:
     environment.filters["bounds"] = bounds
     environment.filters["refused"] = refused
     environment.filters["words"] = in_words
+    environment.filters["differential"] = told_differential
     source = resources.files("mfr.benchmark").joinpath(_TEMPLATE).read_text(encoding="utf-8")
     points = {
         float(metric.key.removeprefix("tar@fmr=")): metric
@@ -62,7 +63,7 @@ def render(report: Report) -> str:
 def _sizes_plot(report: Report) -> str:
     curves = {
         metric.name: [
-            (float(one.people), found.value)
+            (float(one.people), 100 * found.value)
             for one in report.galleries
             for found in one.metrics
             if found.key == metric.key and found.value is not None
@@ -72,7 +73,7 @@ def _sizes_plot(report: Report) -> str:
     return curves_plot(
         {name: points for name, points in curves.items() if points},
         x="people enrolled (log)",
-        y="FNIR",
+        y="FNIR (%)",
         name="galleries",
         scale="log",
     )

@@ -224,7 +224,10 @@ def curves_plot(
         scale: of the horizontal axis.
     """
     canvas, axes = _axes(x, y)
-    axes.set_xscale(scale)
+    if scale == "log":
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
     for style, (label, points) in zip(_styles(), curves.items(), strict=False):
         across, up = zip(*points, strict=True) if points else ((), ())
         marker = "o" if len(points) < 12 else None

@@ -16,6 +16,7 @@ from mfr.benchmark.comparisons import (
     compare_with_gallery,
 )
 from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered, take_rows
+from mfr.benchmark.groups import Grouping, group_setting, measure_groups
 from mfr.benchmark.measurement import Measurement, failure_to_acquire, measure
 from mfr.benchmark.origin import title_of
 from mfr.benchmark.report import Report
@@ -74,6 +75,7 @@ def benchmark_domain(
     allow_seen: bool = False,
     name: str = "",
     gap_from: Sequence[str] = (),
+    groups: Grouping | None = None,
 ) -> Report:
     """Judge an encoder on the people of one split of one domain: the report of `judge_domain`."""
     return judge_domain(
@@ -88,6 +90,7 @@ def benchmark_domain(
         allow_seen=allow_seen,
         name=name,
         gap_from=gap_from,
+        groups=groups,
     ).report
 
 
@@ -104,6 +107,7 @@ def judge_domain(
     allow_seen: bool = False,
     name: str = "",
     gap_from: Sequence[str] = (),
+    groups: Grouping | None = None,
 ) -> Judged:
     """Judge an encoder on the people of one split of one domain.
 
@@ -121,6 +125,7 @@ def judge_domain(
         name: what the model is called in the title.
         gap_from: domains on whose people of the same split a threshold for an FMR of 0.1% is set,
             to report what it does here.
+        groups: whose rates are reported apart.
 
     Raises:
         DataError: unknown domain or split, fewer than two people, nobody with two images, or people
@@ -169,6 +174,17 @@ def judge_domain(
         metrics=[*measured.metrics, fta],
         fixed_thresholds=measure_settings(
             settings, compared, persons, seed=seed, resamples=resamples
+        ),
+        groups=None
+        if groups is None
+        else measure_groups(
+            groups,
+            group_setting(settings, compared, len(rows)),
+            compared,
+            persons,
+            rows.column("person"),
+            seed=seed,
+            resamples=resamples,
         ),
         counts=count(images, compared, persons, left_out=left_out),
         warnings=[

@@ -148,6 +148,53 @@ class GallerySize(Part):
     metrics: list[Metric]
 
 
+class GroupRates(Part):
+    """The rates of one group: of comparisons of its people with themselves and with each other."""
+
+    name: str
+    people: int
+    fmr: Metric
+    fnmr: Metric
+
+
+class Differential(Part):
+    """How many times the rate of the best group the worst one has.
+
+    Attributes:
+        rate: 'FMR' or 'FNMR'.
+        worst: the group of the highest rate.
+        best: the group of the lowest.
+        ratio: None where ``reason`` says why.
+        interval: the 95 % interval of the ratio of these two groups.
+        reason: why there is no ratio, or none with an interval.
+    """
+
+    rate: Literal["FMR", "FNMR"]
+    worst: str
+    best: str
+    ratio: float | None
+    interval: tuple[float, float] | None
+    reason: str | None
+
+
+class Groups(Part):
+    """Groups of people at one threshold (ISO/IEC 19795-10).
+
+    Attributes:
+        attribute: what the groups differ in.
+        threshold_told: which threshold, in words.
+        groups: in the order of their names.
+        differentials: of the FMR and of the FNMR.
+        without: how many people have no group.
+    """
+
+    attribute: str
+    threshold_told: str
+    groups: list[GroupRates]
+    differentials: list[Differential]
+    without: int
+
+
 class Mistake(Part):
     """A comparison on the wrong side of the threshold; pictures are JPEG crops in base64."""
 
@@ -192,6 +239,7 @@ class Report(Part):
     galleries: list[GallerySize] = Field(
         default=[], description="open-set identification in galleries of rising size"
     )
+    groups: Groups | None = None
     counts: Counts
     mistakes: list[Mistake]
     mistakes_threshold: float | None = Field(

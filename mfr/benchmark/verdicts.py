@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
-from mfr.benchmark.report import FixedThreshold, GallerySize, Metric, Report
+from mfr.benchmark.report import Differential, FixedThreshold, GallerySize, Metric, Report
 
 if TYPE_CHECKING:
     from mfr.benchmark.paired import Difference
@@ -31,6 +31,8 @@ def verdict(report: Report) -> list[str]:
             sentences.append(kept_promise(fixed))
     if report.galleries:
         return [*sentences, *_told_sizes(report.galleries)]
+    if report.groups:
+        sentences += [told_differential(one) for one in report.groups.differentials]
     if not any(fixed.own for fixed in report.fixed_thresholds):
         sentences.append(
             "The model has no calibration for an FMR that could be tested, so what it does at a "
@@ -53,6 +55,17 @@ def _told_sizes(galleries: Sequence[GallerySize]) -> list[str]:
         return []
     (few, low), (many, high) = values[0], values[-1]
     return [f"With {few} people enrolled it is {percent(low)}, with {many} it is {percent(high)}."]
+
+
+def told_differential(one: Differential) -> str:
+    """How far apart groups are in a rate, as a sentence."""
+    if one.ratio is None:
+        return f"{one.rate}: {one.reason}"
+    told = f"{one.rate}: {one.worst} has {one.ratio:.2f} times the rate of {one.best}"
+    if one.interval is None:
+        return f"{told}. {one.reason or ''}".strip()
+    low, high = one.interval
+    return f"{told} ({low:.2f} to {high:.2f})."
 
 
 def compared_verdict(

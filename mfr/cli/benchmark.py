@@ -61,6 +61,14 @@ def benchmark(
             "what it does on those judged.",
         ),
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.CSV",
+            help="Report FMR and FNMR of groups of people apart: a file with the columns person "
+            "and group, or a column of the manifest.",
+        ),
+    ] = None,
     resamples: Annotated[
         int, typer.Option(min=0, help="Bootstrap resamples for the intervals; 0 for none.")
     ] = 1000,
@@ -83,6 +91,7 @@ def benchmark(
     mfr benchmark WEIGHTS --backbone mobilefacenet-112x96 --data DATASET --protocol lfw
     """
     from mfr.benchmark.choice import choose_protocol, joint_protocol
+    from mfr.benchmark.groups import read_groups
     from mfr.benchmark.origin import names_of
     from mfr.benchmark.overview import judge_models
     from mfr.benchmark.writing import write_overview, write_report
@@ -97,7 +106,9 @@ def benchmark(
         "command": context.obj,
         "allow_seen": allow_seen,
     }
-    judge = choose_protocol(protocol, domains, pairs=pairs, split=split, gap_from=other)
+    judge = choose_protocol(
+        protocol, domains, pairs=pairs, split=split, gap_from=other, groups=groups
+    )
     joint = joint_protocol(protocol, models=len(models), domains=len(domains))
     names = names_of(models)
     manifest = Manifest.read(data)
@@ -117,7 +128,14 @@ def benchmark(
         return
     with busy("Judging"):
         judged = judge_models(
-            encoders, manifest, domains, split=split, protocol=joint, gap_from=other, **options
+            encoders,
+            manifest,
+            domains,
+            split=split,
+            protocol=joint,
+            gap_from=other,
+            groups=None if groups is None else read_groups(groups, manifest),
+            **options,
         )
         several = len(models) > 1
         made = [
@@ -164,6 +182,7 @@ def _summary(report: Report, data: Path, page: Path) -> dict[str, Any]:
         "metrics",
         "fixed_thresholds",
         "galleries",
+        "groups",
         "counts",
         "warnings",
         "model_hash",
@@ -210,6 +229,15 @@ def _print_report(report: Report, page: Path) -> None:
                 for metric in size.metrics
             ]
             table.add_row(str(size.people), str(size.searches), *shown)
+        print_table(table)
+    if report.groups:
+        table = Table("Group", "People", "FMR", "FNMR", title=Text(report.groups.threshold_told))
+        for group in report.groups.groups:
+            shown = [
+                f"{amount(rate)}{MARK if rate.thin else ''} ({bounds(rate)})"
+                for rate in (group.fmr, group.fnmr)
+            ]
+            table.add_row(Text(group.name), str(group.people), *shown)
         print_table(table)
     rates = [rate for fixed in report.fixed_thresholds for rate in (fixed.fmr, fixed.fnmr)]
     if any(metric.thin for metric in [*report.metrics, *rates]):

@@ -49,7 +49,10 @@ def test_each_domain_has_its_report(called):
     )
     common = {"split": "val", "protocol": "all-pairs", "seed": 3}
     # No threshold is set on the people who are judged by it.
-    first, second = common | {"gap_from": ["b"]}, common | {"gap_from": ["a"]}
+    first, second = (
+        common | {"gap_from": ["b"], "groups": None},
+        common | {"gap_from": ["a"], "groups": None},
+    )
     assert called == [("benchmark_domain", "a", first), ("benchmark_domain", "b", second)]
     assert reports == ["report 1", "report 2"]
 
