@@ -181,9 +181,13 @@ def resample_searches(
 
 
 def resample_shares(
-    hits: NDArray[np.bool_], people: NDArray[np.integer], multiplicities: NDArray[np.int64]
+    hits: NDArray[np.bool_] | NDArray[np.float64],
+    people: NDArray[np.integer],
+    multiplicities: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """The share of hits in every resample, an event of person p counting w_p times.
+
+    A hit may be one in part, between 0 and 1.
 
     Used for rank-1 with the gallery left whole: a resampled gallery would lack a third of its
     people, and a search in it would be easier than the one that was measured.

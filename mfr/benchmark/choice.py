@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
+from mfr.benchmark.every_pair_report import benchmark_every_pair
 from mfr.benchmark.groups import read_groups
 from mfr.benchmark.open_set import benchmark_open_set
 from mfr.benchmark.page import OPEN_SET
 from mfr.benchmark.protocols import Protocol, benchmark_domain
 from mfr.benchmark.report import Report
 from mfr.benchmark.stored import benchmark_lfw, benchmark_protocol
+from mfr.benchmark.verdicts import EVERY_PAIR
 from mfr.data.protocol import read_protocol
 from mfr.errors import ConfigError
 
@@ -21,6 +23,11 @@ report for each domain. Arguments and errors are those of
 `mfr.benchmark.protocols.benchmark_domain`."""
 
 
+_ALONE: dict[str, Callable[..., Report]] = {
+    OPEN_SET: benchmark_open_set,
+    EVERY_PAIR: benchmark_every_pair,
+}
+"""Protocols that fit any domain and judge one model at a time."""
 _LISTED = ", ".join(get_args(Protocol))
 
 
@@ -36,8 +43,8 @@ def choose_protocol(
     """The benchmark that was asked for; nothing is read until it is called.
 
     Args:
-        protocol: 'gallery-probe', 'all-pairs', 'templates' or 'open-set', or the name of a protocol
-            of the dataset.
+        protocol: 'gallery-probe', 'all-pairs', 'templates', 'open-set' or 'every-pair', or the name
+            of a protocol of the dataset.
         domains: what to judge; a dataset's own protocol knows its domains.
         pairs: a list of pairs, with the protocol 'lfw'.
         split: whose people, for protocols that fit any domain.
@@ -77,12 +84,12 @@ def choose_protocol(
             )
             for domain in domains
         ]
-    if protocol == OPEN_SET:
+    if protocol in _ALONE:
         if not domains:
             raise ConfigError("Say which domain to judge: pass --domain NAME.")
+        judge = _ALONE[protocol]
         return lambda encoder, manifest, **options: [
-            benchmark_open_set(encoder, manifest, domain, split=split, **options)
-            for domain in domains
+            judge(encoder, manifest, domain, split=split, **options) for domain in domains
         ]
     if domains:
         raise ConfigError(
@@ -101,7 +108,7 @@ def joint_protocol(protocol: str, *, models: int, domains: int) -> Protocol | No
     Raises:
         ConfigError: several models by a protocol of the dataset.
     """
-    if models == 1 and (domains <= 1 or protocol == OPEN_SET):
+    if models == 1 and (domains <= 1 or protocol in _ALONE):
         return None
     if protocol not in get_args(Protocol):
         raise ConfigError(

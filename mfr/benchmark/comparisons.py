@@ -185,5 +185,5 @@ def _refuse_too_many(count: int) -> None:
     if count > MAX_COMPARISONS:
         raise DataError(
             f"{count:,} comparisons are more than the {MAX_COMPARISONS:,} that fit in memory: "
-            "use the gallery-probe protocol or a smaller split."
+            "use the protocol every-pair or gallery-probe, or a smaller split."
         )

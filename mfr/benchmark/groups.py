@@ -58,8 +58,8 @@ def read_groups(source: str, manifest: Manifest) -> Grouping:
         texts = [field.name for field in SCHEMA if str(field.type) == "string"]
         if source not in texts:
             raise ConfigError(
-                f"There is no column '{source}' to make groups by: name a CSV file with the columns "
-                f"person and group, or one of {', '.join(texts)}."
+                f"There is no column '{source}' to make groups by: name a CSV file with the "
+                f"columns person and group, or one of {', '.join(texts)}."
             )
         values = zip(manifest.column("person"), manifest.column(source), strict=True)
         rows = [(person, value) for person, value in values if value is not None]
@@ -160,7 +160,7 @@ def measure_groups(
                 fnmr=rates["FNMR"],
             )
         )
-    every = {name: group for name, group in zip(names, group_of.tolist(), strict=True)}
+    every = dict(zip(names, group_of.tolist(), strict=True))
     return Groups(
         attribute=grouping.attribute,
         threshold_told=f"the threshold for an FMR of {100 * setting.wanted_fmr:.2g}% on "

@@ -42,19 +42,28 @@ def common_parts(
     command: str,
 ) -> dict[str, Any]:
     """The fields of a `Report` that do not depend on the protocol; ``rows`` were compared."""
-    notes = dict(rows.notes)
-    if isinstance(notes.get("licences"), dict):
-        notes["licences"] = {
-            name: note for name, note in notes["licences"].items() if name in rows.domains
-        }
     threshold = judging_threshold(Scores.of(compared.mated.scores, compared.nonmated.scores))
     return {
-        "domain": domain,
         "roc": measured.roc,
         "histogram": measured.histogram,
         "cmc": measured.cmc,
         "mistakes": worst_mistakes(rows, compared, threshold),
         "mistakes_threshold": threshold,
+        **provenance(encoder, rows, domain=domain, seed=seed, resamples=resamples, command=command),
+    }
+
+
+def provenance(
+    encoder: Encoder, rows: Manifest, *, domain: str, seed: int, resamples: int, command: str
+) -> dict[str, Any]:
+    """The fields of a `Report` that say what was judged, on what, when and how."""
+    notes = dict(rows.notes)
+    if isinstance(notes.get("licences"), dict):
+        notes["licences"] = {
+            name: note for name, note in notes["licences"].items() if name in rows.domains
+        }
+    return {
+        "domain": domain,
         # The people it has seen are a megabyte of hashes, and in the model file.
         "model": encoder.record.model_copy(update={"seen": None}),
         "model_hash": encoder.model_hash,

@@ -19,6 +19,8 @@ MAIN_METRICS: Final = (
 )
 """What a verdict is about, the first of them that could be measured."""
 VERDICT_FMR: Final = 1e-3
+EVERY_PAIR: Final = "every-pair"
+"""The protocol that keeps no scores, so that other thresholds cannot be tried."""
 
 
 def verdict(report: Report) -> list[str]:
@@ -33,6 +35,8 @@ def verdict(report: Report) -> list[str]:
         return [*sentences, *_told_sizes(report.galleries)]
     if report.groups:
         sentences += [told_differential(one) for one in report.groups.differentials]
+    if report.protocol == EVERY_PAIR:
+        return sentences
     if not any(fixed.own for fixed in report.fixed_thresholds):
         sentences.append(
             "The model has no calibration for an FMR that could be tested, so what it does at a "

@@ -45,7 +45,8 @@ def benchmark(
             metavar="NAME",
             help="gallery-probe: one image of each identity as gallery and the rest as probes; "
             "all-pairs: every pair of images; templates: means of several images; open-set: "
-            "searches for people enrolled and for strangers; or a protocol the dataset was "
+            "searches for people enrolled and for strangers; every-pair: as all-pairs, however "
+            "many there are; or a protocol the dataset was "
             "imported with, such as lfw.",
         ),
     ] = "gallery-probe",

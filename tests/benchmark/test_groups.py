@@ -25,7 +25,7 @@ def test_rates_by_hand():
     grouping = Grouping("sex", {"p0": "a", "p1": "a", "p2": "a", "p3": "b", "p4": "b", "x": "c"})
     one = compared(
         comparisons([0.9, 0.4, 0.9, 0.4, 0.4, 0.1], [0, 2, 4, 6, 8, 10], [1, 3, 5, 7, 9, 11]),
-        # Within a twice, one a match; within b twice, both matches; a with b and with p5 do not count.
+        # Within a one of two matches; within b both; a with b and with p5 do not count.
         comparisons([0.6, 0.1, 0.5, 0.7, 0.9, 0.9], [0, 2, 6, 7, 0, 0], [2, 4, 8, 8, 6, 10]),
     )
     found = measure_groups(grouping, AT, one, persons, names, seed=0, resamples=0)
