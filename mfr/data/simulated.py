@@ -73,6 +73,20 @@ class SimulatedSources:
     poses: Mapping[int, Pose]
     left_out: Mapping[str, Mapping[str, int]]
 
+    def refuse_empty(self) -> None:
+        """Refuse to train on a simulated domain of nobody.
+
+        Raises:
+            DataError: a condition can be drawn on no row.
+        """
+        for place, domain in enumerate(self.domains):
+            if not (self.conditions == place).any():
+                reasons = ", ".join(f"{why} ({n})" for why, n in self.left_out[domain].items())
+                raise DataError(
+                    f"On none of the {self.real} training images can be drawn what {domain} shows "
+                    f"({reasons}): align the photos, or leave the condition out."
+                )
+
 
 def with_simulated(manifest: Manifest, conditions: Sequence[str]) -> SimulatedSources:
     """The rows of ``manifest``, and a simulated domain for each condition, drawn from all of them.
@@ -86,8 +100,7 @@ def with_simulated(manifest: Manifest, conditions: Sequence[str]) -> SimulatedSo
 
     Raises:
         ConfigError: there is no such condition, or one is named twice.
-        DataError: a domain of ``manifest`` has the name of a simulated one, or a condition can be
-            drawn on nobody.
+        DataError: a domain of ``manifest`` has the name of a simulated one.
     """
     if len(set(conditions)) < len(conditions):
         raise ConfigError(
@@ -117,13 +130,7 @@ def with_simulated(manifest: Manifest, conditions: Sequence[str]) -> SimulatedSo
     for domain, condition in zip(domains, found, strict=True):
         on_faces = isinstance(condition, OnFaces)
         left_out[domain] = again | (dict(unposed) if on_faces else {})
-        if not (here := posed if on_faces else real):
-            reasons = ", ".join(f"{reason} ({n})" for reason, n in left_out[domain].items())
-            raise DataError(
-                f"On none of the {len(rows)} training images can be drawn what {domain} shows "
-                f"({reasons}): align the photos, or leave the condition out."
-            )
-        origins.append(np.array(here, np.int64))
+        origins.append(np.array(posed if on_faces else real, np.int64))
     tables = [_rows(manifest, domain, rows) for domain, rows in zip(domains, origins, strict=True)]
     return SimulatedSources(
         replace(manifest, table=pa.concat_tables([manifest.table, *tables])),

@@ -100,8 +100,10 @@ def test_what_cannot_be_simulated_is_told_in_a_sentence(people):
         with_simulated(people.with_columns({"domain": ["simulated:nir"] * 10}), ["nir"])
     blank = people.with_columns({"landmarks": [None] * 10})
     with pytest.raises(DataError, match=r"none of the 10 .* simulated:mask .*no landmarks \(10\)"):
-        with_simulated(blank, ["nir", "mask"])
-    assert with_simulated(blank, ["nir"]).domains == ["simulated:nir"]
+        with_simulated(blank, ["nir", "mask"]).refuse_empty()
+    with_simulated(blank, ["nir"]).refuse_empty()
+    nobody = with_simulated(people.where(splits=["val"]), ["mask"])
+    assert len(nobody.manifest) == 0 and nobody.domains == ["simulated:mask"]
 
 
 def test_without_conditions_everything_is_as_it_was(people):
