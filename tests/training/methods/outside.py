@@ -35,6 +35,16 @@ class Averaged(TripletMethod):
             self.averages[name].copy_(tensor)
 
 
+class Forgetful(TripletMethod):
+    """A method after whose steps little is left of what the network knew."""
+
+    def after_step(self, network, step):
+        torch.manual_seed(step)
+        with torch.no_grad():
+            for p in network.backbone.parameters():
+                p.add_(3 * p.abs().mean() * torch.randn_like(p))
+
+
 class Unfinished(Method):
     images_per_step = 4
 
