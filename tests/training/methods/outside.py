@@ -42,7 +42,7 @@ class Forgetful(TripletMethod):
         torch.manual_seed(step)
         with torch.no_grad():
             for p in network.backbone.parameters():
-                p.add_(3 * p.abs().mean() * torch.randn_like(p))
+                p.add_(30 * p.abs().mean() * torch.randn_like(p))
 
 
 class Unfinished(Method):
