@@ -36,13 +36,11 @@ class Averaged(TripletMethod):
 
 
 class Forgetful(TripletMethod):
-    """A method after whose steps little is left of what the network knew."""
+    """A method after whose steps a single number is left of a face."""
 
     def after_step(self, network, step):
-        torch.manual_seed(step)
         with torch.no_grad():
-            for p in network.backbone.parameters():
-                p.add_(30 * p.abs().mean() * torch.randn_like(p))
+            network.backbone.bn.weight[1:] = 0
 
 
 class Unfinished(Method):
