@@ -35,7 +35,7 @@ from scripts.study.unseen_domains.judging import (
     read_embeddings,
     resampled_fnmr,
 )
-from scripts.study.unseen_domains.methods import ABLATIONS, BASELINES, METHODS, RECIPE
+from scripts.study.unseen_domains.methods import ABLATIONS, BASELINES, METHODS, RECIPE_MASKS
 
 RESAMPLES: Final = 500
 UNSEEN: Final = tuple(domain for group in GROUPS.values() for domain in group)
@@ -139,14 +139,14 @@ def main() -> None:
     ends = {name: Row(evidence, name, "end") for name in rows}
     _table({START: start, **ends}, start, ends[best], best)
     ablations = [name for name in ABLATIONS if name in done]
-    if RECIPE in rows and ablations:
+    if RECIPE_MASKS in rows and ablations:
         print("\n## The recipe without each of its parts, first seed\n")
-        whole = Row(evidence, RECIPE, None, seeds=1)
-        parts = {RECIPE: whole}
+        whole = Row(evidence, RECIPE_MASKS, None, seeds=1)
+        parts = {RECIPE_MASKS: whole}
         parts |= {name: Row(evidence, name, None, seeds=1) for name in ablations}
-        parts["without averaging"] = Row(evidence, RECIPE, "end", seeds=1)
-        parts["without going back to the start"] = Row(evidence, RECIPE, "average", seeds=1)
-        _table(parts, start, whole, RECIPE)
+        parts["without averaging"] = Row(evidence, RECIPE_MASKS, "end", seeds=1)
+        parts["without going back to the start"] = Row(evidence, RECIPE_MASKS, "average", seeds=1)
+        _table(parts, start, whole, RECIPE_MASKS)
     print("\n## All tries, first seed: mean FNMR on group A and on group B, %\n")
     print("| method | setting | point | A | B | minutes |\n|---|---|---|---|---|---|")
     for run in (run for run in evidence.runs if run["seed"] == 0):
