@@ -244,6 +244,16 @@ def test_calibrate_then_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli.run([*arguments, "--out", str(tmp_path / "report"), "--protocol", "all-pairs"]) == 0
     said = capsys.readouterr().out
     assert "The report is" in said and "Rightful people refused (FNMR)" in said
+    both = ["benchmark", start, model, "--data", data, "--domain", "x", "--resamples", "0"]
+    answer = _json(capsys, *both, "--out", str(tmp_path / "both"))
+    assert isinstance(answer, dict)
+    assert [Path(one["html"]).parent.parent.name for one in answer["reports"]] == [
+        "start",
+        "calibrated",
+    ]
+    (area,) = [one for one in answer["differences"]["x"]["calibrated"] if one["key"] == "auc"]
+    assert area["value"] == 0  # the same weights
+    assert (tmp_path / "both/overview.html").is_file()
     arguments = ["benchmark", model, "--data", data, "--domain", "x", "--split", "val"]
     arguments += ["--resamples", "0", "--out", str(tmp_path / "seen")]
     assert "6 of the 6 people of domain x, split val" in _refused(capsys, *arguments)
@@ -264,6 +274,8 @@ def test_calibrate_then_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[
         ([], "--domain"),
         (["--domain", "a,,b"], "commas"),
         (["--domain", "a,a"], "commas"),
+        (["m2", "--protocol", "mfr2"], "one at a time"),
+        (["--protocol", "mfr2", "--gap-from", "a"], "--gap-from"),
     ],
 )
 def test_options_of_a_benchmark_that_do_not_go_together(

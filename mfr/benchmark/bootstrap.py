@@ -145,10 +145,49 @@ def resample(
     return resamples
 
 
+def resample_searches(
+    mated: NDArray[np.floating],
+    mated_people: NDArray[np.integer],
+    strange: NDArray[np.floating],
+    strange_people: NDArray[np.integer],
+    multiplicities: NDArray[np.int64],
+    fpirs: Sequence[float],
+) -> Resamples:
+    """Measure every resample of searches in one gallery, a search of person p counting w_p times.
+
+    The gallery is left whole, as in `resample_shares`. In what is returned FPIR stands for FMR and
+    the share of people who are found for TAR.
+
+    Args:
+        mated: (m,) the score of a search that finds its person first, minus infinity if not.
+        mated_people: (m,) whom each searches for.
+        strange: (n,) the highest score of a search for somebody who is not in the gallery.
+        strange_people: (n,) whom each searches for.
+        multiplicities: (r, people) from `draw_multiplicities`.
+        fpirs: (f,) wanted false positive identification rates.
+    """
+    people = multiplicities.shape[1]
+    edges = np.concatenate([[-np.inf], score_grid(Scores.of(mated, strange))])
+    weights = multiplicities.T.astype(np.float64, order="C")
+    shape = (len(edges), people)
+    mated_weight = _counts(_bins(edges, mated), mated_people, shape) @ weights
+    strange_weight = _counts(_bins(edges, strange), strange_people, shape) @ weights
+    resamples = Resamples.unknown(len(multiplicities), len(fpirs))
+    for index in range(len(multiplicities)):
+        resamples.measure(
+            index, mated_weight[:, index], strange_weight[:, index], np.asarray(fpirs, np.float64)
+        )
+    return resamples
+
+
 def resample_shares(
-    hits: NDArray[np.bool_], people: NDArray[np.integer], multiplicities: NDArray[np.int64]
+    hits: NDArray[np.bool_] | NDArray[np.float64],
+    people: NDArray[np.integer],
+    multiplicities: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """The share of hits in every resample, an event of person p counting w_p times.
+
+    A hit may be one in part, between 0 and 1.
 
     Used for rank-1 with the gallery left whole: a resampled gallery would lack a third of its
     people, and a search in it would be easier than the one that was measured.
@@ -159,6 +198,34 @@ def resample_shares(
     with np.errstate(invalid="ignore"):
         shares: NDArray[np.float64] = (multiplicities @ hit) / (multiplicities @ events)
     return shares
+
+
+def resample_pair_shares(
+    hits: NDArray[np.bool_],
+    people: tuple[NDArray[np.integer], NDArray[np.integer]],
+    multiplicities: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """The share of hits among comparisons of two people, one of p and q counting w_p w_q times.
+
+    Args:
+        hits: (k, n) several kinds of events of the same n comparisons.
+        people: two (n,) arrays, the people of each; never the same person twice.
+        multiplicities: (r, people) from `draw_multiplicities`.
+
+    Returns:
+        (k, r) shares; NaN where a resample drew no comparison.
+    """
+    size = multiplicities.shape[1]
+    weights = multiplicities.T.astype(np.float64, order="C")
+
+    def weighed(chosen: NDArray[np.bool_] | slice) -> NDArray[np.float64]:
+        counts = _counts(people[0][chosen], people[1][chosen], (size, size))
+        total: NDArray[np.float64] = np.einsum("pr,pr->r", counts @ weights, weights)
+        return total
+
+    every = weighed(slice(None))
+    with np.errstate(invalid="ignore"):
+        return np.stack([weighed(chosen) / every for chosen in hits])
 
 
 def percentile_interval(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mfr.benchmark.metrics import rank_one_hits
+from mfr.benchmark.metrics import ranks_of_mates
 from mfr.errors import DataError
 
 MAX_COMPARISONS = 30_000_000
@@ -42,13 +42,19 @@ class Compared:
         mated: of one person; ``nonmated``: of two.
         probes: (p,) rows that were searched in a gallery that shows their person; empty where
             there is no gallery.
-        rank_one: (p,) whether the person of each probe was found first.
+        ranks: (p,) at which rank the person of each probe was found, from 1; the number of people
+            in the gallery and one where the search failed.
     """
 
     mated: Comparisons
     nonmated: Comparisons
     probes: NDArray[np.int32]
-    rank_one: NDArray[np.bool_]
+    ranks: NDArray[np.int32]
+
+    @property
+    def rank_one(self) -> NDArray[np.bool_]:
+        """(p,) whether the person of each probe was found first."""
+        return self.ranks == 1
 
 
 def choose_gallery(
@@ -94,7 +100,7 @@ def compare_with_gallery(
     probes = np.flatnonzero(~gallery).astype(np.int32)
     _refuse_too_many(len(entries) * len(probes))
     kinds: dict[bool, list[Comparisons]] = {True: [], False: []}
-    hits, mates = [], []
+    found, mates = [], []
     for start in range(0, len(probes), _ROWS):
         rows = probes[start : start + _ROWS]
         scores = embeddings[rows] @ embeddings[entries].T
@@ -104,13 +110,13 @@ def compare_with_gallery(
         same = persons[rows][:, None] == persons[entries][None, :]
         mate = same.any(axis=1)
         mates.append(rows[mate])
-        hits.append(rank_one_hits(scores[mate], same[mate]))
+        found.append(ranks_of_mates(scores[mate], persons[rows[mate]], persons[entries]))
         for kind, chosen in ((True, same), (False, ~same)):
             i, j = np.nonzero(chosen)
             kinds[kind].append(Comparisons(scores[i, j], rows[i], entries[j]))
     searched = np.concatenate(mates) if mates else probes
-    found = np.concatenate(hits) if hits else np.zeros(0, bool)
-    return Compared(_joined(kinds[True]), _joined(kinds[False]), searched, found)
+    ranks = np.concatenate(found) if found else np.zeros(0, np.int32)
+    return Compared(_joined(kinds[True]), _joined(kinds[False]), searched, ranks)
 
 
 def compare_all(
@@ -141,7 +147,7 @@ def compare_all(
             rows = (i + start).astype(np.int32), (j + start).astype(np.int32)
             kinds[kind].append(Comparisons(scores[i, j], *rows))
     nobody = np.zeros(0, np.int32)
-    return Compared(_joined(kinds[True]), _joined(kinds[False]), nobody, nobody.astype(bool))
+    return Compared(_joined(kinds[True]), _joined(kinds[False]), nobody, nobody)
 
 
 def compare_listed(
@@ -162,7 +168,7 @@ def compare_listed(
         Comparisons(scores[kind], first[kind], second[kind]) for kind in (same, ~same)
     )
     nobody = np.zeros(0, np.int32)
-    return Compared(mated, nonmated, nobody, nobody.astype(bool))
+    return Compared(mated, nonmated, nobody, nobody)
 
 
 def _joined(parts: list[Comparisons]) -> Comparisons:
@@ -179,5 +185,5 @@ def _refuse_too_many(count: int) -> None:
     if count > MAX_COMPARISONS:
         raise DataError(
             f"{count:,} comparisons are more than the {MAX_COMPARISONS:,} that fit in memory: "
-            "use the gallery-probe protocol or a smaller split."
+            "use the protocol every-pair or gallery-probe, or a smaller split."
         )

@@ -198,20 +198,32 @@ def eer(scores: Scores) -> float:
     return fmr_before + crossing * (fmr_after - fmr_before)
 
 
-def rank_one_hits(scores: NDArray[np.floating], mated: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which probes find their person first in the gallery; a tie with a stranger is a miss.
+def ranks_of_mates(
+    scores: NDArray[np.floating], probes: NDArray[np.integer], gallery: NDArray[np.integer]
+) -> NDArray[np.int32]:
+    """At which rank each probe finds its person in the gallery; a tie with a stranger is a miss.
+
+    A person's score is that of their most similar image, and the rank is one more than the number
+    of other people who score at least as much. The share of probes of rank 1 is the rank-1
+    identification rate, those of rank r and better are the cumulative match characteristic.
 
     Args:
-        scores: (probes, gallery).
-        mated: (probes, gallery), whether both show one person; a mate in each row.
+        scores: (probes, gallery); minus infinity where a comparison failed.
+        probes: (probes,) whom each probe shows, somebody in the gallery.
+        gallery: (gallery,) whom each image of the gallery shows.
 
     Returns:
-        (probes,) hits; their mean is the rank-1 identification rate.
+        (probes,) ranks from 1; where all comparisons with their person failed, the number of people
+        in the gallery and one.
     """
-    best_mated = np.where(mated, scores, -np.inf).max(axis=1)
-    best_other = np.where(mated, -np.inf, scores).max(axis=1)
-    hits: NDArray[np.bool_] = best_mated > best_other
-    return hits
+    order = np.argsort(gallery, kind="stable")
+    people, starts = np.unique(gallery[order], return_index=True)
+    if not len(probes):
+        return np.zeros(0, np.int32)
+    best = np.maximum.reduceat(scores[:, order], starts, axis=1)
+    own = best[np.arange(len(probes)), np.searchsorted(people, probes)]
+    ranks = (best >= own[:, None]).sum(axis=1)  # their person is one of those
+    return np.where(np.isneginf(own), len(people) + 1, ranks).astype(np.int32)
 
 
 def fold_accuracy(scores: ArrayLike, same: ArrayLike, folds: ArrayLike) -> FoldAccuracy:

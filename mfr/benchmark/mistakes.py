@@ -1,28 +1,43 @@
-"""The comparisons a model judged worst, with their pictures."""
+"""The comparisons that a model judged wrongly, the worst of them, with their pictures."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfr.benchmark.comparisons import Compared, Comparisons
 from mfr.benchmark.embedding import take_rows
+from mfr.benchmark.metrics import Scores, operating_points
 from mfr.benchmark.pictures import jpeg_in_base64
 from mfr.benchmark.report import Mistake
 from mfr.data.manifest import Manifest
 
-_MISTAKES = 8
+MISTAKES_FMR: Final = 1e-3
+_MISTAKES: Final = 8
 
 
-def worst_mistakes(rows: Manifest, compared: Compared) -> list[Mistake]:
-    """The non-mated comparisons of highest and the mated ones of lowest score, with pictures.
+def judging_threshold(scores: Scores) -> float:
+    """The threshold by which comparisons count as mistaken: that for an FMR of 0.1%.
 
-    Those that failed have no score and no pictures.
+    Where there are too few non-mated comparisons, it is that for the lowest FMR they can tell.
     """
-    highest = np.where(compared.nonmated.failed, np.inf, -compared.nonmated.scores)
-    lowest = np.where(compared.mated.failed, np.inf, compared.mated.scores)
+    fmr = max(MISTAKES_FMR, 1 / len(scores.nonmated))
+    return float(operating_points(scores, [fmr]).thresholds[0])
+
+
+def worst_mistakes(rows: Manifest, compared: Compared, threshold: float) -> list[Mistake]:
+    """The worst mistakes of each kind, with pictures.
+
+    They are the non-mated comparisons of highest score among those that reach the threshold, and
+    the mated ones of lowest score among those that do not. Those that failed have no score and no
+    pictures.
+    """
+    wrong = compared.nonmated.scores >= threshold
+    highest = np.where(wrong & ~compared.nonmated.failed, -compared.nonmated.scores, np.inf)
+    wrong = compared.mated.scores < threshold
+    lowest = np.where(wrong & ~compared.mated.failed, compared.mated.scores, np.inf)
     chosen: list[tuple[Literal["mated", "nonmated"], Comparisons, int]] = [
         ("nonmated", compared.nonmated, i) for i in _lowest(highest)
     ]

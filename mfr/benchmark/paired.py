@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from mfr.benchmark import bootstrap
 from mfr.benchmark.comparisons import Compared, choose_gallery, compare_with_gallery
 from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered
+from mfr.benchmark.measurement import FMRS as MEASURED_FMRS
+from mfr.benchmark.measurement import Measurement
 from mfr.benchmark.metrics import Scores, auc, operating_points
 from mfr.benchmark.seen import refuse_seen
 from mfr.data.manifest import Manifest
@@ -82,6 +84,45 @@ def compare_encoders(
             f"Domain {domain}, split {split}, has nothing to compare: use another split or domain."
         )
     return differences(compared[0], compared[1], persons, seed=seed, resamples=resamples)
+
+
+def between(first: Measurement, second: Measurement) -> list[Difference]:
+    """The first minus the second for every metric that both have, from resamples they share.
+
+    After them stands the relative difference of the FNMR at each FMR, ``fnmr@fmr=0.001:relative``:
+    -0.15 where the first refuses 15 % fewer rightful people than the second. It is left out where
+    the second refuses nobody.
+
+    Args:
+        first: measured on the same rows with the same seed and number of resamples as the second.
+        second: what it is compared with.
+    """
+    found, relative = [], []
+    others = {metric.key: metric for metric in second.metrics}
+    for metric in first.metrics:
+        other = others.get(metric.key)
+        if other is None or metric.value is None or other.value is None:
+            continue
+        drawn, others_drawn = (_resampled(one, metric.key) for one in (first, second))
+        enough = metric.interval is not None and other.interval is not None
+        interval = bootstrap.percentile_interval(drawn - others_drawn) if enough else None
+        found.append(Difference(metric.key, metric.value - other.value, interval))
+        if metric.key.startswith("tar@") and other.value < 1:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = (1 - drawn) / (1 - others_drawn) - 1
+            key = f"fnmr{metric.key.removeprefix('tar')}:relative"
+            interval = bootstrap.percentile_interval(ratio) if enough else None
+            relative.append(Difference(key, (1 - metric.value) / (1 - other.value) - 1, interval))
+    return [*found, *relative]
+
+
+def _resampled(measured: Measurement, key: str) -> NDArray[np.float64]:
+    if key.startswith("tar@fmr="):
+        position = MEASURED_FMRS.index(float(key.removeprefix("tar@fmr=")))
+        return measured.drawn.tar[:, position]
+    if key == "rank1" and measured.found is not None:
+        return measured.found
+    return measured.drawn.auc if key == "auc" else measured.drawn.eer
 
 
 def differences(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -17,21 +18,30 @@ if TYPE_CHECKING:
 
     from mfr.benchmark.report import Histogram, RocCurve
 
-MATED, NONMATED = "#2f7fd1", "#d1622f"
-"""Blue and orange: apart for colour-blind readers, legible on white and on black."""
-SERIES = (MATED, NONMATED, "#7a8594", "#2a9d6f", "#8a5fc7", "#b8902a")
-"""The colours of several lines in one drawing, which differ in lightness too."""
+SERIES: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""The colours of several lines in one drawing, legible on white and on black, which colour-blind
+readers tell apart (Okabe and Ito, Color Universal Design, 2008)."""
+MATED, NONMATED = SERIES[:2]
+_DASHES: Final = ("solid", (0, (5, 2)), (0, (1, 1.5)))
+"""Lines beyond the sixth have the colours of the first, dashed and then dotted."""
+_MARKERS: Final = "osD^vPX*<>"
 _INK = "#010203"  # stands for the page's text colour until the SVG is finished
 
 
-def roc_plot(curve: RocCurve, *, marks: list[tuple[float, float]]) -> str:
+def roc_plot(
+    curve: RocCurve,
+    *,
+    marks: list[tuple[float, float]],
+    rates: tuple[str, str] = ("false match rate", "true accept rate"),
+) -> str:
     """TAR over FMR on a log axis, with the confidence band and the named operating points.
 
     Args:
         curve: points with FMR 0 are drawn at the left edge.
         marks: (FMR wanted, TAR) of each operating point.
+        rates: what the two rates are called.
     """
-    canvas, axes = _axes("false match rate (log)", "true accept rate")
+    canvas, axes = _axes(f"{rates[0]} (log)", rates[1])
     wanted = np.array(curve.wanted_fmr)
     if curve.low is not None and curve.high is not None:
         axes.fill_between(
@@ -75,42 +85,153 @@ def histogram_plot(histogram: Histogram, *, threshold: float | None) -> str:
         axes.axvline(threshold, color=_INK, linewidth=1, linestyle="--", label="FMR 0.1% threshold")
     axes.set_xlim(edges[0], edges[-1])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
-    _legend(axes, "upper right")
+    _legend(axes, "best")
     return _svg(canvas, "histogram")
 
 
-def compared_roc_plot(curves: Mapping[str, RocCurve]) -> str:
+def compared_roc_plot(curves: Mapping[str, RocCurve], *, name: str = "compared-roc") -> str:
     """Several encoders' TAR over FMR on a log axis, each with its confidence band, by name."""
     canvas, axes = _axes("false match rate (log)", "true accept rate")
     lowest = min(curve.wanted_fmr[0] for curve in curves.values())
-    for colour, (name, curve) in zip(SERIES, curves.items(), strict=False):
+    for style, (label, curve) in zip(_styles(), curves.items(), strict=False):
         wanted = np.array(curve.wanted_fmr)
         if curve.low is not None and curve.high is not None:
             axes.fill_between(
-                wanted, curve.low, curve.high, step="post", color=colour, alpha=0.18, linewidth=0
+                wanted,
+                curve.low,
+                curve.high,
+                step="post",
+                color=style["color"],
+                alpha=0.18,
+                linewidth=0,
             )
-        axes.step(wanted, curve.tar, where="post", color=colour, linewidth=1.8, label=name)
+        axes.step(wanted, curve.tar, where="post", linewidth=1.8, label=label, **style)
     axes.plot([lowest, 1], [lowest, 1], color=_INK, linewidth=0.8, linestyle=":", label="chance")
     _as_roc(axes, lowest)
-    return _svg(canvas, "compared-roc")
+    return _svg(canvas, name)
+
+
+def det_plot(
+    curves: Mapping[str, RocCurve],
+    *,
+    name: str = "det",
+    rates: tuple[str, str] = ("false match rate", "false non-match rate"),
+) -> str:
+    """Detection error trade-off: FNMR over FMR, both on log axes, by name.
+
+    Where nobody is refused the FNMR has no logarithm, and the line ends.
+    """
+    canvas, axes = _axes(*(f"{rate} (log)" for rate in rates))
+    lowest = min(curve.wanted_fmr[0] for curve in curves.values())
+    for style, (label, curve) in zip(_styles(), curves.items(), strict=False):
+        refused = 1 - np.array(curve.tar)
+        refused[refused <= 0] = np.nan
+        axes.step(curve.wanted_fmr, refused, where="post", linewidth=1.8, label=label, **style)
+    least = min((1 - tar for one in curves.values() for tar in one.tar if tar < 1), default=1e-3)
+    axes.set_xscale("log")
+    axes.set_xlim(min(lowest, 0.1), 1)
+    axes.set_ylim(min(least / 1.2, 0.1), 1)
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+        axis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    _legend(axes, "best")
+    return _svg(canvas, name)
+
+
+def cmc_plot(curves: Mapping[str, Sequence[float]], *, name: str = "cmc") -> str:
+    """Cumulative match characteristic: the share of searches found by each rank, by name."""
+    canvas, axes = _axes("rank", "share of searches found by it")
+    last = max(len(shares) for shares in curves.values())
+    for style, (label, shares) in zip(_styles(), curves.items(), strict=False):
+        ranks = np.arange(1, last + 1)
+        up = np.append(shares, np.full(last - len(shares), shares[-1]))  # nothing more is found
+        axes.step(ranks, up, where="post", linewidth=1.8, label=label, **style)
+    axes.set_xlim(1, max(2, last))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+    _legend(axes, "lower right")
+    return _svg(canvas, name)
+
+
+def histograms_plot(histograms: Mapping[str, Histogram], *, name: str) -> str:
+    """The scores of several domains on one axis: of one person lines, of two people fillings."""
+    canvas, axes = _axes("score (cosine)", "share of comparisons per bin")
+    for style, (label, histogram) in zip(_styles(), histograms.items(), strict=False):
+        edges = np.array(histogram.edges)
+        mated, nonmated = (
+            np.array(counts) / max(sum(counts), 1)
+            for counts in (histogram.mated, histogram.nonmated)
+        )
+        colour, dash = style["color"], style["linestyle"]
+        axes.stairs(nonmated, edges, color=colour, fill=True, alpha=0.15)
+        axes.stairs(nonmated, edges, color=colour, linewidth=0.8, linestyle=dash)
+        axes.stairs(mated, edges, color=colour, linewidth=2, linestyle=dash, label=label)
+    filled = np.concatenate(
+        [
+            np.flatnonzero(np.array(one.mated) + np.array(one.nonmated))
+            for one in histograms.values()
+        ]
+    )
+    if len(filled):
+        axes.set_xlim(edges[filled.min()], edges[filled.max() + 1])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
+    _legend(axes, "best")
+    return _svg(canvas, name)
+
+
+def map_plot(points: Mapping[str, Sequence[tuple[float, float]]], *, name: str) -> str:
+    """Points of several domains in a plane, each domain with its colour and its marker."""
+    canvas, axes = _axes("first component", "second component")
+    for style, marker, (label, places) in zip(
+        _styles(), _MARKERS * len(points), points.items(), strict=False
+    ):
+        across, up = zip(*places, strict=True) if places else ((), ())
+        axes.scatter(
+            across,
+            up,
+            s=12,
+            color=style["color"],
+            marker=marker,
+            alpha=0.6,
+            linewidth=0,
+            label=label,
+        )
+    _legend(axes, "best")
+    return _svg(canvas, name)
+
+
+def _styles() -> Iterator[dict[str, Any]]:
+    for number in count():
+        dash = _DASHES[number // len(SERIES) % len(_DASHES)]
+        yield {"color": SERIES[number % len(SERIES)], "linestyle": dash}
 
 
 def curves_plot(
-    curves: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str, name: str
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    x: str,
+    y: str,
+    name: str,
+    scale: Literal["linear", "log"] = "linear",
 ) -> str:
-    """Lines through (x, y) points, by what the legend calls them; in the order of `SERIES`.
+    """Lines through (x, y) points, by what the legend calls them; in the colours of `SERIES`.
 
     Args:
         curves: the points of each line.
         x: the label of the horizontal axis.
         y: the label of the vertical axis.
         name: the name of the drawing; two drawings on one page need different ones.
+        scale: of the horizontal axis.
     """
     canvas, axes = _axes(x, y)
-    for colour, (label, points) in zip(SERIES, curves.items(), strict=False):
+    if scale == "log":
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
+    for style, (label, points) in zip(_styles(), curves.items(), strict=False):
         across, up = zip(*points, strict=True) if points else ((), ())
         marker = "o" if len(points) < 12 else None
-        axes.plot(across, up, color=colour, linewidth=1.6, marker=marker, markersize=4, label=label)
+        axes.plot(across, up, linewidth=1.6, marker=marker, markersize=4, label=label, **style)
     _legend(axes, "best")
     return _svg(canvas, name)
 
@@ -138,7 +259,7 @@ def _as_roc(axes: Axes, lowest: float) -> None:
     _legend(axes, "lower right")
 
 
-def _legend(axes: Axes, place: Literal["lower right", "upper right", "best"]) -> None:
+def _legend(axes: Axes, place: Literal["lower right", "best"]) -> None:
     axes.legend(loc=place, frameon=False, labelcolor=_INK, fontsize=9)
 
 

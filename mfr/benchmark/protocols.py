@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mfr.benchmark.comparisons import choose_gallery, compare_all, compare_with_gallery
-from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered
-from mfr.benchmark.measurement import measure
+from mfr.benchmark.comparisons import (
+    Compared,
+    choose_gallery,
+    compare_all,
+    compare_with_gallery,
+)
+from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered, take_rows
+from mfr.benchmark.groups import Grouping, group_setting, measure_groups
+from mfr.benchmark.measurement import Measurement, failure_to_acquire, measure
+from mfr.benchmark.origin import title_of
 from mfr.benchmark.report import Report
 from mfr.benchmark.reporting import (
     check_resamples,
@@ -19,13 +28,38 @@ from mfr.benchmark.reporting import (
     resized_warning,
 )
 from mfr.benchmark.seen import not_known, refuse_seen, seen_domains
+from mfr.benchmark.templates import make_templates
+from mfr.benchmark.thresholds import measure_settings, own_settings, setting_from
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from mfr.encoder import Encoder
 
-Protocol = Literal["gallery-probe", "all-pairs"]
+Protocol = Literal["gallery-probe", "all-pairs", "templates"]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A report, and what it was made from.
+
+    Attributes:
+        report: what was measured.
+        rows: what was compared, an image or, with templates, the first image of each.
+        persons: (rows,) whom each shows, numbered from 0.
+        embeddings: (rows, D) of unit length; zero where there is none.
+        acquired: (rows,) which have an embedding.
+        compared: the comparisons.
+        measured: their metrics, with the resamples behind the intervals.
+    """
+
+    report: Report
+    rows: Manifest
+    persons: NDArray[np.int32]
+    embeddings: NDArray[np.float32]
+    acquired: NDArray[np.bool_]
+    compared: Compared
+    measured: Measurement
 
 
 def benchmark_domain(
@@ -39,11 +73,47 @@ def benchmark_domain(
     resamples: int = 1000,
     command: str = "",
     allow_seen: bool = False,
+    name: str = "",
+    gap_from: Sequence[str] = (),
+    groups: Grouping | None = None,
 ) -> Report:
+    """Judge an encoder on the people of one split of one domain: the report of `judge_domain`."""
+    return judge_domain(
+        encoder,
+        manifest,
+        domain,
+        split=split,
+        protocol=protocol,
+        seed=seed,
+        resamples=resamples,
+        command=command,
+        allow_seen=allow_seen,
+        name=name,
+        gap_from=gap_from,
+        groups=groups,
+    ).report
+
+
+def judge_domain(
+    encoder: Encoder,
+    manifest: Manifest,
+    domain: str,
+    *,
+    split: str = "test",
+    protocol: Protocol = "gallery-probe",
+    seed: int = 0,
+    resamples: int = 1000,
+    command: str = "",
+    allow_seen: bool = False,
+    name: str = "",
+    gap_from: Sequence[str] = (),
+    groups: Grouping | None = None,
+) -> Judged:
     """Judge an encoder on the people of one split of one domain.
 
     Gallery-probe is the protocol of the MFR paper (Guo et al., CVPR 2020, section 4): one image
-    per identity in the gallery, all its others probes. What is mated is decided by ``person``.
+    per identity in the gallery, all its others probes. Templates are as in IJB (Klare et al., CVPR
+    2015): two a person, each the mean of several images. What is mated is decided by ``person``.
     Comparisons with photos in which no face was found fail (see `mfr.benchmark.metrics`); photos
     that have not been aligned yet are left out.
 
@@ -52,6 +122,10 @@ def benchmark_domain(
         resamples: of the bootstrap; 0 for no intervals.
         command: what the user ran, for the report.
         allow_seen: judge also people whom the model has seen, and say so in the report.
+        name: what the model is called in the title.
+        gap_from: domains on whose people of the same split a threshold for an FMR of 0.1% is set,
+            to report what it does here.
+        groups: whose rates are reported apart.
 
     Raises:
         DataError: unknown domain or split, fewer than two people, nobody with two images, or people
@@ -59,49 +133,66 @@ def benchmark_domain(
         ConfigError: an unknown protocol or a negative number of resamples.
         ModelError: the model gives an embedding that is not finite.
     """
-    if protocol not in ("gallery-probe", "all-pairs"):
-        raise ConfigError(f"Unknown protocol '{protocol}': use gallery-probe or all-pairs.")
+    if protocol not in get_args(Protocol):
+        raise ConfigError(f"Unknown protocol '{protocol}': use {', '.join(get_args(Protocol))}.")
     check_resamples(resamples)
     every = manifest.where(domains=[domain], splits=[split])
     rows = by_path(examined(every))
-    persons = numbered(rows.column("person"))
-    _check_people(rows, every, persons, domain=domain, split=split)
-    seen = refuse_seen(
-        encoder, rows.column("person"), f"domain {domain}, split {split}", allow_seen=allow_seen
-    )
+    check_people(rows, every, domain=domain, split=split)
+    where = f"domain {domain}, split {split}"
+    seen = refuse_seen(encoder, rows.column("person"), where, allow_seen=allow_seen)
     embeddings, acquired = embed_acquired(encoder, rows)
-    if protocol == "gallery-probe":
-        gallery = choose_gallery(
-            rows.column("identity"), rows.column("path"), seed=seed, acquired=acquired
-        )
-        if gallery.all():
-            raise DataError(
-                f"Every identity of domain {domain}, split {split}, has only one image, so there "
-                "are no probes: use another split or domain."
-            )
-        compared = compare_with_gallery(embeddings, persons, gallery, acquired)
-    else:
-        compared = compare_all(embeddings, persons, acquired)
-        if not len(compared.mated.scores):
-            raise DataError(
-                f"Nobody in domain {domain}, split {split}, has two images, so nothing is mated: "
-                "use another split or domain."
-            )
+    left_out, images = len(every) - len(rows), rows
+    fta = failure_to_acquire(
+        acquired, numbered(rows.column("person")), seed=seed, resamples=resamples
+    )
+    if protocol == "templates":
+        templates = make_templates(rows, embeddings, acquired, seed=seed)
+        rows = take_rows(rows, templates.first.tolist())
+        embeddings, acquired = templates.embeddings, templates.acquired
+    persons = numbered(rows.column("person"))
+    compared = _compare(protocol, rows, persons, embeddings, acquired, seed, where)
     measured = measure(compared, persons, seed=seed, resamples=resamples)
-    left_out = len(every) - len(rows)
-    return Report(
+    settings = own_settings(encoder, rows, embeddings, acquired)
+    if gap_from:
+        settings.append(
+            setting_from(
+                encoder,
+                manifest,
+                gap_from,
+                split=split,
+                images=len(rows),
+                seed=seed,
+                allow_seen=allow_seen,
+            )
+        )
+    report = Report(
         seen=seen,
-        title=f"{encoder.record.backbone} on {domain}",
+        title=f"{title_of(encoder.record, name)} on {domain}",
         protocol=protocol,
         description=_describe(protocol, domain, split, seed),
-        metrics=measured.metrics,
-        counts=count(rows, compared, persons, left_out=left_out),
+        metrics=[*measured.metrics, fta],
+        fixed_thresholds=measure_settings(
+            settings, compared, persons, seed=seed, resamples=resamples
+        ),
+        groups=None
+        if groups is None
+        else measure_groups(
+            groups,
+            group_setting(settings, compared, len(rows)),
+            compared,
+            persons,
+            rows.column("person"),
+            seed=seed,
+            resamples=resamples,
+        ),
+        counts=count(images, compared, persons, left_out=left_out),
         warnings=[
             *seen_domains(encoder, [domain], split=split, told=seen is not None),
             *not_known(encoder),
             *_left_out(left_out, len(every)),
-            *failed_warning(rows, compared),
-            *resized_warning(rows),
+            *failed_warning(images, compared),
+            *resized_warning(images),
         ],
         split=split,
         **common_parts(
@@ -115,6 +206,35 @@ def benchmark_domain(
             command=command,
         ),
     )
+    return Judged(report, rows, persons, embeddings, acquired, compared, measured)
+
+
+def _compare(
+    protocol: Protocol,
+    rows: Manifest,
+    persons: NDArray[np.int32],
+    embeddings: NDArray[np.float32],
+    acquired: NDArray[np.bool_],
+    seed: int,
+    where: str,
+) -> Compared:
+    if protocol == "all-pairs":
+        compared = compare_all(embeddings, persons, acquired)
+        if not len(compared.mated.scores):
+            raise DataError(
+                f"Nobody in {where} has two images, so nothing is mated: "
+                "use another split or domain."
+            )
+        return compared
+    gallery = choose_gallery(
+        rows.column("identity"), rows.column("path"), seed=seed, acquired=acquired
+    )
+    if gallery.all():
+        raise DataError(
+            f"Every identity of {where} has only one image, so there "
+            "are no probes: use another split or domain."
+        )
+    return compare_with_gallery(embeddings, persons, gallery, acquired)
 
 
 def _describe(protocol: Protocol, domain: str, split: str, seed: int) -> list[str]:
@@ -127,6 +247,13 @@ def _describe(protocol: Protocol, domain: str, split: str, seed: int) -> list[st
             "where they distract.",
         ],
         "all-pairs": ["Every image is compared with every other one, each pair once."],
+        "templates": [
+            "The images of each identity are put in the order of the SHA-256 of "
+            f"'{seed}:path' and halved; the embeddings of each half are averaged into a template "
+            "of unit length, of those images that have a crop. One of the two templates is in the "
+            "gallery and the other is a probe. People with one image have one template, in the "
+            "gallery, where it distracts.",
+        ],
     }
     return [who, *how[protocol]]
 
@@ -140,9 +267,16 @@ def _left_out(left_out: int, images: int) -> list[str]:
     ]
 
 
-def _check_people(
-    rows: Manifest, every: Manifest, persons: NDArray[np.int32], *, domain: str, split: str
-) -> None:
+def check_people(rows: Manifest, every: Manifest, *, domain: str, split: str) -> None:
+    """Refuse rows of which nothing can be measured.
+
+    Args:
+        rows: what would be measured.
+        every: all rows of the split of the domain.
+
+    Raises:
+        DataError: there are none, none has a crop, or they are of one person.
+    """
     if not len(every):
         raise DataError(
             f"Domain {domain} has no images in split {split}: split the dataset with "
@@ -152,7 +286,7 @@ def _check_people(
         raise DataError(
             f"No image of domain {domain}, split {split}, has a crop: {every.why_no_crops()}."
         )
-    if len(np.unique(persons)) < 2:
+    if len(set(rows.column("person"))) < 2:
         raise DataError(
             f"Domain {domain}, split {split}, has images of one person only: a benchmark needs "
             "at least two people."

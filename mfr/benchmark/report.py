@@ -19,13 +19,17 @@ from mfr.model_file import ModelRecord
 
 VERSION: Final = 2
 JSON_NAME: Final = "report.json"
+FEWEST_ERRORS: Final = 10
+"""A rate that was counted on fewer errors is marked: one error more or less moves it by a tenth."""
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of a report: it never changes, and every number in it is finite."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Metric(_Part):
+class Metric(Part):
     """One number of the report, or the reason why there is none.
 
     Attributes:
@@ -36,6 +40,8 @@ class Metric(_Part):
         threshold: the decision threshold behind the value, where it has one.
         folds: the values of the folds, where the value is their mean.
         deviation: the standard deviation of the folds (ddof 1).
+        errors: how many errors were counted at the threshold, for a TAR at an FMR the false
+            matches; None where the value is no such rate.
     """
 
     key: str
@@ -51,14 +57,44 @@ class Metric(_Part):
     threshold: float | None = None
     folds: list[float] | None = None
     deviation: float | None = None
+    errors: int | None = None
+
+    @property
+    def thin(self) -> bool:
+        """Whether it rests on fewer than `FEWEST_ERRORS` errors; no failure is no such rate."""
+        few = self.errors is not None and self.errors < FEWEST_ERRORS
+        return self.value is not None and few and not (self.key == "fta" and not self.errors)
 
     @property
     def fnmr(self) -> float | None:
         """The share of mated comparisons that are refused at ``threshold``: a TAR's complement."""
-        return None if self.value is None or self.threshold is None else 1 - self.value
+        tar = self.value if self.key.startswith("tar@") else None
+        return None if tar is None or self.threshold is None else 1 - tar
 
 
-class RocCurve(_Part):
+class FixedThreshold(Part):
+    """What a threshold that was set elsewhere, not on the people judged, does to them.
+
+    Attributes:
+        set_on: where it was set, a noun phrase.
+        own: whether it is the model's own, from its calibration.
+        wanted_fmr: the false match rate that it was set for.
+        lowest: the threshold; with several conditions the lowest that was applied.
+        highest: the highest that was applied.
+        fmr: the false match rate that it really has here.
+        fnmr: the false non-match rate that it really has here.
+    """
+
+    set_on: str
+    own: bool
+    wanted_fmr: float
+    lowest: float
+    highest: float
+    fmr: Metric
+    fnmr: Metric
+
+
+class RocCurve(Part):
     """Exact points of the ROC at wanted FMRs, and its 95 % band (None without a bootstrap)."""
 
     fmr: list[float]
@@ -69,7 +105,7 @@ class RocCurve(_Part):
     high: list[float] | None
 
 
-class Histogram(_Part):
+class Histogram(Part):
     """Counts of scores in bins between ``edges``."""
 
     edges: list[float]
@@ -77,7 +113,7 @@ class Histogram(_Part):
     nonmated: list[int]
 
 
-class Counts(_Part):
+class Counts(Part):
     """How many people, images and comparisons were measured.
 
     A comparison fails where one of its images has no crop. It counts among the mated or non-mated
@@ -94,10 +130,73 @@ class Counts(_Part):
     failed_nonmated: int = Field(default=0, description="of the non-mated comparisons")
     distractors: int = Field(default=0, description="people in the gallery whom no probe shows")
     probes: int | None = None
+    strangers: int = Field(default=0, description="people who are searched for, and not enrolled")
+    strange_searches: int = Field(default=0, description="searches for them")
 
 
-class Mistake(_Part):
-    """A comparison the model judged worst; pictures are JPEG crops in base64."""
+class GallerySize(Part):
+    """Open-set identification in a gallery of some of the people who are enrolled.
+
+    Attributes:
+        people: how many are in the gallery.
+        searches: how many searches there are for somebody in it.
+        metrics: its FNIR at each FPIR.
+    """
+
+    people: int
+    searches: int
+    metrics: list[Metric]
+
+
+class GroupRates(Part):
+    """The rates of one group: of comparisons of its people with themselves and with each other."""
+
+    name: str
+    people: int
+    fmr: Metric
+    fnmr: Metric
+
+
+class Differential(Part):
+    """How many times the rate of the best group the worst one has.
+
+    Attributes:
+        rate: 'FMR' or 'FNMR'.
+        worst: the group of the highest rate.
+        best: the group of the lowest.
+        ratio: None where ``reason`` says why.
+        interval: the 95 % interval of the ratio of these two groups.
+        reason: why there is no ratio, or none with an interval.
+    """
+
+    rate: Literal["FMR", "FNMR"]
+    worst: str
+    best: str
+    ratio: float | None
+    interval: tuple[float, float] | None
+    reason: str | None
+
+
+class Groups(Part):
+    """Groups of people at one threshold (ISO/IEC 19795-10).
+
+    Attributes:
+        attribute: what the groups differ in.
+        threshold_told: which threshold, in words.
+        groups: in the order of their names.
+        differentials: of the FMR and of the FNMR.
+        without: how many people have no group.
+    """
+
+    attribute: str
+    threshold_told: str
+    groups: list[GroupRates]
+    differentials: list[Differential]
+    without: int
+
+
+class Mistake(Part):
+    """A comparison on the wrong side of the threshold; pictures are JPEG crops in base64."""
 
     kind: Literal["mated", "nonmated"]
     score: float
@@ -106,7 +205,7 @@ class Mistake(_Part):
     pictures: tuple[str, str]
 
 
-class Environment(_Part):
+class Environment(Part):
     """The versions and the machine a benchmark ran with."""
 
     mfr: str
@@ -117,7 +216,7 @@ class Environment(_Part):
     device: str
 
 
-class Report(_Part):
+class Report(Part):
     """What was measured, on whom, with what, and how to measure it again."""
 
     format: Literal["mfr-report"] = "mfr-report"
@@ -131,10 +230,21 @@ class Report(_Part):
     domain: str
     split: str | None
     metrics: list[Metric]
+    fixed_thresholds: list[FixedThreshold] = []
     roc: RocCurve
     histogram: Histogram
+    cmc: list[float] = Field(
+        default=[], description="shares of searches that find their person among the first 1, 2 ..."
+    )
+    galleries: list[GallerySize] = Field(
+        default=[], description="open-set identification in galleries of rising size"
+    )
+    groups: Groups | None = None
     counts: Counts
     mistakes: list[Mistake]
+    mistakes_threshold: float | None = Field(
+        default=None, description="on whose wrong side the mistakes are"
+    )
     warnings: list[str]
     model: ModelRecord
     model_hash: str

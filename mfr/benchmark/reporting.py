@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from mfr.benchmark.comparisons import Compared
 from mfr.benchmark.measurement import Measurement
-from mfr.benchmark.mistakes import worst_mistakes
+from mfr.benchmark.metrics import Scores
+from mfr.benchmark.mistakes import judging_threshold, worst_mistakes
 from mfr.benchmark.report import Counts, describe_environment
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError
@@ -41,6 +42,21 @@ def common_parts(
     command: str,
 ) -> dict[str, Any]:
     """The fields of a `Report` that do not depend on the protocol; ``rows`` were compared."""
+    threshold = judging_threshold(Scores.of(compared.mated.scores, compared.nonmated.scores))
+    return {
+        "roc": measured.roc,
+        "histogram": measured.histogram,
+        "cmc": measured.cmc,
+        "mistakes": worst_mistakes(rows, compared, threshold),
+        "mistakes_threshold": threshold,
+        **provenance(encoder, rows, domain=domain, seed=seed, resamples=resamples, command=command),
+    }
+
+
+def provenance(
+    encoder: Encoder, rows: Manifest, *, domain: str, seed: int, resamples: int, command: str
+) -> dict[str, Any]:
+    """The fields of a `Report` that say what was judged, on what, when and how."""
     notes = dict(rows.notes)
     if isinstance(notes.get("licences"), dict):
         notes["licences"] = {
@@ -48,9 +64,6 @@ def common_parts(
         }
     return {
         "domain": domain,
-        "roc": measured.roc,
-        "histogram": measured.histogram,
-        "mistakes": worst_mistakes(rows, compared),
         # The people it has seen are a megabyte of hashes, and in the model file.
         "model": encoder.record.model_copy(update={"seen": None}),
         "model_hash": encoder.model_hash,

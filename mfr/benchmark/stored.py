@@ -14,8 +14,9 @@ from scipy.stats import t as student
 
 from mfr.benchmark.comparisons import Compared, compare_listed, compare_with_gallery
 from mfr.benchmark.embedding import embed_acquired, numbered, take_rows
-from mfr.benchmark.measurement import Measurement, measure
+from mfr.benchmark.measurement import Measurement, failure_to_acquire, measure
 from mfr.benchmark.metrics import fold_accuracy
+from mfr.benchmark.origin import title_of
 from mfr.benchmark.report import Metric, Report
 from mfr.benchmark.reporting import (
     check_resamples,
@@ -25,6 +26,7 @@ from mfr.benchmark.reporting import (
     resized_warning,
 )
 from mfr.benchmark.seen import not_known, refuse_seen, seen_domains
+from mfr.benchmark.thresholds import measure_settings, own_settings
 from mfr.data.manifest import Manifest
 from mfr.data.pair_list import pair_protocol, read_pair_list
 from mfr.data.protocol import GalleryProbeProtocol, PairProtocol, StoredProtocol
@@ -45,6 +47,7 @@ def benchmark_protocol(
     resamples: int = 1000,
     command: str = "",
     allow_seen: bool = False,
+    name: str = "",
 ) -> Report:
     """Judge an encoder by a dataset's own protocol.
 
@@ -58,6 +61,7 @@ def benchmark_protocol(
         resamples: of the bootstrap; 0 for no intervals.
         command: what the user ran, for the report.
         allow_seen: judge also people whom the model has seen, and say so in the report.
+        name: what the model is called in the title.
 
     Raises:
         DataError: an image is not in the manifest or has not been aligned yet, there is no
@@ -76,13 +80,21 @@ def benchmark_protocol(
         metrics, description, judged = _judge_pairs(rows, embedded, protocol, seed, resamples)
     else:
         metrics, description, judged = _judge_searches(rows, embedded, protocol, seed, resamples)
+    fta = failure_to_acquire(
+        embedded[1], numbered(everyone.column("person")), seed=seed, resamples=resamples
+    )
     rows, persons, compared, measured = judged
+    places = _places(rows.table["path"], everyone)
+    settings = own_settings(encoder, rows, embedded[0][places], embedded[1][places])
     return Report(
         seen=seen,
-        title=f"{encoder.record.backbone} on {protocol.name}",
+        title=f"{title_of(encoder.record, name)} on {protocol.name}",
         protocol=protocol.name,
         description=[*description, f"The protocol is the dataset's own ({protocol.source})."],
-        metrics=metrics,
+        metrics=[*metrics, fta],
+        fixed_thresholds=measure_settings(
+            settings, compared, persons, seed=seed, resamples=resamples
+        ),
         counts=count(rows, compared, persons),
         warnings=[
             *seen_domains(encoder, everyone.domains, split=None, told=seen is not None),
@@ -114,6 +126,7 @@ def benchmark_lfw(
     resamples: int = 1000,
     command: str = "",
     allow_seen: bool = False,
+    name: str = "",
 ) -> Report:
     """Judge an encoder on a list of pairs as LFW's, without storing it: see `benchmark_protocol`.
 
@@ -136,6 +149,7 @@ def benchmark_lfw(
         resamples=resamples,
         command=command,
         allow_seen=allow_seen,
+        name=name,
     )
 
 

@@ -1,7 +1,8 @@
-"""``mfr benchmark`` and ``mfr calibrate``."""
+"""``mfr benchmark``."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,17 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from mfr.cli.console import busy, print_json, print_table, say
-from mfr.cli.options import AllowSeen, AsJson, Backbone, Data, Device, Model, Seed, Split, names_in
-from mfr.errors import ConfigError, DataError, WriteError
+from mfr.cli.options import AllowSeen, AsJson, Backbone, Data, Device, Models, Seed, Split, names_in
 
 if TYPE_CHECKING:
     from mfr.benchmark.report import Report
-    from mfr.calibration import Calibration
+
+
+MARK = " †"
+"""What stands after a rate that rests on few errors."""
 
 
 def benchmark(
     context: typer.Context,
-    model: Model,
+    models: Models,
     data: Data,
     out: Annotated[
         Path, typer.Option(metavar="DIRECTORY", help="Where report.json and report.html go.")
@@ -29,7 +32,8 @@ def benchmark(
         str | None,
         typer.Option(
             metavar="D[,D2]",
-            help="Domains to judge; several have their reports in DIRECTORY/D, DIRECTORY/D2. "
+            help="Domains to judge; several have their reports in DIRECTORY/D, DIRECTORY/D2, those "
+            "of several models in DIRECTORY/MODEL/D. "
             "With --pairs: lfw if not given. A dataset's own protocol knows its domains.",
         ),
     ] = None,
@@ -40,13 +44,31 @@ def benchmark(
         typer.Option(
             metavar="NAME",
             help="gallery-probe: one image of each identity as gallery and the rest as probes; "
-            "all-pairs: every pair of images; or a protocol the dataset was imported with, such "
-            "as lfw.",
+            "all-pairs: every pair of images; templates: means of several images; open-set: "
+            "searches for people enrolled and for strangers; every-pair: as all-pairs, however "
+            "many there are; or a protocol the dataset was "
+            "imported with, such as lfw.",
         ),
     ] = "gallery-probe",
     pairs: Annotated[
         Path | None,
         typer.Option(metavar="PAIRS.TXT", help="List of pairs for lfw, unless it is stored."),
+    ] = None,
+    gap_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Set a threshold for an FMR of 0.1% on the people of these domains, and report "
+            "what it does on those judged.",
+        ),
+    ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.CSV",
+            help="Report FMR and FNMR of groups of people apart: a file with the columns person "
+            "and group, or a column of the manifest.",
+        ),
     ] = None,
     resamples: Annotated[
         int, typer.Option(min=0, help="Bootstrap resamples for the intervals; 0 for none.")
@@ -56,161 +78,98 @@ def benchmark(
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
-    """Judge a model on a domain: metrics with 95% intervals, and a report to read and to keep.
+    """Judge models on domains: metrics with 95% intervals, and reports to read and to keep.
+
+    Of several models or domains there is an overview too, in overview.json and overview.html: every
+    model on every domain, and how far each is from the first, paired over the same people.
 
     Examples: mfr benchmark runs/first/model.safetensors --data DATASET --domain celeb_caricature
     --out report/
 
+    mfr benchmark START runs/agg/model.safetensors runs/mfr/model.safetensors --data DATASET
+    --domain lfw,celeb_caricature --out report/
+
     mfr benchmark WEIGHTS --backbone mobilefacenet-112x96 --data DATASET --protocol lfw
     """
-    from mfr.benchmark.choice import choose_protocol
-    from mfr.benchmark.writing import write_report
+    from mfr.benchmark.choice import choose_protocol, joint_protocol
+    from mfr.benchmark.groups import read_groups
+    from mfr.benchmark.origin import names_of
+    from mfr.benchmark.overview import judge_models
+    from mfr.benchmark.writing import write_overview, write_report
     from mfr.data.manifest import Manifest
     from mfr.models import load_encoder
 
+    domains = [] if domain is None else names_in(domain, "--domain")
+    other = [] if gap_from is None else names_in(gap_from, "--gap-from")
+    options = {
+        "seed": seed,
+        "resamples": resamples,
+        "command": context.obj,
+        "allow_seen": allow_seen,
+    }
     judge = choose_protocol(
-        protocol, [] if domain is None else names_in(domain, "--domain"), pairs=pairs, split=split
+        protocol, domains, pairs=pairs, split=split, gap_from=other, groups=groups
     )
+    joint = joint_protocol(protocol, models=len(models), domains=len(domains))
+    names = names_of(models)
     manifest = Manifest.read(data)
-    encoder = load_encoder(model, backbone=backbone, device=device)
+    encoders = {
+        name: load_encoder(model, backbone=backbone, device=device)
+        for name, model in zip(names, models, strict=True)
+    }
+    if joint is None:
+        (name,) = names
+        with busy("Judging"):
+            reports = judge(encoders[name], manifest, name=name, **options)
+            made = [
+                (report, *write_report(report, out if len(reports) == 1 else out / report.domain))
+                for report in reports
+            ]
+        _answer(made, as_json)
+        return
     with busy("Judging"):
-        reports = judge(
-            encoder,
+        judged = judge_models(
+            encoders,
             manifest,
-            seed=seed,
-            resamples=resamples,
-            command=context.obj,
-            allow_seen=allow_seen,
+            domains,
+            split=split,
+            protocol=joint,
+            gap_from=other,
+            groups=None if groups is None else read_groups(groups, manifest),
+            **options,
         )
+        several = len(models) > 1
         made = [
-            (report, *write_report(report, out if len(reports) == 1 else out / report.domain))
-            for report in reports
+            (report, *write_report(report, out / name / where if several else out / where))
+            for (name, where), report in judged.reports.items()
         ]
+        whole, page = write_overview(judged.overview, out)
+    if as_json and several:
+        print_json(
+            {
+                "verdict": judged.overview.verdict,
+                "differences": {
+                    where: each.differences for where, each in judged.overview.domains.items()
+                },
+                "json": whole,
+                "html": page,
+                "reports": [_summary(*one) for one in made],
+            }
+        )
+        return
+    _answer(made, as_json)
+    if not as_json:
+        for sentence in judged.overview.verdict:
+            say(sentence)
+        say(f"The overview is {page}.")
+
+
+def _answer(made: Sequence[tuple[Report, Path, Path]], as_json: bool) -> None:
     if as_json:
         print_json([_summary(*one) for one in made])
         return
     for report, _, page in made:
         _print_report(report, page)
-
-
-def calibrate(
-    model: Model,
-    data: Data,
-    out: Annotated[Path, typer.Option(metavar="MODEL", help="Where the new model file goes.")],
-    domains: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Domains to measure on; all if not given.")
-    ] = None,
-    condition: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=A,B",
-            help="Measure several conditions, each on domains of its own; the usual one first.",
-        ),
-    ] = None,
-    split: Split = "val",
-    backbone: Backbone = None,
-    allow_seen: AllowSeen = False,
-    seed: Seed = 0,
-    device: Device = "cpu",
-    as_json: AsJson = False,
-) -> None:
-    """Measure which threshold gives which false-match rate, and keep it in a model file.
-
-    Works with any weights, and turns a checkpoint of another program into a model file.
-    verify and identify take their thresholds from it. With --condition once for each of several, a
-    decision goes by the one that its faces resemble.
-
-    Example: mfr calibrate WEIGHTS --backbone mobilefacenet-112x96 --data DATASET
-    --domains lfw --out model.safetensors
-    """
-    if out.suffix != ".safetensors":
-        raise ConfigError(f"A model file ends in .safetensors: use --out {out}.safetensors.")
-    from mfr.benchmark.calibration import calibrate_encoder
-    from mfr.benchmark.seen import not_known
-    from mfr.data.manifest import Manifest
-    from mfr.models import load_encoder
-
-    if condition and domains is not None:
-        raise ConfigError("Give --domains, or --condition with the domains of each; not both.")
-    conditions = _conditions_in(condition or [])
-    manifest = Manifest.read(data)
-    if not conditions:
-        chosen = manifest.domains if domains is None else names_in(domains, "--domains")
-        conditions = {"": chosen}
-    encoder = load_encoder(model, backbone=backbone, device=device)
-    with busy("Calibrating"):
-        measured = calibrate_encoder(
-            encoder, manifest, conditions=conditions, split=split, seed=seed, allow_seen=allow_seen
-        )
-    measured.applied_to(encoder).save(out)
-    warnings = [*not_known(encoder), *_note_calibrated(data, measured.persons)]
-    if as_json:
-        print_json(
-            {
-                "seen": measured.seen,
-                "model": out,
-                "calibrations": [each.model_dump() for each in measured.calibrations.measured],
-                "warnings": warnings,
-            }
-        )
-        return
-    if measured.seen is not None:
-        say(measured.seen)
-    for each in measured.calibrations.measured:
-        _print_calibration(each)
-    say(f"The model is {out}.")
-    for warning in warnings:
-        say(f"Note: {warning}")
-
-
-def _conditions_in(texts: list[str]) -> dict[str, list[str]]:
-    """The domains of each condition, from texts such as 'drawings=caricature,sketch'."""
-    conditions: dict[str, list[str]] = {}
-    for text in texts:
-        name, equals, domains = text.partition("=")
-        name = name.strip()
-        if not (name and equals) or name in conditions or "," in name:
-            raise ConfigError(
-                f"--condition takes a name of its own and domains, NAME=A,B: not '{text}'."
-            )
-        conditions[name] = names_in(domains, "--condition")
-    return conditions
-
-
-def _print_calibration(calibration: Calibration) -> None:
-    table = Table(
-        "False-match rate",
-        "95% interval",
-        "Threshold",
-        "Rightful people refused (FNMR)",
-        title=Text(calibration.compared) if calibration.compared else None,
-    )
-    blank = ["–"] * len(calibration.fmrs)
-    intervals = calibration.fmr_intervals
-    for fmr, interval, threshold, refused in zip(
-        calibration.fmrs,
-        blank if intervals is None else [f"{low:.2g} to {high:.2g}" for low, high in intervals],
-        calibration.thresholds,
-        blank if calibration.fnmrs is None else [f"{fnmr:.2%}" for fnmr in calibration.fnmrs],
-        strict=True,
-    ):
-        table.add_row(f"{fmr:.2g}", interval, f"{threshold:.4f}", refused)
-    print_table(table)
-    say(
-        f"Measured on {calibration.comparisons} non-mated and {calibration.mated} mated "
-        f"comparisons of {calibration.people} people, {calibration.source}."
-    )
-
-
-def _note_calibrated(data: Path, people: list[str]) -> list[str]:
-    """Note in the dataset whom a model was calibrated on; a warning if that is not possible."""
-    from mfr.data.used import note_used
-
-    try:
-        note_used(data, {"calibrated": people})
-    except (DataError, WriteError) as error:
-        return [f"A new split of the dataset may make test people of these people: {error}"]
-    return []
 
 
 def _summary(report: Report, data: Path, page: Path) -> dict[str, Any]:
@@ -222,6 +181,9 @@ def _summary(report: Report, data: Path, page: Path) -> dict[str, Any]:
         "split",
         "protocol",
         "metrics",
+        "fixed_thresholds",
+        "galleries",
+        "groups",
         "counts",
         "warnings",
         "model_hash",
@@ -231,6 +193,7 @@ def _summary(report: Report, data: Path, page: Path) -> dict[str, Any]:
 
 def _print_report(report: Report, page: Path) -> None:
     from mfr.benchmark.page import amount, bounds, refused
+    from mfr.benchmark.verdicts import verdict
 
     if report.seen is not None:
         say(report.seen)
@@ -239,16 +202,56 @@ def _print_report(report: Report, page: Path) -> None:
     for metric in report.metrics:
         table.add_row(
             Text(metric.name),
-            amount(metric),
-            metric.reason or metric.interval_reason or bounds(metric),
+            amount(metric) + (MARK if metric.thin else ""),
+            metric.reason
+            or ("" if metric.errors == 0 else metric.interval_reason)
+            or bounds(metric),
             "–" if metric.threshold is None else f"{metric.threshold:.4f}",
             refused(metric),
         )
     print_table(table)
+    if report.fixed_thresholds:
+        here = ("FMR here", "95% interval", "FNMR here", "95% interval")
+        table = Table("Threshold set on", "For an FMR of", *here, title="Thresholds set elsewhere")
+        for fixed in report.fixed_thresholds:
+            shown = [
+                text
+                for rate in (fixed.fmr, fixed.fnmr)
+                for text in (amount(rate) + (MARK if rate.thin else ""), bounds(rate))
+            ]
+            table.add_row(Text(fixed.set_on), f"{100 * fixed.wanted_fmr:g}%", *shown)
+        print_table(table)
+    if report.galleries:
+        rated = [metric.name for metric in report.galleries[-1].metrics]
+        table = Table("People enrolled", "Searches for them", *rated)
+        for size in report.galleries:
+            shown = [
+                f"{amount(metric)}{MARK if metric.thin else ''} ({bounds(metric)})"
+                for metric in size.metrics
+            ]
+            table.add_row(str(size.people), str(size.searches), *shown)
+        print_table(table)
+    if report.groups:
+        table = Table("Group", "People", "FMR", "FNMR", title=Text(report.groups.threshold_told))
+        for group in report.groups.groups:
+            shown = [
+                f"{amount(rate)}{MARK if rate.thin else ''} ({bounds(rate)})"
+                for rate in (group.fmr, group.fnmr)
+            ]
+            table.add_row(Text(group.name), str(group.people), *shown)
+        print_table(table)
+    rates = [rate for fixed in report.fixed_thresholds for rate in (fixed.fmr, fixed.fnmr)]
+    if any(metric.thin for metric in [*report.metrics, *rates]):
+        say(f"{MARK.strip()} rests on fewer than ten errors.")
+    for sentence in verdict(report):
+        say(sentence)
     counts = report.counts
     say(
         f"{counts.people} people, {counts.images} images, {counts.mated} mated and "
         f"{counts.nonmated} non-mated comparisons."
+        if not report.galleries
+        else f"{counts.people} people, {counts.images} images, {counts.mated} searches for people "
+        f"enrolled and {counts.nonmated} for {counts.strangers} strangers."
     )
     for warning in report.warnings:
         say(f"Note: {warning}")

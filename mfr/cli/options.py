@@ -94,6 +94,14 @@ Model = Annotated[
         metavar="MODEL", help="Model file, checkpoint, or a name that 'mfr models' lists."
     ),
 ]
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL...",
+        help="Model files, checkpoints, or names that 'mfr models' lists; several are compared "
+        "with the first.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Split = Annotated[str, typer.Option(help="Whose people: train, val or test.")]
 Threshold = Annotated[

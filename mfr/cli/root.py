@@ -16,6 +16,7 @@ import mfr
 from mfr.cli import (
     backbones,
     benchmark,
+    calibrate,
     compare,
     enroll,
     gallery,
@@ -73,7 +74,7 @@ def _add_commands_of_other_packages() -> None:
 for _command in (
     train.train,
     benchmark.benchmark,
-    benchmark.calibrate,
+    calibrate.calibrate,
     verify.verify,
     compare.compare,
     enroll.enroll,

@@ -12,10 +12,11 @@ from mfr.errors import ConfigError
 @pytest.mark.parametrize(
     ("arguments", "options", "word"),
     [
-        (("mfr2", ["a"]), {}, "'mfr2' is neither: leave --domain out if"),
+        (("mfr2", ["a"]), {}, "'mfr2' is none of them: leave --domain out if"),
         (("lfw", ["a", "b"]), {"pairs": "p"}, "one domain"),
         (("gallery-probe", ["a"]), {"pairs": "p"}, "--protocol lfw"),
         (("all-pairs", []), {}, "--domain"),
+        (("mfr2", []), {"gap_from": ["a"]}, "--gap-from goes with"),
     ],
 )
 def test_what_does_not_go_together(arguments, options, word):
@@ -43,9 +44,16 @@ class Data:
 
 
 def test_each_domain_has_its_report(called):
-    reports = choose_protocol("all-pairs", ["a", "b"], split="val")(None, Data, seed=3)
+    reports = choose_protocol("all-pairs", ["a", "b"], split="val", gap_from=["a", "b"])(
+        None, Data, seed=3
+    )
     common = {"split": "val", "protocol": "all-pairs", "seed": 3}
-    assert called == [("benchmark_domain", "a", common), ("benchmark_domain", "b", common)]
+    # No threshold is set on the people who are judged by it.
+    first, second = (
+        common | {"gap_from": ["b"], "groups": None},
+        common | {"gap_from": ["a"], "groups": None},
+    )
+    assert called == [("benchmark_domain", "a", first), ("benchmark_domain", "b", second)]
     assert reports == ["report 1", "report 2"]
 
 

@@ -11,7 +11,7 @@ from mfr.benchmark.metrics import (
     eer,
     fold_accuracy,
     operating_points,
-    rank_one_hits,
+    ranks_of_mates,
     resolves,
     roc,
 )
@@ -133,10 +133,18 @@ def test_perfect_and_inverted_scores():
     assert operating_points(perfect, [0.0]).tar[0] == 1.0
 
 
-def test_rank_one_counts_ties_against():
-    scores = np.array([[0.9, 0.1, 0.2], [0.5, 0.5, 0.1], [0.2, 0.3, 0.4], [0.3, 0.2, 0.3]])
-    mated = np.array([[1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 1]], bool)
-    assert rank_one_hits(scores, mated).tolist() == [True, False, False, True]
+def test_ranks_of_mates_by_hand():
+    gallery = np.array([7, 3, 7, 5])  # person 7 has two images
+    scores = np.array(
+        [
+            [0.1, 0.5, 0.9, 0.4],  # 7 by the second image: first
+            [0.6, 0.6, 0.2, 0.1],  # 3 ties with 7: a miss
+            [0.9, 0.8, 0.7, 0.1],  # 5 behind two people
+            [-np.inf, 0.2, -np.inf, -np.inf],  # all comparisons with 5 failed
+        ]
+    )
+    assert ranks_of_mates(scores, np.array([7, 3, 5, 5]), gallery).tolist() == [1, 2, 3, 4]
+    assert ranks_of_mates(np.array([[-np.inf]]), np.array([1]), np.array([1])).tolist() == [2]
 
 
 def test_fold_accuracy_by_hand():

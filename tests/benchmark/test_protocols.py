@@ -31,7 +31,7 @@ def test_gallery_probe_counts(dataset, encoder):
         assert metric.value is None and metric.interval is None
         assert "198 non-mated comparisons cannot tell an FMR below 0.51%" in metric.reason
     for metric in report.metrics:
-        if metric.value is not None:
+        if metric.value is not None and metric.key != "fta":
             low, high = metric.interval
             assert 0 <= low <= high <= 1
     assert report.command == "mfr benchmark ..."
@@ -48,10 +48,13 @@ def test_all_pairs_agree_with_a_plain_computation(dataset, encoder):
     assert report.metric("auc").value == pytest.approx(auc(Scores.of(scores[same], scores[~same])))
     with pytest.raises(DataError, match="choose one of"):
         report.metric("rank1")
+    # Of fewer than a thousand non-mated comparisons one false match is the lowest FMR there is.
+    assert len(scores[~same]) < 1000
     worst = [m.score for m in report.mistakes if m.kind == "nonmated"]
-    np.testing.assert_allclose(worst, np.sort(scores[~same])[::-1][:8], atol=1e-6)
+    np.testing.assert_allclose(worst, scores[~same].max(), atol=1e-6)
+    refused = np.sort(scores[same & (scores < report.mistakes_threshold)])
     worst = [m.score for m in report.mistakes if m.kind == "mated"]
-    np.testing.assert_allclose(worst, np.sort(scores[same])[:8], atol=1e-6)
+    np.testing.assert_allclose(worst, refused[:8], atol=1e-6)
 
 
 @pytest.mark.usefixtures("any_number_of_people")

@@ -67,9 +67,9 @@ def test_pairs_with_an_image_without_a_face_are_non_matches(lfw, encoder):
     assert report.metric("eer").value == pytest.approx(0.1)
     assert max(report.roc.tar) == pytest.approx(0.9) and max(report.roc.fmr) == pytest.approx(0.9)
     assert sum(report.histogram.mated) == 9
-    assert len(report.mistakes) == 16 and not any(
-        "Ada_0_0001" in m.paths[0] for m in report.mistakes
-    )
+    # All nine mated pairs that took place are above the ten others, of which one may be a match.
+    assert [m.kind for m in report.mistakes] == ["nonmated"]
+    assert not any("Ada_0_0001" in m.paths[0] for m in report.mistakes)
     (warning,) = report.warnings
     assert "1 of 10 mated and 1 of 10 non-mated" in warning and "--on-miss resize" in warning
     write_report(report, data.root / "report")
