@@ -55,13 +55,18 @@ def run_config(plan: Plan, name: str, dataset: Path, start: Path | None) -> RunC
         "validate_every": max(1, steps // 4),
         "checkpoint_every": 10,
         "init": None if start is None else str(start),
+        "accept_worse": True,
     }
     if name == START:
         return RunConfig(
-            method="agg-rnd", backbone=BACKBONE, beta=plan.start_rate, scale=plan.scale, **common
+            method="agg-rnd",
+            backbone=BACKBONE,
+            beta=plan.start_rate,
+            margin_scale=plan.scale,
+            **common,
         )
     if name == AGG:
-        return RunConfig(method="agg", beta=plan.agg_rate, scale=plan.scale, **common)
+        return RunConfig(method="agg", beta=plan.agg_rate, margin_scale=plan.scale, **common)
     return RunConfig(
         method="mfr",
         alpha=plan.mfr_inner_rate,

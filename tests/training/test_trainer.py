@@ -79,7 +79,8 @@ def test_every_method_trains_logs_and_leaves_a_model(dataset, tmp_path, method):
         "agg-rnd": {"cosface"},
         "triplet": {"triplet"},
     }[method]
-    assert {*losses, "gradient_norm", "images_per_second"} <= set(log[-2])
+    assert [one["kind"] for one in log[-3:]] == ["train", "validation", "result"]
+    assert {*losses, "gradient_norm", "images_per_second"} <= set(log[-3])
     assert len(seen) == len(log)
     assert list((tmp_path / "run").glob("events.out.tfevents*"))
 

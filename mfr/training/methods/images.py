@@ -25,6 +25,8 @@ class Pairs(NamedTuple):
 
     crops: Tensor  # (2B, 112, 112, 3) uint8
     domains: Tensor  # (B,)
+    labels: Tensor  # (B,)
+    across: Tensor  # (B,) bool
 
 
 class Labelled(NamedTuple):
@@ -73,4 +75,9 @@ class ImageSource:
     def pairs(self, batch: PairBatch, step: int, part: int) -> Pairs:
         """The images of ``batch``; ``step`` and ``part`` as in `crops`."""
         rows = np.concatenate([batch.gallery, batch.probe])
-        return Pairs(self.crops(rows, step, part), torch.from_numpy(batch.domains))
+        return Pairs(
+            self.crops(rows, step, part),
+            torch.from_numpy(batch.domains),
+            torch.from_numpy(batch.labels),
+            torch.from_numpy(batch.across),
+        )

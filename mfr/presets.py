@@ -1,0 +1,39 @@
+"""Whole sets of a run's values, by name: the paper's, and the recipe that tunes a recogniser."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+PAPER: Final = "paper"
+RECIPE: Final = "recipe"
+
+PRESETS: Final[dict[str, dict[str, Any]]] = {
+    # The defaults of `mfr.config.RunConfig` are Guo et al.'s (CVPR 2020, section 4.1).
+    PAPER: {},
+    RECIPE: {
+        "normalisation": "frozen",
+        "first_order": True,
+        "schedule": "cosine",
+        "warmup": 5,
+        "clip": 10.0,
+        "weight_decay": 0.0,
+        "score_unit": "start",
+        "scale": 1.0,
+        "average_from": 0.5,
+        "shares": [0.25, 0.5, 0.75, 1.0],
+    },
+}
+"""Values that stand in for the defaults; what a user gives goes before them."""
+
+
+def with_preset(name: str | None, values: dict[str, Any]) -> dict[str, Any]:
+    """``values`` over those of the preset ``name``.
+
+    Without a name it is the recipe where weights to start from are given, for it tunes a recogniser
+    that works already, and otherwise the paper's.
+
+    Raises:
+        KeyError: there is no such preset.
+    """
+    name = name or (RECIPE if values.get("init") else PAPER)
+    return {**PRESETS[name], **values}
