@@ -33,7 +33,7 @@ SEED: Final = 2**63 - 1
 PEOPLE: Final = 1500
 IMAGES: Final = 3
 """Of each person in each domain."""
-STEPS: Final = 4500
+STEPS: Final = 3000
 IDENTITIES: Final = 8
 """B; a step has 4 B images of each of the four domains."""
 
@@ -48,10 +48,12 @@ def configured(dataset: Path) -> RunConfig:
         steps=STEPS,
         identities=IDENTITIES,
         beta=0.1,
-        halve_every=STEPS // 9,
+        schedule="cosine",
+        warmup=100,
         scale=32,
-        validate_every=STEPS // 9,
-        checkpoint_every=STEPS // 9,
+        precision="bfloat16",
+        validate_every=STEPS // 6,
+        checkpoint_every=STEPS // 6,
     )
 
 
