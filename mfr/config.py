@@ -19,6 +19,7 @@ from mfr.meta.mfr import ALPHA, BETA, GAMMA
 from mfr.meta.mldg import QUERY_WEIGHT
 from mfr.models import lasting_name
 from mfr.registry import is_place
+from mfr.simulation import CONDITIONS
 from mfr.training.methods import METHODS
 
 if sys.version_info >= (3, 11):
@@ -41,6 +42,9 @@ class RunConfig(BaseModel):
 
     data: Path = Field(description="dataset directory")
     sources: list[str] = Field(min_length=1, description="source domains")
+    simulate: list[str] = Field(
+        default=[], description="conditions drawn on the sources' crops, each a further source"
+    )
     method: str = Field(default="mfr", description="a method's name, or its place")
     options: dict[str, JsonValue] = Field(default={}, description="read by a method from outside")
     backbone: str | None = Field(default=None, description="network; that of init if not given")
@@ -87,7 +91,10 @@ class RunConfig(BaseModel):
     )
     margin_scale: float = Field(default=SCALE, gt=0, description="its s")
     distillation: float = Field(
-        default=0.0, ge=0, allow_inf_nan=False, description="weight of staying near init's features"
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="weight of giving changed crops the features that init gives unchanged ones",
     )
     cross_domain_pairs: float = Field(
         default=0.0, ge=0, le=1, description="share of pairs that span two domains, where they can"
@@ -145,6 +152,16 @@ class RunConfig(BaseModel):
         if not all(0 < share <= 1 for share in shares):
             raise ValueError("each share is above 0 and at most 1")
         return sorted(set(shares))
+
+    @field_validator("simulate")
+    @classmethod
+    def _drawable(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in CONDITIONS.names():
+                raise ValueError(
+                    f"there is no condition '{name}': choose among {', '.join(CONDITIONS.names())}"
+                )
+        return names
 
     @field_validator("options", "optimiser_options")
     @classmethod

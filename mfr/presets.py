@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from mfr.errors import ConfigError
+
 PAPER: Final = "paper"
 RECIPE: Final = "recipe"
 
@@ -33,7 +35,14 @@ def with_preset(name: str | None, values: dict[str, Any]) -> dict[str, Any]:
     that works already, and otherwise the paper's.
 
     Raises:
-        KeyError: there is no such preset.
+        ConfigError: there is no such preset, or the recipe is asked for without weights.
     """
     name = name or (RECIPE if values.get("init") else PAPER)
+    if name not in PRESETS:
+        raise ConfigError(f"There is no preset '{name}': use {' or '.join(sorted(PRESETS))}.")
+    if name == RECIPE and not values.get("init"):
+        raise ConfigError(
+            "The recipe tunes a network that recognises people already: name its weights with "
+            "--init (dlib-resnet is installed), or train from random ones with --preset paper."
+        )
     return {**PRESETS[name], **values}

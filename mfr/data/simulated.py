@@ -184,13 +184,10 @@ class SimulatedCrops(CropStore):
         something is drawn cost 0.1 (jpeg) to 6 ms (mask) of a core each.
         """
         sources = self._sources
-        numbers = rows - sources.real
-        simulated = np.flatnonzero(numbers >= 0)
-        real = rows.copy()
-        real[simulated] = sources.origins[numbers[simulated]]
+        real = self._origins(rows)
         crops = super().__getitem__(real)
-        for i in simulated:
-            number = numbers[i]
+        for i in np.flatnonzero(rows >= sources.real):
+            number = rows[i] - sources.real
             place = sources.conditions[number]
             condition = self._conditions[place]
             draws = Draws(seed, f"{self._names[place]} {self._paths_of_photos[number]}")
@@ -199,3 +196,14 @@ class SimulatedCrops(CropStore):
             else:
                 crops[i] = condition.change(crops[i], draws)
         return crops
+
+    def undrawn(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """(n, 112, 112, 3): the real crops, those that simulated rows are drawn from included."""
+        return super().__getitem__(self._origins(rows))
+
+    def _origins(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The real row of each of ``rows``."""
+        real = rows.copy()
+        simulated = rows >= self._sources.real
+        real[simulated] = self._sources.origins[rows[simulated] - self._sources.real]
+        return real

@@ -13,9 +13,10 @@ from typing import Any, Final
 import torch
 
 from mfr.config import RunConfig, read_run_config, write_run_config
-from mfr.data.loading import CropStore, StepLoader, telling_of_killed_workers
+from mfr.data.loading import StepLoader, telling_of_killed_workers
 from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
+from mfr.data.simulated import SimulatedCrops, with_simulated
 from mfr.data.used import note_used
 from mfr.devices import usable_device
 from mfr.errors import DataError, TrainingError, WriteError
@@ -174,8 +175,11 @@ class _Run:
         self.people = training_people(self.manifest, config)
         self.held_out = self.manifest.where(splits=["val"], cropped=True)
         self.validator = Validator(self.held_out, config.seed) if group.is_main else None
-        self.pool = IdentityPool(self.people, config.sources)
-        store = CropStore(self.people, int(config.crop_memory * 2**30))
+        # The first rows are those of `people`; whom the run uses is not changed by what it draws.
+        drawn = with_simulated(self.people, config.simulate)
+        drawn.refuse_empty()
+        self.pool = IdentityPool(drawn.manifest, [*config.sources, *drawn.domains])
+        store = SimulatedCrops(drawn, int(config.crop_memory * 2**30))
         self.method = build_method(config, self.pool, store, group)
         self.built = initial_network(config, RandomBits(config.seed, 0, 0, _NETWORK_STREAM).seed())
         self.network = self.built.network.to(self.device)
@@ -320,7 +324,8 @@ class _Run:
             "data": {
                 "sources": config.sources,
                 "identities": self.pool.classes,
-                "images": len(self.pool.rows),
+                "simulated": config.simulate,
+                "images": int((self.pool.rows < len(self.people)).sum()),
                 "left_out": self.pool.left_out,
                 "split": self.people.notes.get("split"),
             },

@@ -1,4 +1,10 @@
-"""Staying near the start: features of the network in training beside those it began with."""
+"""What the start knew, kept: changed crops get the features that it gave the unchanged ones.
+
+The network that a run starts from is the teacher. It sees crops as they are; the network in
+training sees them augmented and, in simulated domains, masked or dark or small. So it keeps what
+its start knew of good pictures, and learns to see through what was done to them (Huber et al.,
+Mask-invariant Face Recognition through Template-level Knowledge Distillation, FG 2021).
+"""
 
 from __future__ import annotations
 
@@ -20,13 +26,17 @@ class StartFeatures:
     def __init__(self, network: FaceNetwork) -> None:
         self._network = copy.deepcopy(network).requires_grad_(False).eval()
 
-    def distance(self, images: Tensor, features: Tensor) -> Tensor:
-        """The mean of ||f - f_start||^2 over images, a scalar in [0, 4].
-
-        Args:
-            images: (N, 3, h, w) network input.
-            features: (N, d) what the network in training makes of them, of unit length.
-        """
+    def __call__(self, crops: Tensor) -> Tensor:
+        """(N, 112, 112, 3) uint8 crops -> (N, d) features of unit length."""
         with torch.no_grad():
-            before = self._network(images)
-        return (features - before).square().sum(dim=1).mean()
+            return self._network(self._network.images(crops))
+
+
+def distance(features: Tensor, of_start: Tensor) -> Tensor:
+    """The mean of 1 - <f, f_start> over images, a scalar in [0, 2].
+
+    Args:
+        features: (N, d) of unit length.
+        of_start: (N, d) likewise, constant.
+    """
+    return 1 - (features * of_start).sum(dim=1).mean()

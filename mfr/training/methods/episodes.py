@@ -29,7 +29,7 @@ from mfr.meta.functional import (
 )
 from mfr.training.distributed import Processes
 from mfr.training.methods.classifier import imprinted_rows, imprinting_features
-from mfr.training.methods.distillation import StartFeatures
+from mfr.training.methods.distillation import StartFeatures, distance
 from mfr.training.methods.images import ImageSource, Pairs
 from mfr.training.methods.method import Method
 from mfr.training.methods.network import FaceNetwork
@@ -46,7 +46,7 @@ class EpisodeMethod(Method):
     roles of the losses, which a run file can fill otherwise: hard_pair, classification, alignment.
 
     Beside these, where a run asks for them: a margin classifier over all people on both sides (its
-    role is margin), and the distance from the features of the start on meta-train.
+    role is margin), and the distance from what the start makes of the unchanged crops.
 
     Batch normalisation: only the meta-train pass moves running statistics.
     """
@@ -95,10 +95,11 @@ class EpisodeMethod(Method):
     def prepare(self, step: int) -> EpisodeImages:
         """Both sides of this process's episodes."""
         numbers = count(self.group.rank, self.group.size)
+        clean = self.config.distillation > 0
         return [
             (
-                self._images.pairs(episode.meta_train, step, 2 * i),
-                self._images.pairs(episode.meta_test, step, 2 * i + 1),
+                self._images.pairs(episode.meta_train, step, 2 * i, clean=clean),
+                self._images.pairs(episode.meta_test, step, 2 * i + 1, clean=clean),
             )
             for i, episode in zip(numbers, self.episodes(step), strict=False)
         ]
@@ -133,6 +134,7 @@ class EpisodeMethod(Method):
         # A pair that spans two domains belongs to neither's centre.
         within = (~pairs.across).nonzero().squeeze(1).to(images.device)
         domains = pairs.domains.to(images.device)[within]
+        of_start = None if self._start is None else self._start(pairs.clean)
 
         def objective(params: Params) -> Losses:
             features = forward(network, params, images)
@@ -151,9 +153,9 @@ class EpisodeMethod(Method):
                 losses["margin"] = config.margin_weight * self._margin(
                     features, params["classifier"], labels, **margin
                 )
-            if align and self._start is not None:
-                losses["distillation"] = config.distillation * self._start.distance(
-                    images, features
+            if of_start is not None:
+                losses["distillation"] = (
+                    config.distillation / unit.length * distance(features, of_start)
                 )
             return losses
 

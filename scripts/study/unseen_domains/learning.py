@@ -1,7 +1,7 @@
 """One run of the study: a network tuned from the start by one method, without the trainer's files.
 
-It takes the trainer's own steps (`mfr.training`), but keeps crops in memory from one run to the next
-and leaves out what every run would repeat: validation, checkpoints and calibration.
+It takes the trainer's own steps (`mfr.training`), but keeps crops in memory from one run to the
+next and leaves out what every run would repeat: validation, checkpoints and calibration.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mfr.config import RunConfig
 from mfr.data.loading import CropStore
 from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
+from mfr.data.simulated import SimulatedCrops, with_simulated
 from mfr.meta.learner import MetaLearner
 from mfr.meta.rule import PlainGradient
 from mfr.training.averaging import AveragedWeights
@@ -54,18 +55,20 @@ class Tuned:
         return self.built.network.backbone.state_dict()
 
 
-@lru_cache(maxsize=2)
-def _material(data: str, sources: tuple[str, ...]) -> tuple[IdentityPool, CropStore]:
+@lru_cache(maxsize=1)
+def _material(
+    data: str, sources: tuple[str, ...], simulate: tuple[str, ...]
+) -> tuple[IdentityPool, CropStore]:
     manifest = Manifest.read(data).where(domains=sources)
     config = RunConfig.model_validate({"data": data, "sources": list(sources)})
-    people = training_people(manifest, config)
-    return IdentityPool(people, sources), CropStore(people, 2**33)
+    drawn = with_simulated(training_people(manifest, config), simulate)
+    return IdentityPool(drawn.manifest, [*sources, *drawn.domains]), SimulatedCrops(drawn, 2**33)
 
 
 def tune(values: dict[str, Any]) -> Tuned:
     """Train as ``values``, of a `RunConfig`, say."""
     config = RunConfig.model_validate(values)
-    pool, store = _material(str(config.data), tuple(config.sources))
+    pool, store = _material(str(config.data), tuple(config.sources), tuple(config.simulate))
     method = build_method(config, pool, store)
     built = initial_network(config, config.seed)
     network = built.network
