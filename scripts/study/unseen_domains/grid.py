@@ -71,15 +71,15 @@ def jobs(out: Path) -> Iterator[Job]:
     for method, (values, tries) in METHODS.items():
         for attempt, more in enumerate(tries):
             yield Job(method, attempt, SEEDS[0], {**values, **more})
-    for method, (values, _) in ABLATIONS.items():
-        yield Job(method, 0, SEEDS[0], values)
+    for method, without in ABLATIONS.items():
+        yield Job(method, 0, SEEDS[0], without)
     for seed in SEEDS[1:]:
         for method, (values, tries) in METHODS.items():
             for attempt in sorted({*chosen(read_runs(out), method).values()}):
                 yield Job(method, attempt, seed, {**values, **tries[attempt]})
     for seed in SEEDS[1:]:
-        for method, (values, _) in ABLATIONS.items():
-            yield Job(method, 0, seed, values)
+        for method, without in ABLATIONS.items():
+            yield Job(method, 0, seed, without)
 
 
 Judgement = tuple[dict[str, tuple[float, ...]], dict[str, Judged]]
@@ -98,7 +98,8 @@ def judge(
         encoder = without_flip(tuned.built.encoder(weights))
         embeddings = {f"test/{domain}": e for domain, e in embed(encoder, judged).items()}
         embeddings |= {f"val/{domain}": e for domain, e in embed(encoder, held_out).items()}
-        np.savez(kept, **embeddings)
+        with kept.open("wb") as file:
+            np.savez(file, allow_pickle=False, **embeddings)
     found = read_embeddings(kept)
     return (
         {d: figures(found[f"test/{d}"], people.persons).fnmr for d, people in judged.items()},

@@ -42,12 +42,12 @@ _MASKS: Final = {"simulate": ["mask"], "identities": 12}
 Settings = tuple[dict[str, Any], list[dict[str, float]]]
 
 METHODS: Final[dict[str, Settings]] = {
-    "aggregation": ({"method": "agg"}, _rates(0.003, 0.01, 0.03)),
-    RECIPE: (_RECIPE, _rates(0.005, 0.01, 0.02, inner=True)),
-    "aggregation, masks drawn": ({"method": "agg", **_MASKS}, _rates(0.003, 0.01, 0.03)),
-    RECIPE_MASKS: ({**_RECIPE, **_MASKS}, _rates(0.01, 0.02, 0.04, inner=True)),
-    "MFR": (FIRST_ORDER, _rates(0.005, 0.01, 0.02, inner=True)),
-    "MFR losses, no meta step": ({**FIRST_ORDER, "alpha": 0.0}, _rates(0.005, 0.01, 0.02)),
+    "aggregation": ({"method": "agg"}, _rates(0.003, 0.01)),
+    RECIPE: (_RECIPE, _rates(0.01, 0.02, inner=True)),
+    "aggregation, masks drawn": ({"method": "agg", **_MASKS}, _rates(0.003, 0.01)),
+    RECIPE_MASKS: ({**_RECIPE, **_MASKS}, _rates(0.02, 0.04, inner=True)),
+    "MFR": (FIRST_ORDER, _rates(0.01, 0.02, inner=True)),
+    "MFR losses, no meta step": ({**FIRST_ORDER, "alpha": 0.0}, _rates(0.01, 0.02)),
     "MFR to the letter": (
         {
             **{"method": "mfr", "normalisation": "batch", "schedule": "halving", "halve_every": 10},
@@ -58,10 +58,10 @@ METHODS: Final[dict[str, Settings]] = {
     ),
     "CORAL": (
         {"method": "scripts.study.unseen_domains.coral:Coral"},
-        _rates(0.003, 0.01, 0.03),
+        _rates(0.003, 0.01),
     ),
-    "triplet": ({"method": "triplet"}, _rates(0.003, 0.01, 0.03)),
-    "MLDG": ({"method": "mldg", "first_order": True}, _rates(0.005, 0.01, 0.02, inner=True)),
+    "triplet": ({"method": "triplet"}, _rates(0.003, 0.01)),
+    "MLDG": ({"method": "mldg", "first_order": True}, _rates(0.01, 0.02, inner=True)),
     "MFR, exact": ({"method": "mfr"}, _rates(0.01, inner=True)),
 }
 """What each method is, and its tries, which one seed takes."""
