@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from mfr.cli.console import on_terminal, print_json, print_table, progress, say, tell
+from mfr.cli.console import busy, on_terminal, print_json, print_table, progress, say, tell
 from mfr.cli.options import AsJson, names_in
 from mfr.cli.process import complain, ignoring_termination_afterwards
-from mfr.errors import ConfigError
+from mfr.errors import ConfigError, DataError
 from mfr.simulation import CONDITIONS
 from mfr.training.methods import METHODS
 
@@ -90,6 +90,13 @@ def train(
             help="Write the model even if it is worse than WEIGHTS on a source domain.",
         ),
     ] = None,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report/--no-report",
+            help="Afterwards judge WEIGHTS and the model on the test people of every domain.",
+        ),
+    ] = True,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     device: Annotated[str | None, typer.Option(help="Where to compute: cpu, cuda.")] = None,
     validate_every: Annotated[
@@ -161,7 +168,8 @@ def train(
                     run_config = make_run_config(with_preset(preset, {**values, **given}))
                     result = trainer.start(run_config, out, watch=watch, group=group)
             if group.is_main:
-                _print_result(result, as_json)
+                page = _report(result) if report else None
+                _print_result(result, page, as_json)
     except ProcessFailedError:  # that process prints why
         raise typer.Exit(2) from None
     if result.refused is not None:
@@ -186,7 +194,25 @@ def _watching(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         yield watch
 
 
-def _print_result(result: TrainingResult, as_json: bool) -> None:
+def _report(result: TrainingResult) -> Path | None:
+    """The page that compares start and end; None for a run that lacks one, or test people."""
+    from mfr.config import read_run_config
+    from mfr.training.run_report import write_run_report
+    from mfr.training.trainer import CONFIG_NAME
+
+    config = read_run_config(result.out / CONFIG_NAME)
+    made = result.model or result.refused
+    if made is None or config.init is None:
+        return None
+    try:
+        with busy("Judging start and model"):
+            return write_run_report(config, result.out, made)
+    except DataError as error:
+        complain(f"There is no report: {error}")
+        return None
+
+
+def _print_result(result: TrainingResult, page: Path | None, as_json: bool) -> None:
     if result.refused is not None:
         complain(_why_refused(result))
     elif result.model is None:
@@ -200,6 +226,7 @@ def _print_result(result: TrainingResult, as_json: bool) -> None:
             {
                 "model": result.model,
                 "refused": result.refused,
+                "report": page,
                 "share": result.share,
                 "known": [asdict(one) for one in result.known],
                 "step": result.step,
@@ -230,6 +257,8 @@ def _print_result(result: TrainingResult, as_json: bool) -> None:
             "Note: the dataset does not know whom this model was trained on, and a new split of it "
             f"may move them: {result.unnoted}"
         )
+    if page is not None:
+        say(f"Start and model on every domain, known and unseen: {page}")
 
 
 def _print_known(known: list[Known]) -> None:

@@ -318,13 +318,16 @@ class _Run:
 
     def _summary(self) -> dict[str, Any]:
         config = self.config
+        drawn = [f"{one}+{name}" for one in config.sources for name in config.simulate]
         return {
             "recipe": config.model_dump(mode="json", exclude={"data", "init", "device", "workers"})
             | {"init": Path(config.init).name if config.init else None},
             "data": {
                 "sources": config.sources,
                 "identities": self.pool.classes,
-                "simulated": config.simulate,
+                "simulated": [
+                    f"{one}+{name}" for one in config.sources for name in config.simulate
+                ],
                 "images": int((self.pool.rows < len(self.people)).sum()),
                 "left_out": self.pool.left_out,
                 "split": self.people.notes.get("split"),
