@@ -325,9 +325,7 @@ class _Run:
             "data": {
                 "sources": config.sources,
                 "identities": self.pool.classes,
-                "simulated": [
-                    f"{one}+{name}" for one in config.sources for name in config.simulate
-                ],
+                "simulated": drawn,
                 "images": int((self.pool.rows < len(self.people)).sum()),
                 "left_out": self.pool.left_out,
                 "split": self.people.notes.get("split"),
