@@ -117,6 +117,7 @@ def main() -> None:
     parser.add_argument("--init", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--minutes", type=float, default=1e6)
     parser.add_argument("--again", action="store_true", help="take stopped runs too")
     options = parser.parse_args()
@@ -132,7 +133,7 @@ def main() -> None:
     common = {
         **COMMON,
         **{"data": str(options.data), "sources": list(SOURCES), "init": options.init},
-        "steps": options.steps,
+        **{"steps": options.steps, "device": options.device},
     }
     while time.monotonic() < deadline:
         job = next((job for job in jobs(options.out) if _claim(options.out / job.name)), None)

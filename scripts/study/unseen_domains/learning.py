@@ -52,7 +52,7 @@ class Tuned:
     @property
     def last(self) -> Weights:
         """The weights after the last step."""
-        return self.built.network.backbone.state_dict()
+        return _on_cpu(self.built.network.backbone.state_dict())
 
 
 @lru_cache(maxsize=1)
@@ -71,7 +71,7 @@ def tune(values: dict[str, Any]) -> Tuned:
     pool, store = _material(str(config.data), tuple(config.sources), tuple(config.simulate))
     method = build_method(config, pool, store)
     built = initial_network(config, config.seed)
-    network = built.network
+    network = built.network.to(config.device)
     method.attach(network)
     optimiser = make_optimiser(config, network)
     learner = MetaLearner(network, PlainGradient(), optimiser, clip=config.clip)
@@ -89,4 +89,8 @@ def tune(values: dict[str, Any]) -> Tuned:
         method.after_step(network, step + 1)
         if config.average_from is not None and step + 1 > config.average_from * config.steps:
             average.add(network.backbone)
-    return Tuned(built, average.weights or network.backbone.state_dict(), losses)
+    return Tuned(built, _on_cpu(average.weights or network.backbone.state_dict()), losses)
+
+
+def _on_cpu(weights: Weights) -> Weights:
+    return {name: value.cpu() for name, value in weights.items()}
