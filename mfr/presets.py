@@ -21,11 +21,25 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "weight_decay": 0.0,
         "score_unit": "start",
         "scale": 1.0,
+        "margin_scale": 32.0,
+        "cosface_margin": 0.5,
+        "margin_weight": 0.15,
+        "distillation": 8.0,
+        "cross_domain_pairs": 0.5,
+        "alpha": 0.02,
+        "beta": 0.02,
+        "steps": 150,
+        "identities": 32,
+        "augment": {"occlusion": 0.5, "grey": 0.3, "colour": 0.5, "blur": 0.2, "jpeg": 0.2},
         "average_from": 0.5,
         "shares": [0.25, 0.5, 0.75, 1.0],
     },
 }
 """Values that stand in for the defaults; what a user gives goes before them."""
+
+
+_UNREAD: Final = {"augmentation": "augment", "optimiser": "weight_decay"}
+"""What is given -> what whoever is given in place of our own does not read."""
 
 
 def with_preset(name: str | None, values: dict[str, Any]) -> dict[str, Any]:
@@ -45,4 +59,5 @@ def with_preset(name: str | None, values: dict[str, Any]) -> dict[str, Any]:
             "The recipe tunes a network that recognises people already: name its weights with "
             "--init (dlib-resnet is installed), or train from random ones with --preset paper."
         )
-    return {**PRESETS[name], **values}
+    unread = {key for given, key in _UNREAD.items() if given in values}
+    return {key: v for key, v in PRESETS[name].items() if key not in unread} | values

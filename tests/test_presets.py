@@ -21,6 +21,13 @@ def test_what_is_given_goes_before_a_preset():
     assert make_run_config(with_preset(RECIPE, values)).schedule == "halving"
 
 
+def test_a_preset_says_nothing_to_what_stands_in_for_our_own():
+    values = {**DATA, "init": "dlib-resnet", "optimiser": "torch.optim:AdamW"}
+    assert "weight_decay" not in with_preset(RECIPE, values)
+    assert "augment" in with_preset(RECIPE, values)
+    assert "augment" not in with_preset(RECIPE, {**values, "augmentation": "mine:make"})
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_settings_of_a_run(name):
     assert set(PRESETS[name]) <= set(RunConfig.model_fields)
