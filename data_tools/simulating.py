@@ -29,25 +29,18 @@ from mfr import atomic
 from mfr.cpus import usable_cpus
 from mfr.data.inside import inside
 from mfr.data.manifest import Manifest
+from mfr.data.simulated import provenance
 from mfr.errors import ConfigError, DataError, FaceError, ImageError
-from mfr.faces.pose import Pose, fit_pose
-from mfr.geometry import CROP_SIZE, TEMPLATE, similarity_transform
+from mfr.geometry import CROP_SIZE
 from mfr.images import read_image
 from mfr.png import write_png_unflushed
-from mfr.simulation.conditions import CONDITIONS, MASK, OnFaces
+from mfr.simulation import CONDITIONS
+from mfr.simulation.conditions import OnFaces
 from mfr.simulation.draws import Draws
+from mfr.simulation.pose_in_crop import landmarks_in_crop, pose_in_crop
 
 VERSION: Final = 1
 """The version of the drawings, raised when the same seed would give other bytes."""
-
-MAX_YAW: Final = 50.0
-"""The largest yaw in degrees; beyond it the outline of the generic head is too uncertain."""
-
-MAX_RESIDUAL: Final = 4.0
-"""The largest root mean square distance, in crop pixels, of landmarks from the posed head."""
-
-MIN_PROBABILITY: Final = 0.9
-"""The lowest probability of a detection; below it the detected region may not be a face."""
 
 RECORD: Final = pa.schema(
     [
@@ -122,7 +115,7 @@ def simulate_domain(
         root: the dataset's directory.
         source: a domain with crops.
         name: the name of the new domain.
-        condition: 'mask' or one of `conditions.CONDITIONS`.
+        condition: one of `mfr.simulation.CONDITIONS`.
         seed: 0 to 2^63 - 1; another seed gives other drawings.
         processes: the number of worker processes, by default one for each usable processor; with
             1 the calling process draws.
@@ -160,47 +153,6 @@ def simulate_domain(
     return _summary(name, records, drawn_now={row["path"] for row in todo})
 
 
-def pose_in_crop(row: dict[str, Any]) -> Pose:
-    """The pose, in its crop, of the face in a row of the manifest.
-
-    Raises:
-        FaceError: the row has no landmarks or a doubtful detection, or its landmarks fit no face or
-            only an extreme pose. The message is the reason under which skipped rows are counted.
-    """
-    landmarks = landmarks_in_crop(row)
-    if landmarks is None:
-        raise FaceError("no landmarks")
-    if row["probability"] is not None and row["probability"] < MIN_PROBABILITY:
-        raise FaceError("doubtful detection")
-    try:
-        pose = fit_pose(landmarks)
-    except FaceError as error:
-        raise FaceError("landmarks fit no face") from error
-    if pose.residual > MAX_RESIDUAL or not 0.5 < pose.length < 1.6:
-        raise FaceError("landmarks fit no face")
-    if abs(pose.yaw) > MAX_YAW:
-        raise FaceError("turned too far")
-    return pose
-
-
-def landmarks_in_crop(row: dict[str, Any]) -> np.ndarray | None:
-    """The landmarks (5, 2) of a row of the manifest, in pixels of its crop; None if it has none.
-
-    Landmarks of a detected face are in pixels of the photo and are moved by the similarity
-    transform that made the crop. A given crop is its own photo.
-    """
-    if row["landmarks"] is None:
-        return None
-    landmarks = np.array(row["landmarks"], np.float64).reshape(5, 2)
-    if row["path"] == row["crop"]:
-        return landmarks
-    try:
-        moved = similarity_transform(landmarks, TEMPLATE)
-    except FaceError:
-        return np.full((5, 2), np.nan)
-    return np.asarray(landmarks @ moved[:, :2].T + moved[:, 2])
-
-
 def _units(
     root: Path, name: str, settings: dict[str, Any], rows: Sequence[dict[str, Any]], parts: Path
 ) -> Iterator[_Unit]:
@@ -234,7 +186,7 @@ def _do(unit: _Unit) -> int:
 
 
 def _drawn(unit: _Unit, row: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]]:
-    condition = _condition(unit.condition)
+    condition = CONDITIONS.find(unit.condition)
     draws = Draws(unit.seed, f"{unit.condition} {row['path']}")
     pose = pose_in_crop(row) if isinstance(condition, OnFaces) else None
     crop = read_image(unit.root / row["crop"])
@@ -247,10 +199,6 @@ def _drawn(unit: _Unit, row: dict[str, Any]) -> tuple[np.ndarray, dict[str, Any]
     assert pose is not None
     changed, record = condition.draw(crop, pose, draws)
     return changed, {**record, "yaw": pose.yaw, "pitch": pose.pitch}
-
-
-def _condition(name: str) -> Any:
-    return MASK if name == "mask" else CONDITIONS[name]
 
 
 def _place(name: str, crop: str) -> str:
@@ -349,7 +297,7 @@ def _row(name: str, settings: dict[str, Any], origin: dict[str, Any], crop: str)
         "domain": name,
         "alignment": "given",
         "landmarks": None if landmarks is None else landmarks.ravel().tolist(),
-        "source": f"{settings['condition']} on {settings['source']}, seed {settings['seed']}",
+        "source": provenance(settings["condition"], settings["source"], settings["seed"]),
     }
 
 
@@ -388,10 +336,7 @@ def _check(
         )
     if name == source:
         raise ConfigError(f"--as {name} is the domain it is made from: choose another name.")
-    if condition != "mask" and condition not in CONDITIONS:
-        raise ConfigError(
-            f"There is no condition '{condition}': choose among {', '.join(CONDITIONS)}."
-        )
+    CONDITIONS.find(condition)
     if not 0 <= seed < 2**63:
         raise ConfigError(f"--seed {seed} is out of range: choose one from 0 to 2^63 - 1.")
     if processes is not None and processes < 1:

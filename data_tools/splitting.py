@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +27,8 @@ class SplitResult:
         images: the number of images on each side.
         domains: for each domain, the number of its people on each side.
         kept: the number of people on each side who are there because models have used them.
+        set_aside: the number of images of training people that are on no side, because their
+            people train another domain.
     """
 
     seed: int
@@ -34,6 +36,7 @@ class SplitResult:
     images: dict[str, int]
     domains: dict[str, dict[str, int]]
     kept: dict[str, int]
+    set_aside: int = 0
 
 
 def split_dataset(
@@ -42,6 +45,7 @@ def split_dataset(
     test: float = 0.3,
     val: float = 0.1,
     seed: int = 0,
+    apart: Sequence[str] = (),
     forget_used: bool = False,
 ) -> SplitResult:
     """Split the dataset's people and write their sides into the manifest.
@@ -55,16 +59,22 @@ def split_dataset(
         test: the share of people on the test side, 0 to 1.
         val: the share of people on the validation side, 0 to 1; ``test + val`` < 1.
         seed: selects the split.
+        apart: domains that share no training people: each trains one of these domains only, and
+            their images elsewhere are on no side. A method that tells people apart over all domains
+            at once then learns nothing from seeing one person in two of them.
         forget_used: move also people whom models have used. Those models know them themselves and
             refuse to be measured on them.
 
     Raises:
-        ConfigError: a share is negative, or the shares leave nobody to train on.
+        ConfigError: a share is negative, the shares leave nobody to train on, or a single domain is
+            to be kept apart.
         DataError: there is no dataset, it has no images, or people who were used are too many for
             these shares.
         WriteError: the manifest cannot be written.
     """
     _check_fractions(test, val)
+    if len(apart) == 1:
+        raise ConfigError(f"--apart {apart[0]} is one domain: name those that share no people.")
     with changing_manifest(_existing(Path(root))):
         manifest = Manifest.read(root)
         if not len(manifest):
@@ -76,18 +86,34 @@ def split_dataset(
         used = {} if forget_used else _sides_of_used(root, domains_of)
         sides = split_people(domains_of, test=test, val=val, seed=seed, fixed=used)
         _check_shares(sides, used, test=test, val=val)
-        splits = [sides[person] for person in persons]
+        if unknown := sorted(set(apart) - set(manifest.domains)):
+            raise DataError(
+                f"--apart {', '.join(unknown)}: {root} has {', '.join(manifest.domains)}."
+            )
+        trainers = {one: domains_of[one] for one, side in sides.items() if side == "train"}
+        domain_of = keep_apart(trainers, apart, seed=seed)
+        splits = [
+            sides[person] if domain_of.get(person, domain) == domain else None
+            for person, domain in zip(persons, domains, strict=True)
+        ]
+        where = {
+            person: {domain_of[person]} if person in domain_of else there
+            for person, there in domains_of.items()
+        }
         result = SplitResult(
             seed=seed,
             people=_counted(sides.values()),
             images=_counted(splits),
             domains={
-                domain: _counted(sides[p] for p, where in domains_of.items() if domain in where)
+                domain: _counted(sides[p] for p, there in where.items() if domain in there)
                 for domain in manifest.domains
             },
             kept=_counted(used.values()),
+            set_aside=splits.count(None),
         )
         note = {"by": "person", "test": test, "val": val, "seed": seed, "people": result.people}
+        if apart:
+            note["apart"] = list(apart)
         if used:
             note["kept"] = result.kept
         manifest.with_columns({"split": splits}).with_notes(split=note).write()
@@ -144,6 +170,31 @@ def split_people(
         assigned = [side for side in shares for _ in range(counts[side])]
         sides.update(zip(people, assigned, strict=True))
     return sides
+
+
+def keep_apart(
+    domains_of: Mapping[str, set[str]], apart: Sequence[str], *, seed: int
+) -> dict[str, str]:
+    """The one domain of ``apart`` that each person stays in, so that no two domains share people.
+
+    In the order of their SHA-256 as for `split_people`, people go to that of their domains which
+    has the fewest so far, the earlier one where several do. People in none of these domains are
+    left out.
+
+    Args:
+        domains_of: the domains of each person.
+        apart: the domains.
+        seed: selects who goes where.
+    """
+    chosen: dict[str, str] = {}
+    sizes = dict.fromkeys(apart, 0)
+    for person in sorted(domains_of, key=lambda person: (_rank(seed, person), person)):
+        open_to = [domain for domain in sizes if domain in domains_of[person]]
+        if open_to:
+            domain = min(open_to, key=sizes.__getitem__)
+            sizes[domain] += 1
+            chosen[person] = domain
+    return chosen
 
 
 def _rank(seed: int, person: str) -> bytes:

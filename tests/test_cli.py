@@ -373,7 +373,10 @@ def test_models_are_listed_with_licence_and_place(capsys: pytest.CaptureFixture[
     )
     assert default["licence"].startswith("CC0") and Path(default["file"]).is_file()
     assert default["calibrated_for"][0] == "photographs"
-    assert [row["default"] for row in rows[1:]] == [False, False]
+    assert [row["default"] for row in rows[1:]] == [False] * 3
+    drawn = next(row for row in rows if row["name"] == "drawn-faces")
+    assert drawn["licence"] == "MIT" and "nobody exists" in drawn["trained_on"]
+    assert Path(drawn["file"]).is_file()
     assert all(row["calibrated_for"] == [] for row in rows[1:])
     assert cli.run(["models"]) == 0
 

@@ -64,6 +64,7 @@ ARROWS: dict[str, set[str]] = {
         "seen_people",
         "simulation",
     },
+    "presets": set(),
     "config": {"simulation", "data", "losses", "meta", "models", "training.methods"},
     "comparing": {"conditions", "decision", "faces", "recogniser"},
     "watching": {"conditions", "decision", "drawing", "faces", "gallery", "recogniser"},

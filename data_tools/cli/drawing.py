@@ -11,15 +11,14 @@ import typer
 from data_tools.cli.options import Dataset, Out
 from mfr.cli.console import print_json, progress, say
 from mfr.cli.options import AsJson, names_in
+from mfr.simulation import CONDITIONS
 
 if TYPE_CHECKING:
     from data_tools.simulating import SimulationResult
     from data_tools.synth.dataset import SynthResult
 
-# The names are repeated here, because the modules that define them take seconds to import. A test
+# The names are repeated here, because the module that defines them takes seconds to import. A test
 # compares them.
-CONDITIONS: Final = ("glasses", "sunglasses", "low-resolution", "nir", "sketch", "jpeg", "webcam")
-"""The names of the conditions in `mfr.simulation.conditions`."""
 DOMAINS: Final = (
     *("daylight", "webcam", "nir", "surveillance", "sketch", "thermal", "id_card", "glasses"),
     *("sunglasses", "scarf", "mask_surgical", "mask_kn95", "mask_cloth", "mask_patterned"),
@@ -27,7 +26,7 @@ DOMAINS: Final = (
 )
 """The names of the domains in `data_tools.synth.domains`."""
 
-Condition = Enum("Condition", {name: name for name in CONDITIONS}, type=str)  # type: ignore[misc]
+Condition = Enum("Condition", {name: name for name in CONDITIONS.names()}, type=str)  # type: ignore[misc]
 
 Source = Annotated[str, typer.Option("--from", metavar="DOMAIN", help="Domain whose crops to use.")]
 Name = Annotated[str, typer.Option("--as", metavar="DOMAIN", help="Name of the new domain.")]

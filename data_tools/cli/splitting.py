@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from data_tools.cli.options import Dataset
 from mfr.cli.console import print_json, print_table, say
-from mfr.cli.options import AsJson
+from mfr.cli.options import AsJson, names_in
 
 
 def split(
@@ -18,6 +18,13 @@ def split(
     test: Annotated[float, typer.Option(help="Share of the people to test on.")] = 0.3,
     val: Annotated[float, typer.Option(help="Share of the people to validate on.")] = 0.1,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    apart: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,C",
+            help="Domains that share no training people: each trains one of these only.",
+        ),
+    ] = None,
     forget_used: Annotated[
         bool,
         typer.Option(
@@ -35,7 +42,14 @@ def split(
     """
     from data_tools.splitting import split_dataset
 
-    result = split_dataset(dataset, test=test, val=val, seed=seed, forget_used=forget_used)
+    result = split_dataset(
+        dataset,
+        test=test,
+        val=val,
+        seed=seed,
+        apart=() if apart is None else names_in(apart, "--apart"),
+        forget_used=forget_used,
+    )
     if as_json:
         print_json(result)
         return
@@ -46,6 +60,11 @@ def split(
     table.add_row("all people", *map(str, result.people.values()))
     table.add_row("all images", *map(str, result.images.values()))
     print_table(table)
+    if result.set_aside:
+        say(
+            f"{result.set_aside} images of training people are on no side, because each trains one "
+            "domain only."
+        )
     if any(result.kept.values()):
         say(
             f"{result.kept['train']} people stay on the training side and {result.kept['val']} on "

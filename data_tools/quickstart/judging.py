@@ -1,73 +1,51 @@
-"""The judgement of all networks on the test people of every domain, and of MFR and aggregation."""
+"""The judgement of the start and of both methods on the test people of every domain."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import torch
 from pydantic import BaseModel, ConfigDict
 
-from data_tools.quickstart.learning import AGG, MFR, START
-from data_tools.quickstart.plan import BACKBONE, SOURCES, UNSEEN, Plan
+from data_tools.quickstart.learning import AGG, METHODS, MFR, run_directory
+from data_tools.quickstart.plan import SOURCES, START, UNSEEN, Plan
+from data_tools.quickstart.repeats import METRICS, Estimate, Measured, measure
 from data_tools.quickstart.verdict import Difference, Verdict, reach_verdict, rule
-from mfr.backbones import build_backbone
-from mfr.benchmark.paired import compare_encoders
 from mfr.benchmark.protocols import benchmark_domain
-from mfr.benchmark.report import Counts, Metric, Report, RocCurve
+from mfr.benchmark.report import RocCurve
 from mfr.benchmark.writing import write_report
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
+from mfr.models import load_encoder
+from mfr.training.trainer import MODEL_NAME
 
-UNTRAINED: Final = "untrained"
-NETWORKS: Final = (UNTRAINED, START, AGG, MFR)
-VERDICT_METRIC: Final = "tar@fmr=0.01"
+BEFORE: Final = "start"
+NETWORKS: Final = (BEFORE, *METHODS)
+VERDICT_METRIC: Final = METRICS[0]
 """The metric that decides the verdict."""
 _WHERE: Final = "masked faces, a domain that neither has seen"
-
-
-class Judged(BaseModel):
-    """The results of one network on one domain."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    metrics: list[Metric]
-    roc: RocCurve
-    counts: Counts
-
-    def metric(self, key: str) -> Metric:
-        """The metric with the given key."""
-        return next(one for one in self.metrics if one.key == key)
 
 
 class Judgement(BaseModel):
     """All results.
 
     Attributes:
-        domains: the results by domain, the unseen one first, and then by network.
-        mfr_less_agg: by domain, the paired differences between MFR and aggregation.
-        above_untrained: by domain and by trained network, its TAR at FMR 1% minus that of the
-            untrained network.
+        domains: the metrics by domain, the unseen one first, by network and by the metric's key; a
+            method's are means over its seeds.
+        mfr_less_agg: by domain, MFR minus aggregation, the metric of the verdict first.
+        less_start: by domain and by method, the method minus the start, likewise.
+        rocs: the ROC on the unseen domain by network; of a method, that of its first seed.
         verdict: the verdict on the unseen domain.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    domains: dict[str, dict[str, Judged]]
+    domains: dict[str, dict[str, dict[str, Estimate]]]
     mfr_less_agg: dict[str, list[Difference]]
-    above_untrained: dict[str, dict[str, Difference]]
+    less_start: dict[str, dict[str, list[Difference]]]
+    rocs: dict[str, RocCurve]
     verdict: Verdict
-
-    @property
-    def learned(self) -> bool:
-        """Whether both trained networks clearly beat chance and the untrained one everywhere."""
-        return all(
-            rule(difference) == "better" and _beats_chance(self.domains[domain][name])
-            for domain, differences in self.above_untrained.items()
-            for name, difference in differences.items()
-        )
 
     @property
     def on_sources(self) -> str:
@@ -79,87 +57,93 @@ class Judgement(BaseModel):
             f"distinguishable from it in {rulings.count('undecided')}."
         )
 
-
-def untrained(seed: int) -> Encoder:
-    """The network before any training."""
-    torch.manual_seed(seed)
-    return Encoder.from_network(build_backbone(BACKBONE), BACKBONE)
+    @property
+    def on_start(self) -> str:
+        """A sentence that compares both methods with the start on the unseen domain."""
+        words = {
+            "better": "is better than the start that both tune",
+            "worse": "is worse than the start that both tune",
+            "undecided": "cannot be told from the start that both tune",
+        }
+        mfr, agg = (words[rule(self.less_start[UNSEEN][name][0])] for name in (MFR, AGG))
+        if mfr == agg:
+            return f"On masked faces, each of the two {mfr}."
+        return f"On masked faces, MFR {mfr}, and aggregation {agg}."
 
 
 def judge(
     plan: Plan,
     dataset: Path,
-    models: dict[str, Path],
+    runs: Path,
     reports: Path,
     progress: Callable[[int, int], None],
 ) -> Judgement:
-    """Judge the untrained network and ``models`` (START, AGG and MFR) on every domain.
+    """Judge the start and the models in ``runs`` on every domain.
 
-    The full benchmark reports of AGG and MFR on the unseen domain are written to ``reports``.
+    The full benchmark reports of each method's first model on the unseen domain are written to
+    ``reports``.
 
     Raises:
         MfrError: a model or the dataset is missing or damaged, or the disk is full.
     """
     manifest = Manifest.read(dataset)
-    encoders = {UNTRAINED: untrained(plan.seed)}
-    encoders |= {name: Encoder.load(models[name]) for name in (START, AGG, MFR)}
+    encoders = {BEFORE: [load_encoder(START)]}
+    for name in METHODS:
+        encoders[name] = [Encoder.load(model_file(runs, name, seed)) for seed in plan.seeds]
     places = [UNSEEN, *SOURCES]
-    steps = len(places) * (len(NETWORKS) + 1)
+    steps = (len(places) + 1) * len(NETWORKS)
     done = 0
-    domains: dict[str, dict[str, Judged]] = {}
-    less_agg: dict[str, list[Difference]] = {}
-    above: dict[str, dict[str, Difference]] = {}
-    for domain in places:
-        domains[domain] = {}
-        for name, encoder in encoders.items():
-            report = _benchmark(encoder, manifest, domain, name, plan)
-            if domain == UNSEEN and name in (AGG, MFR):
-                write_report(report, reports / name)
-            domains[domain][name] = Judged(
-                metrics=report.metrics, roc=report.roc, counts=report.counts
-            )
-            done += 1
-            progress(done, steps)
-        less_agg[domain] = _less(encoders[MFR], encoders[AGG], manifest, domain, plan)
-        above[domain] = {
-            name: _less(encoders[name], encoders[UNTRAINED], manifest, domain, plan)[0]
-            for name in (AGG, MFR)
-        }
+
+    def step() -> None:
+        nonlocal done
         done += 1
         progress(done, steps)
-    metrics = {name: domains[UNSEEN][name].metric(VERDICT_METRIC).value for name in (MFR, AGG)}
+
+    domains: dict[str, dict[str, dict[str, Estimate]]] = {}
+    less_agg: dict[str, list[Difference]] = {}
+    less_start: dict[str, dict[str, list[Difference]]] = {}
+    for domain in places:
+        found: dict[str, Measured] = {}
+        for name, of_seeds in encoders.items():
+            found[name] = measure(
+                of_seeds, manifest, domain, seed=plan.seed, resamples=plan.resamples
+            )
+            step()
+        domains[domain] = {name: one.estimates() for name, one in found.items()}
+        less_agg[domain] = found[MFR].less(found[AGG])
+        less_start[domain] = {name: found[name].less(found[BEFORE]) for name in METHODS}
+    rocs: dict[str, RocCurve] = {}
+    for name, of_seeds in encoders.items():
+        rocs[name] = _reported(of_seeds[0], manifest, name, plan, reports)
+        step()
+    values = {name: domains[UNSEEN][name][VERDICT_METRIC].value for name in METHODS}
     return Judgement(
         domains=domains,
         mfr_less_agg=less_agg,
-        above_untrained=above,
-        verdict=reach_verdict(metrics[MFR], metrics[AGG], less_agg[UNSEEN][0], where=_WHERE),
+        less_start=less_start,
+        rocs=rocs,
+        verdict=reach_verdict(
+            values[MFR], values[AGG], less_agg[UNSEEN][0], where=_WHERE, seeds=plan.repeats
+        ),
     )
 
 
-def _benchmark(encoder: Encoder, manifest: Manifest, domain: str, name: str, plan: Plan) -> Report:
-    return benchmark_domain(
+def model_file(runs: Path, name: str, seed: int) -> Path:
+    """Where the run of the method ``name`` by ``seed`` puts its model."""
+    return runs / run_directory(name, seed) / MODEL_NAME
+
+
+def _reported(
+    encoder: Encoder, manifest: Manifest, name: str, plan: Plan, reports: Path
+) -> RocCurve:
+    model = START if name == BEFORE else str(model_file(Path("runs"), name, plan.seed))
+    report = benchmark_domain(
         encoder,
         manifest,
-        domain,
+        UNSEEN,
         seed=plan.seed,
         resamples=plan.resamples,
-        command=f"mfr benchmark runs/{name}/model.safetensors --data dataset --domain {domain} "
-        f"--seed {plan.seed}",
+        command=f"mfr benchmark {model} --data dataset --domain {UNSEEN} --seed {plan.seed}",
     )
-
-
-def _less(
-    first: Encoder, second: Encoder, manifest: Manifest, domain: str, plan: Plan
-) -> list[Difference]:
-    found = compare_encoders(
-        first, second, manifest, domain, seed=plan.seed, resamples=plan.resamples
-    )
-    differences = [Difference(**dataclasses.asdict(one)) for one in found]
-    # Put the metric of the verdict first.
-    return sorted(differences, key=lambda one: one.key != VERDICT_METRIC)
-
-
-def _beats_chance(judged: Judged) -> bool:
-    """Whether the whole interval of the AUC is above one half."""
-    area = judged.metric("auc").interval
-    return area is not None and area[0] > 0.5
+    write_report(report, reports / name)
+    return report.roc

@@ -1,4 +1,4 @@
-"""The three training runs: a short start, then aggregation and MFR on equally many images each."""
+"""The training runs: aggregation and MFR tune one start on as many images, by several seeds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
-from data_tools.quickstart.plan import BACKBONE, SOURCES, Plan
-from mfr.config import RunConfig
+from data_tools.quickstart.plan import SOURCES, START, Plan
+from mfr.config import RunConfig, make_run_config
+from mfr.presets import RECIPE, with_preset
 from mfr.training import trainer
 from mfr.training.run_log import read_log
 
-START, AGG, MFR = "start", "agg", "mfr"
+AGG, MFR = "agg", "mfr"
+METHODS: Final = (AGG, MFR)
 _NO_LOSS: Final = ("step", "kind", "gradient_norm", "beta", "images_per_second")
 
 
@@ -32,48 +34,85 @@ class Curve(BaseModel):
 
 
 class Learned(BaseModel):
-    """One finished run."""
+    """The finished runs of one method.
+
+    Attributes:
+        method: its name in the trainer.
+        steps: of each run.
+        images: that each run has seen.
+        shares: how far each model lies from the start to the end of its run, 0 to 1.
+        curves: of each run.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: str
     steps: int
     images: int
-    curve: Curve
+    shares: list[float]
+    curves: list[Curve]
 
 
-def run_config(plan: Plan, name: str, dataset: Path, start: Path | None) -> RunConfig:
-    """The configuration of the run ``name``; both methods continue from the model ``start``."""
-    steps = plan.start_steps if name == START else plan.steps
-    common: dict[str, Any] = {
+def run_config(plan: Plan, name: str, dataset: Path, seed: int) -> RunConfig:
+    """The configuration of a run of the method ``name``."""
+    if name == AGG:
+        own = {"beta": plan.agg_rate, "scale": plan.agg_scale}
+    else:
+        own = {"beta": plan.mfr_rate, "alpha": plan.mfr_rate, "scale": plan.mfr_scale}
+    values = {
         "data": dataset,
         "sources": list(SOURCES),
+        "method": name,
+        "init": START,
         "identities": plan.side,
-        "steps": steps,
-        "seed": plan.seed,
-        "halve_every": steps + 1 if name == START else plan.halve_every,
-        "validate_every": max(1, steps // 4),
+        "steps": plan.steps,
+        "seed": seed,
+        "validate_every": plan.steps,
         "checkpoint_every": 10,
-        "init": None if start is None else str(start),
+        # Here both results are shown, whatever they are.
+        "accept_worse": True,
+        **own,
     }
-    if name == START:
-        return RunConfig(
-            method="agg-rnd", backbone=BACKBONE, beta=plan.start_rate, scale=plan.scale, **common
-        )
-    if name == AGG:
-        return RunConfig(method="agg", beta=plan.agg_rate, scale=plan.scale, **common)
-    return RunConfig(
-        method="mfr",
-        alpha=plan.mfr_inner_rate,
-        beta=plan.mfr_rate,
-        gamma=plan.mfr_gamma,
-        scale=plan.mfr_scale,
-        **common,
+    return make_run_config(with_preset(RECIPE, values))
+
+
+def run_directory(name: str, seed: int) -> str:
+    """The name of the directory of one run."""
+    return f"{name}-{seed}"
+
+
+def learn(
+    plan: Plan, name: str, dataset: Path, runs: Path, progress: Callable[[int, int, str], None]
+) -> Learned:
+    """Do the runs of the method ``name`` in ``runs`` that are not finished.
+
+    Raises:
+        KeyboardInterrupt: a run was stopped by Ctrl-C and saved.
+        TrainingError, DataError, WriteError: for the reasons that the trainer gives.
+    """
+    total = plan.repeats * plan.steps
+    for number, seed in enumerate(plan.seeds):
+
+        def report(done: int, note: str, before: int = number * plan.steps) -> None:
+            progress(before + done, total, note)
+
+        config = run_config(plan, name, dataset, seed)
+        train(config, runs / run_directory(name, seed), report)
+    places = [runs / run_directory(name, seed) for seed in plan.seeds]
+    return Learned(
+        method=name,
+        steps=plan.steps,
+        images=plan.steps * plan.images_per_step,
+        shares=[_share(place) for place in places],
+        curves=[read_curve(place) for place in places],
     )
 
 
-def train(config: RunConfig, out: Path, progress: Callable[[int, int, str], None]) -> Learned:
+def train(config: RunConfig, out: Path, report: Callable[[int, str], None]) -> None:
     """Start the run in ``out`` or resume it, unless it is already finished.
+
+    Args:
+        report: called with the number of steps done and a note.
 
     Raises:
         KeyboardInterrupt: the run was stopped by Ctrl-C and saved.
@@ -83,23 +122,18 @@ def train(config: RunConfig, out: Path, progress: Callable[[int, int, str], None
     def watch(told: trainer.Progress) -> None:
         if told.kind == "train":
             losses = [value for name, value in told.values.items() if _is_loss(name)]
-            progress(told.step, told.steps, f"losses {sum(losses):.2f}")
-        else:
-            progress(told.step, told.steps, f"held-out TAR at FMR 1% {_mean_tar(told.values):.1%}")
+            report(told.step, f"losses {sum(losses):.2f}")
+        elif told.kind == "validation":
+            report(told.step, f"held-out TAR at FMR 1% {_mean_tar(told.values):.1%}")
 
-    if not (out / trainer.MODEL_NAME).exists():
-        if (out / trainer.CONFIG_NAME).exists():
-            result = trainer.resume(out, watch=watch)
-        else:
-            result = trainer.start(config, out, watch=watch)
-        if result.model is None:
-            raise KeyboardInterrupt
-    return Learned(
-        method=config.method,
-        steps=config.steps,
-        images=config.steps * 4 * config.identities * len(config.sources),
-        curve=read_curve(out),
-    )
+    if (out / trainer.MODEL_NAME).exists():
+        return
+    if (out / trainer.CONFIG_NAME).exists():
+        result = trainer.resume(out, watch=watch)
+    else:
+        result = trainer.start(config, out, watch=watch)
+    if result.model is None:
+        raise KeyboardInterrupt
 
 
 def read_curve(out: Path) -> Curve:
@@ -109,11 +143,17 @@ def read_curve(out: Path) -> Curve:
     for record in read_log(out):
         if record["kind"] == "validation":
             validation.append((record["step"], _mean_tar(record)))
+        if record["kind"] != "train":
             continue
         for name, value in record.items():
             if _is_loss(name):
                 losses.setdefault(name, []).append((record["step"], value))
     return Curve(losses=losses, validation=validation)
+
+
+def _share(out: Path) -> float:
+    results = (record["share"] for record in read_log(out) if record["kind"] == "result")
+    return float(next(results))
 
 
 def _is_loss(name: str) -> bool:

@@ -10,9 +10,9 @@ import cv2
 from markupsafe import Markup
 
 from data_tools.quickstart import wording
-from data_tools.quickstart.judging import NETWORKS, UNTRAINED
-from data_tools.quickstart.learning import AGG, MFR, START, Learned
-from data_tools.quickstart.plan import SOURCES, UNSEEN
+from data_tools.quickstart.judging import BEFORE, NETWORKS, VERDICT_METRIC
+from data_tools.quickstart.learning import AGG, MFR, Learned
+from data_tools.quickstart.plan import SOURCES, START, UNSEEN
 from data_tools.quickstart.recipe import commands
 from data_tools.quickstart.report import QuickstartReport
 from data_tools.quickstart.world import contact_sheet
@@ -24,7 +24,6 @@ from mfr.data.manifest import Manifest
 from mfr.errors import DataError, ImageError
 from mfr.images import read_image
 
-_METRICS: Final = ("tar@fmr=0.01", "tar@fmr=0.001", "rank1", "auc")
 _PHOTO_WIDTH: Final = 125
 _QUALITY: Final = 82
 
@@ -52,13 +51,17 @@ def render(report: QuickstartReport, root: Path) -> str:
         titles=wording.TITLES,
         words=wording.DOMAINS,
         networks=NETWORKS,
-        metrics=_METRICS,
+        metrics=wording.METRICS,
+        start=START,
         sources=SOURCES,
         unseen=UNSEEN,
         varies=wording.VARIES,
         people=people,
         sheet={
-            domain: [jpeg_in_base64(load_crop(path), _QUALITY) for path in paths]
+            domain: [
+                None if path is None else jpeg_in_base64(load_crop(path), _QUALITY)
+                for path in paths
+            ]
             for domain, paths in crops.items()
         },
         photo=lambda place: _photo(root, place),
@@ -66,28 +69,21 @@ def render(report: QuickstartReport, root: Path) -> str:
         # We draw the plots from numbers and fixed texts, so nothing in them needs escaping.
         roc=Markup(
             compared_roc_plot(
-                {
-                    wording.TITLES[name]: report.judgement.domains[UNSEEN][name].roc
-                    for name in (MFR, AGG, UNTRAINED)
-                }
+                {wording.TITLES[name]: report.judgement.rocs[name] for name in reversed(NETWORKS)}
             )
         ),
-        agg_losses=Markup(_agg_losses(report.runs)),
+        agg_losses=Markup(_agg_losses(report.runs[AGG])),
         alignment=Markup(_alignment(report.runs[MFR])),
         mfr_losses=Markup(_mfr_losses(report.runs[MFR])),
-        validation=Markup(_validation(report.runs)),
+        seeds=Markup(_seeds(report)),
     )
 
 
-def _agg_losses(runs: dict[str, Learned]) -> str:
-    first = runs[START].steps
+def _agg_losses(run: Learned) -> str:
     return curves_plot(
-        {
-            "common start": [*runs[START].curve.losses["cosface"]],
-            "aggregation": [(first + s, v) for s, v in runs[AGG].curve.losses["cosface"]],
-        },
+        {"aggregation: CosFace": run.curves[0].losses["cosface"]},
         x="step",
-        y="CosFace loss",
+        y="loss",
         name="agg-losses",
     )
 
@@ -100,8 +96,8 @@ def _mfr_losses(run: Learned) -> str:
         "meta_test/hard_pair": "meta-test: hard pairs",
     }
     return curves_plot(
-        {title: run.curve.losses[name] for name, title in names.items()},
-        x="step after the common start",
+        {title: run.curves[0].losses[name] for name, title in names.items()},
+        x="step",
         y="loss",
         name="mfr-losses",
     )
@@ -109,24 +105,30 @@ def _mfr_losses(run: Learned) -> str:
 
 def _alignment(run: Learned) -> str:
     return curves_plot(
-        {"meta-train: domain alignment": run.curve.losses["meta_train/alignment"]},
-        x="step after the common start",
+        {"meta-train: domain alignment": run.curves[0].losses["meta_train/alignment"]},
+        x="step",
         y="loss",
         name="alignment",
     )
 
 
-def _validation(runs: dict[str, Learned]) -> str:
-    first = runs[START].steps
+def _seeds(report: QuickstartReport) -> str:
+    """Each seed's result on the unseen domain, beside that of the start."""
+    found = report.judgement.domains[UNSEEN]
+    before = found[BEFORE][VERDICT_METRIC].of_seeds[0]
+    numbers = range(1, report.plan.repeats + 1)
+    points = {
+        wording.TITLES[name]: [
+            (number, 100 * value)
+            for number, value in zip(numbers, found[name][VERDICT_METRIC].of_seeds, strict=True)
+        ]
+        for name in (MFR, AGG)
+    }
     return curves_plot(
-        {
-            "MFR": [(first + s, 100 * v) for s, v in runs[MFR].curve.validation],
-            "aggregation": [(first + s, 100 * v) for s, v in runs[AGG].curve.validation],
-            "common start": [(s, 100 * v) for s, v in runs[START].curve.validation],
-        },
-        x="step",
-        y="TAR at FMR 1%, held-out people, %",
-        name="validation",
+        {**points, wording.TITLES[BEFORE]: [(number, 100 * before) for number in numbers]},
+        x="seed of training",
+        y=f"TAR at FMR 1% on {UNSEEN}, %",
+        name="seeds",
     )
 
 

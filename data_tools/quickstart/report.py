@@ -30,7 +30,7 @@ class QuickstartReport(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal["mfr-quickstart-report"] = "mfr-quickstart-report"
-    version: int = 2
+    version: int = 3
     plan: Plan
     world: World
     runs: dict[str, Learned]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from data_tools.quickstart.gallery_trial import GalleryTrial, try_gallery
-from data_tools.quickstart.judging import Judgement, judge
-from data_tools.quickstart.learning import AGG, MFR, START, Learned, run_config, train
+from data_tools.quickstart.judging import Judgement, judge, model_file
+from data_tools.quickstart.learning import AGG, MFR, Learned, learn
 from data_tools.quickstart.observer import Observer
 from data_tools.quickstart.plan import SOURCES, UNSEEN, Plan
 from data_tools.quickstart.report import QuickstartReport, Times
@@ -17,9 +17,8 @@ from data_tools.quickstart.workspace import Workspace, claimed
 from data_tools.quickstart.world import World, draw
 from data_tools.quickstart.writing import write_report
 from mfr.benchmark.report import describe_environment
-from mfr.training.trainer import MODEL_NAME
 
-STAGES: Final = ("draw", START, AGG, MFR, "judge", "gallery")
+STAGES: Final = ("draw", AGG, MFR, "judge", "gallery")
 
 
 def run(plan: Plan, root: str | Path, observer: Observer) -> tuple[QuickstartReport, Path]:
@@ -53,48 +52,41 @@ def _do(plan: Plan, workspace: Workspace, observer: Observer) -> QuickstartRepor
     )
     world = workspace.stage("draw", World, lambda: draw(plan, dataset, observer.progress))
     runs: dict[str, Learned] = {}
-    models: dict[str, Path] = {}
     for name, sentence in (
         (
-            START,
-            f"Training a small network from random weights on {', '.join(SOURCES)}, with all "
-            "domains pooled: the start that both methods share.",
-        ),
-        (
             AGG,
-            "Plain aggregation: continuing in the same way, with all domains pooled.",
+            f"Plain aggregation: tuning a network that knows {', '.join(SOURCES)} on new people "
+            f"there, all domains pooled, by {plan.repeats} seeds.",
         ),
         (
             MFR,
-            "MFR: continuing from the same start on as many images, where each domain in turn "
-            "plays the unseen one.",
+            "MFR: tuning the same network on as many images, each domain in turn playing the "
+            f"unseen one, by {plan.repeats} seeds.",
         ),
     ):
         begin(name, sentence)
-        start = None if name == START else models[START]
-        config = run_config(plan, name, dataset, start)
-        out = workspace.run_directory(name)
-        runs[name] = workspace.stage(name, Learned, partial(train, config, out, observer.progress))
-        models[name] = out / MODEL_NAME
+        work = partial(learn, plan, name, dataset, workspace.runs, observer.progress)
+        runs[name] = workspace.stage(name, Learned, work)
     begin(
         "judge",
-        f"Judging all networks on people who were not in the training, in every domain and in "
-        f"{UNSEEN}, which neither method has seen.",
+        "Judging the start and both methods on people who were not in the training, in every "
+        f"domain and in {UNSEEN}, which no network has seen.",
     )
     judgement = workspace.stage(
         "judge",
         Judgement,
-        lambda: judge(plan, dataset, models, root / "benchmark", observer.progress),
+        lambda: judge(plan, dataset, workspace.runs, root / "benchmark", observer.progress),
     )
     begin(
         "gallery",
-        f"Enrolling {plan.enrolled} people with the MFR network, then presenting them with masks, "
+        f"Enrolling {plan.enrolled} people with an MFR network, then presenting them with masks, "
         "and strangers too.",
     )
+    model = model_file(workspace.runs, MFR, plan.seed)
     gallery = workspace.stage(
         "gallery",
         GalleryTrial,
-        lambda: try_gallery(plan, root, dataset, models[MFR], observer.progress),
+        lambda: try_gallery(plan, root, dataset, model, observer.progress),
     )
     return QuickstartReport(
         plan=plan,

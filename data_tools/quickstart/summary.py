@@ -7,8 +7,8 @@ from pathlib import Path
 from data_tools.quickstart import wording
 from data_tools.quickstart.judging import NETWORKS
 from data_tools.quickstart.plan import UNSEEN
+from data_tools.quickstart.repeats import Estimate
 from data_tools.quickstart.report import QuickstartReport
-from mfr.benchmark.report import Metric
 
 _METRICS = ("tar@fmr=0.01", "rank1", "auc")
 
@@ -22,7 +22,7 @@ def summary(report: QuickstartReport, page: Path) -> str:
     for domain, judged in report.judgement.domains.items():
         place = f"{domain} (unseen)" if domain == UNSEEN else domain
         for network in NETWORKS:
-            cells = " | ".join(_show(judged[network].metric(key)) for key in _METRICS)
+            cells = " | ".join(_show(judged[network][key], key) for key in _METRICS)
             lines.append(f"| {place} | {wording.TITLES[network]} | {cells} |")
     answered = [probe for probe in report.gallery.probes if probe.problem is None]
     verified = sum(bool(probe.verified_right) for probe in answered)
@@ -31,15 +31,13 @@ def summary(report: QuickstartReport, page: Path) -> str:
     people, budget = report.world.people, report.runs["mfr"]
     lines += [
         "",
-        "Values are in %, except for the AUC, with 95% intervals over people in brackets. There "
-        f"are {report.world.images} images: {people['train']} people for training, {people['val']} "
-        f"for validation, {people['test']} for testing. After the common start, each method was "
-        f"trained on {budget.images} images.",
+        "Values are in %, except for the AUC, with 95% intervals over people in brackets; those of "
+        f"the two methods are means over {report.plan.repeats} seeds of training. Of "
+        f"{sum(people.values())} people, {people['train']} train, each one domain, {people['val']} "
+        f"validate and {people['test']} test. Each run has seen {budget.images} images.",
         "",
-        f"{report.judgement.verdict.sentence} {report.judgement.on_sources}",
-        "",
-        f"Better than chance and than the untrained network on every domain: "
-        f"{'both' if report.judgement.learned else 'not both'}.",
+        f"{report.judgement.verdict.sentence} {report.judgement.on_start} "
+        f"{report.judgement.on_sources}",
         "",
         f"Gallery: the detector found a face in {len(answered)} of {len(report.gallery.probes)} "
         f"masked probes; {verified} were verified and {identified} identified correctly.",
@@ -55,6 +53,7 @@ def summary(report: QuickstartReport, page: Path) -> str:
     return "\n".join(lines)
 
 
-def _show(metric: Metric) -> str:
-    bounds = wording.interval(metric)
-    return f"{wording.value(metric)} ({bounds})" if bounds else wording.value(metric)
+def _show(estimate: Estimate, key: str) -> str:
+    bounds = wording.interval(estimate, key)
+    value = wording.value(estimate, key)
+    return f"{value} ({bounds})" if bounds else value

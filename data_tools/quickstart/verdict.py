@@ -10,7 +10,7 @@ Ruling = Literal["better", "worse", "undecided"]
 
 
 class Difference(BaseModel):
-    """A metric of one network minus that of another, with the 95% interval of the difference."""
+    """A metric of one method minus that of another, with the 95% interval of the difference."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -37,24 +37,30 @@ def rule(difference: Difference) -> Ruling:
 
 
 def reach_verdict(
-    mfr: float | None, agg: float | None, difference: Difference, *, where: str
+    mfr: float | None, agg: float | None, difference: Difference, *, where: str, seeds: int
 ) -> Verdict:
     """The verdict by one metric, TAR at FMR 1%, which was chosen before anything was measured.
+
+    MFR wins only if the whole interval of the difference is above 0.
 
     Args:
         mfr: MFR's metric, from 0 to 1; None if there were too few comparisons to resolve the FMR.
         agg: aggregation's metric, likewise.
         difference: MFR's metric minus aggregation's.
         where: a description of what was judged, such as 'masked faces'.
+        seeds: the number of training seeds that the metrics are means of.
     """
     if mfr is None or agg is None:
         return Verdict(
             ruling="undecided",
-            sentence=f"In this run too few people were compared on {where} to measure at an FMR of "
+            sentence=f"Here too few people were compared on {where} to measure at an FMR of "
             "1%: it does not show whether MFR beats plain aggregation.",
         )
     ruling = rule(difference)
-    metrics = f"TAR at FMR 1% is {mfr:.1%} with MFR and {agg:.1%} with aggregation"
+    metrics = (
+        f"TAR at FMR 1%, the mean of {seeds} training seeds, is {mfr:.1%} with MFR and {agg:.1%} "
+        "with aggregation"
+    )
     if difference.interval is None:
         return Verdict(
             ruling=ruling,
@@ -62,12 +68,12 @@ def reach_verdict(
             "not known whether the difference is more than luck.",
         )
     low, high = (_points(bound) for bound in difference.interval)
-    gap = f"{_points(difference.value)} points, 95% interval {low} to {high}"
+    gap = f"{_points(difference.value)} points, 95% interval over people {low} to {high}"
     opening = {
-        "better": f"In this run MFR beats plain aggregation on {where}",
-        "worse": f"In this run MFR does not beat plain aggregation on {where}; it is worse",
-        "undecided": f"In this run MFR does not beat plain aggregation on {where}, nor is it "
-        "clearly worse; the run cannot decide between them",
+        "better": f"Here MFR beats plain aggregation on {where}",
+        "worse": f"Here MFR does not beat plain aggregation on {where}; it is worse",
+        "undecided": f"Here MFR does not beat plain aggregation on {where}, nor is it "
+        "clearly worse; the runs cannot decide between them",
     }[ruling]
     return Verdict(ruling=ruling, sentence=f"{opening}: {metrics} ({gap}).")
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from data_tools.quickstart.judging import UNTRAINED
-from data_tools.quickstart.learning import AGG, MFR, START
+from data_tools.quickstart.judging import BEFORE
+from data_tools.quickstart.learning import AGG, MFR
 from data_tools.quickstart.plan import UNSEEN
-from mfr.benchmark.report import Metric
+from data_tools.quickstart.repeats import Estimate
 
 TITLES: Final = {
-    UNTRAINED: "untrained",
-    START: "common start",
+    BEFORE: "start",
     AGG: "aggregation",
     MFR: "MFR",
 }
@@ -32,17 +31,25 @@ DOMAINS: Final = {
 }
 
 
-def value(metric: Metric) -> str:
+METRICS: Final = {
+    "tar@fmr=0.01": "TAR at FMR 1%",
+    "tar@fmr=0.001": "TAR at FMR 0.1%",
+    "rank1": "rank-1",
+    "auc": "AUC",
+}
+
+
+def value(estimate: Estimate, key: str) -> str:
     """A metric's value: '45.2', in per cent, or '0.953' for an area, or 'not resolved'."""
-    return "not resolved" if metric.value is None else _number(metric.value, metric)
+    return "not resolved" if estimate.value is None else _number(estimate.value, key)
 
 
-def interval(metric: Metric) -> str:
+def interval(estimate: Estimate, key: str) -> str:
     """A metric's interval, such as '38.1-52.4', in the units of `value`; '' if there is none."""
-    if metric.value is None or metric.interval is None:
+    if estimate.interval is None:
         return ""
-    return "-".join(_number(bound, metric) for bound in metric.interval)
+    return "-".join(_number(bound, key) for bound in estimate.interval)
 
 
-def _number(number: float, metric: Metric) -> str:
-    return f"{number:.3f}" if metric.unit == "area" else f"{100 * number:.1f}"
+def _number(number: float, key: str) -> str:
+    return f"{number:.3f}" if key == "auc" else f"{100 * number:.1f}"

@@ -16,7 +16,7 @@ from mfr import atomic, locking
 from mfr.errors import DataError
 
 FILE_NAME: Final = "quickstart.json"
-VERSION: Final = 3
+VERSION: Final = 4
 """The version of the stages, raised when what they do or record changes."""
 
 Found = TypeVar("Found", bound=BaseModel)
@@ -42,9 +42,10 @@ class Workspace:
         """The directory of the dataset of drawn faces."""
         return self.root / "dataset"
 
-    def run_directory(self, name: str) -> Path:
-        """The directory of the training run ``name``."""
-        return self.root / "runs" / name
+    @property
+    def runs(self) -> Path:
+        """The directory of the training runs."""
+        return self.root / "runs"
 
     def stage(self, name: str, kind: type[Found], work: Callable[[], Found]) -> Found:
         """The result of ``work``, or the stored result if the stage was done before.

@@ -11,7 +11,7 @@ from mfr.cli.options import AsJson
 
 
 def models(as_json: AsJson = False) -> None:
-    """List the models that can be used by a name: licence, size, embedding, calibration, place.
+    """List the models that can be used by a name: licence, size, calibration, place, origin.
 
     Wherever a command takes --model, a model file of yours does as well.
 
@@ -33,6 +33,7 @@ def models(as_json: AsJson = False) -> None:
                 "name": name,
                 "default": name == DEFAULT,
                 "licence": model.licence,
+                "trained_on": model.trained_on,
                 "megabytes": model.megabytes,
                 "embedding_size": spec.embedding_size * (2 if spec.flip_fusion is True else 1),
                 "calibrated_for": [] if calibrations is None else calibrations.names,
@@ -59,4 +60,5 @@ def models(as_json: AsJson = False) -> None:
     print_table(table)
     for row in rows:
         say(f"{row['name']}: {row['file'] or row['how_to_get']}")
+        say(f"  trained on {row['trained_on']}")
     say("A model that is calibrated for nothing yet needs --threshold, or 'mfr calibrate' first.")

@@ -5,18 +5,22 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
-from mfr.cli.console import on_terminal, print_json, progress, say, tell
+from mfr.cli.console import busy, on_terminal, print_json, print_table, progress, say, tell
 from mfr.cli.options import AsJson, names_in
 from mfr.cli.process import complain, ignoring_termination_afterwards
-from mfr.errors import ConfigError
+from mfr.errors import ConfigError, DataError
+from mfr.simulation import CONDITIONS
 from mfr.training.methods import METHODS
 
 if TYPE_CHECKING:
+    from mfr.training.guard import Known
     from mfr.training.trainer import Progress, TrainingResult
 
 
@@ -27,6 +31,14 @@ def train(
     ] = None,
     sources: Annotated[
         str | None, typer.Option(metavar="A,B,C", help="Source domains, with commas between.")
+    ] = None,
+    simulate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Conditions to draw on the sources' crops, each as a further source: "
+            f"{', '.join(CONDITIONS.names())}.",
+        ),
     ] = None,
     method: Annotated[
         str | None,
@@ -43,6 +55,14 @@ def train(
         str | None,
         typer.Option(help="Network; that of WEIGHTS, recognised by their tensors, if not given."),
     ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="recipe|paper",
+            help="Values that stand where nothing else is given: the recipe that tunes WEIGHTS "
+            "(the default with --init), or those of Guo et al. (otherwise).",
+        ),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Meta-steps to take.")] = None,
     identities: Annotated[
         int | None, typer.Option(help="B, identities on each side of an episode.")
@@ -56,6 +76,27 @@ def train(
         bool | None,
         typer.Option("--first-order/--second-order", help="Drop the second-order term."),
     ] = None,
+    cross_domain_pairs: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of pairs that span two domains, of people who stand in several; 0 to 1.",
+        ),
+    ] = None,
+    accept_worse: Annotated[
+        bool | None,
+        typer.Option(
+            "--accept-worse",
+            help="Write the model even if it is worse than WEIGHTS on a source domain.",
+        ),
+    ] = None,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report/--no-report",
+            help="Afterwards judge WEIGHTS and the model on the test people of every domain.",
+        ),
+    ] = True,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     device: Annotated[str | None, typer.Option(help="Where to compute: cpu, cuda.")] = None,
     validate_every: Annotated[
@@ -74,7 +115,9 @@ def train(
     """Train a model on several source domains.
 
     Ctrl-C saves and stops; --resume continues to the bit, also after a crash. The model, the log
-    and the checkpoints lie in RUNDIR. What is not given takes the default of the paper. With
+    and the checkpoints lie in RUNDIR. With --init, what is not given takes the values of a recipe
+    that tunes WEIGHTS, and a result that is worse than they were on a source domain is refused
+    (exit code 1); without, it takes those of the paper. With
     'torchrun --nproc-per-node 2 -m mfr train ...' several processes, each with a GPU of its own if
     there are GPUs, share mfr's episodes.
 
@@ -84,6 +127,7 @@ def train(
     given = {
         "data": data,
         "sources": None if sources is None else names_in(sources, "--sources"),
+        "simulate": None if simulate is None else names_in(simulate, "--simulate"),
         "method": method,
         "init": init,
         "backbone": backbone,
@@ -93,13 +137,15 @@ def train(
         "beta": beta,
         "gamma": gamma,
         "first_order": first_order,
+        "cross_domain_pairs": cross_domain_pairs,
+        "accept_worse": accept_worse,
         "seed": seed,
         "device": device,
         "validate_every": validate_every,
         "checkpoint_every": checkpoint_every,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    if resume and (given or config is not None):
+    if resume and (given or preset is not None or config is not None):
         raise ConfigError(
             "A run is resumed as it was configured: give --resume and --out and nothing else."
         )
@@ -108,6 +154,7 @@ def train(
             if name not in given:
                 raise ConfigError(f"Training needs --{name}: give it, or a run file with --config.")
     from mfr.config import make_run_config, read_run_values
+    from mfr.presets import with_preset
     from mfr.training import trainer
     from mfr.training.distributed import ProcessFailedError, processes
 
@@ -118,12 +165,15 @@ def train(
                     result = trainer.resume(out, watch=watch, group=group)
                 else:
                     values = {} if config is None else read_run_values(config)
-                    run_config = make_run_config({**values, **given})
+                    run_config = make_run_config(with_preset(preset, {**values, **given}))
                     result = trainer.start(run_config, out, watch=watch, group=group)
             if group.is_main:
-                _print_result(result, as_json)
+                page = _report(result) if report else None
+                _print_result(result, page, as_json)
     except ProcessFailedError:  # that process prints why
         raise typer.Exit(2) from None
+    if result.refused is not None:
+        raise typer.Exit(1)
     if result.model is None:
         raise typer.Exit(130)
 
@@ -144,8 +194,28 @@ def _watching(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         yield watch
 
 
-def _print_result(result: TrainingResult, as_json: bool) -> None:
-    if result.model is None:
+def _report(result: TrainingResult) -> Path | None:
+    """The page that compares start and end; None for a run that lacks one, or test people."""
+    from mfr.config import read_run_config
+    from mfr.training.run_report import write_run_report
+    from mfr.training.trainer import CONFIG_NAME
+
+    config = read_run_config(result.out / CONFIG_NAME)
+    made = result.model or result.refused
+    if made is None or config.init is None:
+        return None
+    try:
+        with busy("Judging start and model"):
+            return write_run_report(config, result.out, made)
+    except DataError as error:
+        complain(f"There is no report: {error}")
+        return None
+
+
+def _print_result(result: TrainingResult, page: Path | None, as_json: bool) -> None:
+    if result.refused is not None:
+        complain(_why_refused(result))
+    elif result.model is None:
         complain(
             f"Stopped after step {result.step} of {result.steps} and saved: continue with "
             f"'mfr train --resume --out {shlex.quote(str(result.out))}'."
@@ -155,6 +225,10 @@ def _print_result(result: TrainingResult, as_json: bool) -> None:
         print_json(
             {
                 "model": result.model,
+                "refused": result.refused,
+                "report": page,
+                "share": result.share,
+                "known": [asdict(one) for one in result.known],
                 "step": result.step,
                 "steps": result.steps,
                 "left_out": result.left_out,
@@ -164,9 +238,18 @@ def _print_result(result: TrainingResult, as_json: bool) -> None:
             }
         )
         return
-    say(f"Trained {result.step} steps; the model is {result.model}.")
-    for name, value in result.validation.items():
-        say(f"  {name}: {value:.4f}")
+    if result.model is not None:
+        say(f"Trained {result.step} steps; the model is {result.model}.")
+    if result.share < 1:
+        say(
+            f"It lies {result.share:.0%} of the way from its start to the end of training, where "
+            "its worst source domain is best."
+        )
+    if result.known:
+        _print_known(result.known)
+    else:
+        for name, value in result.validation.items():
+            say(f"  {name}: {value:.4f}")
     if result.uncalibrated is not None:
         say(f"The model has no calibration: {result.uncalibrated}")
     if result.unnoted is not None:
@@ -174,3 +257,31 @@ def _print_result(result: TrainingResult, as_json: bool) -> None:
             "Note: the dataset does not know whom this model was trained on, and a new split of it "
             f"may move them: {result.unnoted}"
         )
+    if page is not None:
+        say(f"Start and model on every domain, known and unseen: {page}")
+
+
+def _print_known(known: list[Known]) -> None:
+    columns = (
+        "Source domain",
+        "FMR",
+        "FNMR of the start",
+        "of the model",
+        "95% interval of the gap",
+    )
+    table = Table(*columns, title="Held-out people of the source domains")
+    for one in known:
+        gap = "too few people"
+        if one.interval is not None:
+            gap = f"{one.interval[0]:+.1%} to {one.interval[1]:+.1%}"
+        table.add_row(one.domain, f"{one.fmr:g}", f"{one.start:.1%}", f"{one.end:.1%}", gap)
+    print_table(table)
+
+
+def _why_refused(result: TrainingResult) -> str:
+    worse = "; ".join(str(one) for one in result.known if one.worse)
+    return (
+        f"The result is worse than the weights it started from on held-out people ({worse}), so it "
+        f"is no model: it lies in {result.refused}. Train with lower rates or on more people, or "
+        "take it all the same with --accept-worse."
+    )

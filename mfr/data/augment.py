@@ -52,6 +52,9 @@ class AugmentConfig(BaseModel):
     jpeg: float = Field(default=0.1, ge=0, le=1)
     grey: float = Field(default=0.1, ge=0, le=1)
     occlusion: float = Field(default=0.1, ge=0, le=1, description="one grey box, up to half a side")
+    erasing: float = Field(
+        default=0.0, ge=0, le=1, description="one box of any colour, up to 40% of the image"
+    )
 
 
 class Augmenter:
@@ -92,6 +95,7 @@ class Augmenter:
                     fill=127,
                     p=config.occlusion,
                 ),
+                *_erasing(config.erasing),
             ]
         )
 
@@ -107,6 +111,16 @@ class Augmenter:
         """
         self._pipeline.set_random_seed(seed)
         return np.stack([self._pipeline(image=crop)["image"] for crop in crops])
+
+
+def _erasing(probability: float) -> list[Any]:
+    """Random erasing (Zhong et al., AAAI 2020, with the paper's ranges); none draws nothing."""
+    import albumentations as A
+
+    if probability == 0:
+        return []
+    size, ratio = (0.02, 0.4), (0.3, 1 / 0.3)
+    return [A.Erasing(scale=size, ratio=ratio, fill="random_uniform", p=probability)]
 
 
 def make_augmentation(name: str, config: AugmentConfig) -> Augmentation:

@@ -85,6 +85,14 @@ class CropStore:
             crop[:] = load_crop(self._paths[row])
         return crops
 
+    def drawn(self, rows: NDArray[np.int64], seed: int) -> NDArray[np.uint8]:
+        """Crops of ``rows`` for a step whose ``seed`` draws what is drawn anew: here nothing is."""
+        return self[rows]
+
+    def undrawn(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The crops of ``rows`` with nothing drawn on them: of a store without drawings, all."""
+        return self[rows]
+
 
 class StepLoader(Generic[T]):
     """Prepares the data of coming steps in background processes, in order.

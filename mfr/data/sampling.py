@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from mfr.errors import DataError
 from mfr.random_bits import RandomBits
 
 # The third coordinate keeps the streams of different uses apart.
-_EPISODE, _SPLIT, _PAIRS, _EPOCH = range(4)
+_EPISODE, _SPLIT, _PAIRS, _EPOCH, _ACROSS = range(5)
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,17 @@ class PairBatch:
     Attributes:
         gallery: (B,) rows.
         probe: (B,) rows.
-        domains: (B,) positions in the pool's ``domains``.
+        domains: (B,) positions in the pool's ``domains``; of a pair that spans two domains, the
+            gallery image's.
+        labels: (B,) the class of each identity's person.
+        across: (B,) whether the pair spans two domains.
     """
 
     gallery: NDArray[np.int64]
     probe: NDArray[np.int64]
     domains: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    across: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.gallery)
@@ -77,6 +82,7 @@ class IdentityPool:
         identities: by domain, sorted by name, so that the manifest's row order does not matter.
         left_out: how many identities of each domain have a single image and are never drawn.
         classes: how many people there are, whatever domains they appear in.
+        of_person: the identities of each person.
 
     Raises:
         DataError: a domain is named twice or has fewer than two usable identities.
@@ -108,6 +114,9 @@ class IdentityPool:
             label = labels.setdefault(person, len(labels))
             self.identities[place].append(Identity(place, person, rows, label))
         self.classes = len(labels)
+        self.of_person: dict[str, list[Identity]] = defaultdict(list)
+        for one in (one for found in self.identities for one in found):
+            self.of_person[one.person].append(one)
         for domain, found in zip(domains, self.identities, strict=True):
             if len(found) < 2:
                 raise DataError(
@@ -140,17 +149,22 @@ class EpisodeSampler:
     - A person appears in an episode at most once, even one with identities in several domains: the
       people of meta-test never appear in the same episode's meta-train.
     - A single source domain cannot be split and is refused.
+    - Where ``across`` asks for it, the probe of a pair comes from another source domain in which
+      the person stands too: in meta-train from another meta-train domain, in meta-test from any
+      (a masked probe is compared with a bare gallery image when the model is used). The person
+      still stands on one side only.
 
     Args:
         pool: the identities to draw from.
         size: B, identities a side.
         seed: of the run.
+        across: the share of pairs that span two domains, of those that can; the paper has none.
 
     Raises:
         DataError: fewer than two source domains, or too few people to fill both sides.
     """
 
-    def __init__(self, pool: IdentityPool, size: int, seed: int) -> None:
+    def __init__(self, pool: IdentityPool, size: int, seed: int, across: float = 0.0) -> None:
         if len(pool.domains) < 2:
             raise DataError(
                 "Meta learning splits the source domains and so needs at least two: name more "
@@ -159,6 +173,7 @@ class EpisodeSampler:
         self.pool = pool
         self.size = size
         self.seed = seed
+        self.across = across
         people = [{one.person for one in domain} for domain in pool.identities]
         for i, domain in enumerate(pool.domains):
             others = set().union(*people[:i], *people[i + 1 :])
@@ -178,19 +193,44 @@ class EpisodeSampler:
         Process r takes the episodes r, r + world_size, ..., so that each is taken once.
         """
         for i in range(rank, len(self.pool.domains), world_size):
-            yield self._draw(RandomBits(self.seed, step, i, _EPISODE), i)
+            bits = RandomBits(self.seed, step, i, _EPISODE)
+            yield self._draw(bits, RandomBits(self.seed, step, i, _ACROSS), i)
 
     def random_split(self, step: int) -> Episode:
         """One episode with a random meta-test domain (MLDG; Li et al., AAAI 2018)."""
         bits = RandomBits(self.seed, step, 0, _SPLIT)
-        return self._draw(bits, bits.below(len(self.pool.domains)))
+        held_out = bits.below(len(self.pool.domains))
+        return self._draw(bits, RandomBits(self.seed, step, 0, _ACROSS), held_out)
 
-    def _draw(self, bits: RandomBits, held_out: int) -> Episode:
+    def _draw(self, bits: RandomBits, more: RandomBits, held_out: int) -> Episode:
         taken: set[str] = set()
         others = [i for i in range(len(self.pool.domains)) if i != held_out]
         meta_test = _draw_identities(bits, self.pool, [held_out], self.size, taken)
         meta_train = _draw_identities(bits, self.pool, others, self.size, taken)
-        return Episode(_draw_pairs(bits, meta_train), _draw_pairs(bits, meta_test))
+        everywhere = [held_out, *others]
+        return Episode(
+            self._spanning(more, _draw_pairs(bits, meta_train), meta_train, others),
+            self._spanning(more, _draw_pairs(bits, meta_test), meta_test, everywhere),
+        )
+
+    def _spanning(
+        self, bits: RandomBits, pairs: PairBatch, drawn: Sequence[Identity], domains: Sequence[int]
+    ) -> PairBatch:
+        """``pairs``, of which a share has its probe from another of ``domains``."""
+        if self.across == 0:
+            return pairs
+        probe, spans = pairs.probe.copy(), pairs.across.copy()
+        for place, one in enumerate(drawn):
+            others = [
+                other
+                for other in self.pool.of_person[one.person]
+                if other.domain != one.domain and other.domain in domains
+            ]
+            if others and bits.uniform(1)[0] < self.across:
+                rows = others[bits.below(len(others))].rows
+                probe[place] = rows[bits.below(len(rows))]
+                spans[place] = True
+        return replace(pairs, probe=probe, across=spans)
 
 
 class PairSampler:
@@ -267,4 +307,6 @@ def _draw_pairs(bits: RandomBits, identities: Sequence[Identity]) -> PairBatch:
     pairs = np.array([one.rows[bits.order(len(one.rows))[:2]] for one in identities], np.int64)
     pairs = pairs.reshape(-1, 2)
     domains = np.array([one.domain for one in identities], np.int64)
-    return PairBatch(pairs[:, 0], pairs[:, 1], domains)
+    labels = np.array([one.label for one in identities], np.int64)
+    across = np.zeros(len(identities), np.bool_)
+    return PairBatch(pairs[:, 0], pairs[:, 1], domains, labels, across)

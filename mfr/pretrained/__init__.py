@@ -20,6 +20,7 @@ PRETRAINED: Final[Registry[PretrainedModel]] = Registry(
     "pretrained model",
     {
         "dlib-resnet": "mfr.pretrained.dlib_resnet:DLIB_RESNET",
+        "drawn-faces": "mfr.pretrained.drawn_faces:DRAWN_FACES",
         "facenet-vggface2": "mfr.pretrained.facenet:VGGFACE2",
         "facenet-casia-webface": "mfr.pretrained.facenet:CASIA_WEBFACE",
     },

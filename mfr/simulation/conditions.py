@@ -1,4 +1,7 @@
-"""The conditions that can be simulated on a domain; each changes one crop, by its own draws."""
+"""What can be simulated on a domain; each condition changes one crop, by its own draws.
+
+Their names are in `mfr.simulation.CONDITIONS`, which imports none of them.
+"""
 
 from __future__ import annotations
 
@@ -115,16 +118,13 @@ def webcam(crop: Crop, draws: Draws) -> Crop:
 
 
 MASK: Final = OnFaces(_mask)
-CONDITIONS: Final[dict[str, OnFaces | OnCrops]] = {
-    "glasses": OnFaces(partial(draw_glasses, dark=False)),
-    "sunglasses": OnFaces(partial(draw_glasses, dark=True)),
-    "low-resolution": OnCrops(low_resolution),
-    "nir": OnCrops(near_infrared),
-    "sketch": OnCrops(sketch),
-    "jpeg": OnCrops(jpeg),
-    "webcam": OnCrops(webcam),
-}
-"""The conditions, by the names that the command line takes."""
+GLASSES: Final = OnFaces(partial(draw_glasses, dark=False))
+SUNGLASSES: Final = OnFaces(partial(draw_glasses, dark=True))
+LOW_RESOLUTION: Final = OnCrops(low_resolution)
+NIR: Final = OnCrops(near_infrared)
+SKETCH: Final = OnCrops(sketch)
+JPEG: Final = OnCrops(jpeg)
+WEBCAM: Final = OnCrops(webcam)
 
 
 def _grey(levels: np.ndarray) -> Crop:

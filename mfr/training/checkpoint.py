@@ -3,8 +3,8 @@
 Sampling, augmentation and dropout are functions of the seed and the step, so no random generator's
 state is kept. A checkpoint holds the weights and buffers of the network, all that the optimiser
 keeps (momentum, Adam's moments, its own count of steps), what the method keeps beside the network,
-and the number of steps done. Tensors stand under ``network/NAME``, ``optimiser/KEY/NAME`` and
-``method/NAME``; the optimiser's plain numbers stand in the header.
+the mean of the weights so far, and the number of steps done. Tensors stand under ``network/NAME``,
+``optimiser/KEY/NAME``, ``method/NAME`` and ``average/NAME``; plain numbers stand in the header.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from torch import Tensor, nn
 from mfr.errors import TrainingError
 from mfr.meta.optimiser_state import Plain, named_state, restore_named_state
 from mfr.tensor_file import is_sealed, read_tensors, sealed, write_tensors
+from mfr.training.averaging import AveragedWeights
 
 KEPT: Final = 2
 VERSION: Final = 3
 _SEALED: Final = 3
 _HEADER: Final = "mfr-checkpoint"
-_NETWORK, _OPTIMISER, _METHOD = "network/", "optimiser/", "method/"
+_NETWORK, _OPTIMISER, _METHOD, _AVERAGE = "network/", "optimiser/", "method/", "average/"
 # Version 1 knew SGD alone, and called its momentum_buffer/NAME momentum/NAME.
 _MOMENTUM: Final = "momentum/"
 _BUFFER: Final = "momentum_buffer"
@@ -58,6 +59,8 @@ class Checkpoint:
         groups: the plain settings of each of the optimiser's groups of parameters, which some
             optimisers change as they go.
         optimiser_kind: the optimiser's class, or empty if the file does not say.
+        average: the mean of the weights so far, by name; empty where nothing is averaged yet.
+        averaged: how many steps it is the mean of.
     """
 
     step: int
@@ -67,10 +70,16 @@ class Checkpoint:
     numbers: dict[str, Plain] = field(default_factory=dict)
     groups: list[dict[str, Plain]] = field(default_factory=list)
     optimiser_kind: str = ""
+    average: dict[str, Tensor] = field(default_factory=dict)
+    averaged: int = 0
 
 
 def capture(
-    step: int, network: nn.Module, optimiser: torch.optim.Optimizer, method: Stateful | None = None
+    step: int,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    method: Stateful | None = None,
+    average: AveragedWeights | None = None,
 ) -> Checkpoint:
     """The present state: the tensors themselves, not copies.
 
@@ -89,6 +98,8 @@ def capture(
             for group in optimiser.param_groups
         ],
         type(optimiser).__name__,
+        {} if average is None else average.weights,
+        0 if average is None else average.count,
     )
 
 
@@ -97,6 +108,7 @@ def restore(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     method: Stateful | None = None,
+    average: AveragedWeights | None = None,
 ) -> None:
     """Put a checkpoint's state back.
 
@@ -130,6 +142,10 @@ def restore(
         )
     if method is not None:
         method.load_state_dict(checkpoint.method)
+    if average is not None:
+        device = next(network.parameters()).device
+        average.weights = {name: t.to(device) for name, t in checkpoint.average.items()}
+        average.count = checkpoint.averaged
 
 
 def write(directory: Path, checkpoint: Checkpoint) -> Path:
@@ -138,12 +154,14 @@ def write(directory: Path, checkpoint: Checkpoint) -> Path:
     tensors = {_NETWORK + name: t for name, t in checkpoint.network.items()}
     tensors |= {_OPTIMISER + name: t for name, t in checkpoint.optimiser.items()}
     tensors |= {_METHOD + name: t for name, t in checkpoint.method.items()}
+    tensors |= {_AVERAGE + name: t for name, t in checkpoint.average.items()}
     header = {
         "version": VERSION,
         "step": checkpoint.step,
         "numbers": checkpoint.numbers,
         "groups": checkpoint.groups,
         "optimiser": checkpoint.optimiser_kind,
+        "averaged": checkpoint.averaged,
     }
     stored = _storable(tensors)
     write_tensors(path, stored, sealed(stored, {_HEADER: json.dumps(header)}))
@@ -193,6 +211,8 @@ def read(path: Path) -> Checkpoint:
         header.get("numbers", {}),
         header.get("groups", []),
         header.get("optimiser", ""),
+        _under(_AVERAGE, tensors),
+        header.get("averaged", 0),
     )
 
 

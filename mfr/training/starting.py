@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mfr.backbones import backbone_spec, build_backbone
 from mfr.config import RunConfig
@@ -28,17 +30,25 @@ class NetworkToTrain:
         backbone: the backbone's name.
         arguments: the backbone's own.
         seen: whom the weights it starts from have seen; None if they are new or do not say.
+        start: the backbone's weights before training, copies; empty if they are random.
     """
 
     network: FaceNetwork
     backbone: str
     arguments: dict[str, Any]
     seen: SeenPeople | None = None
+    start: dict[str, Tensor] = field(default_factory=dict)
 
-    def encoder(self, **summary: Any) -> Encoder:
-        """The encoder that the network is now; ``summary`` goes into its record."""
-        return Encoder.from_network(
-            self.network.backbone,
+    def encoder(self, weights: Mapping[str, Tensor] | None = None, **summary: Any) -> Encoder:
+        """The encoder that the network is now, or is with other ``weights`` of its backbone.
+
+        ``summary`` goes into its record.
+        """
+        return Encoder.from_weights(
+            {
+                name: value.detach().to("cpu", copy=True)
+                for name, value in (weights or self.network.backbone.state_dict()).items()
+            },
             self.backbone,
             arguments=self.arguments,
             device=next(self.network.parameters()).device,
@@ -53,7 +63,7 @@ def initial_network(config: RunConfig, seed: int) -> NetworkToTrain:
         ModelError: there is no such backbone, or the weights cannot be read.
     """
     torch.manual_seed(seed)
-    seen = None
+    seen, start = None, {}
     if config.init is None:
         name = config.backbone or DEFAULT_BACKBONE
         network, arguments, geometry = build_backbone(name), {}, backbone_spec(name).geometry
@@ -62,8 +72,10 @@ def initial_network(config: RunConfig, seed: int) -> NetworkToTrain:
         record = encoder.record
         network, name, arguments = encoder.network, record.backbone, record.arguments
         geometry, seen = record.geometry, record.seen
-    trainable = FaceNetwork(network.requires_grad_(True), geometry)
-    return NetworkToTrain(trainable, name, arguments, seen)
+        start = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    precision: torch.dtype = getattr(torch, config.precision)
+    trainable = FaceNetwork(network.requires_grad_(True), geometry, precision)
+    return NetworkToTrain(trainable, name, arguments, seen, start)
 
 
 def training_people(manifest: Manifest, config: RunConfig) -> Manifest:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 
-from mfr.benchmark.calibration import calibrate_encoder
 from mfr.config import RunConfig, read_run_config, write_run_config
-from mfr.data.loading import CropStore, StepLoader, telling_of_killed_workers
+from mfr.data.loading import StepLoader, telling_of_killed_workers
 from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
+from mfr.data.simulated import SimulatedCrops, with_simulated
 from mfr.data.used import note_used
 from mfr.devices import usable_device
 from mfr.errors import DataError, TrainingError, WriteError
@@ -25,18 +25,22 @@ from mfr.meta.functional import Task
 from mfr.meta.learner import MetaLearner
 from mfr.meta.rule import PlainGradient
 from mfr.random_bits import RandomBits
-from mfr.seen_people import Role, SeenPeople
-from mfr.training import checkpoint
+from mfr.seen_people import Role
+from mfr.training import checkpoint, finishing
+from mfr.training.averaging import AveragedWeights
 from mfr.training.distributed import ALONE, Processes
+from mfr.training.finishing import MODEL_NAME, REFUSED_NAME
+from mfr.training.guard import Known
 from mfr.training.interruption import deferred_interrupt
 from mfr.training.methods.building import build_method
+from mfr.training.normalisation import train_with_frozen_statistics
 from mfr.training.optimiser import make_optimiser, set_rate
+from mfr.training.rates import halvings, rate_factor
 from mfr.training.run_log import RunLog
 from mfr.training.starting import initial_network, training_people
-from mfr.training.validation import Validator
+from mfr.training.validation import Validator, figures
 
 CONFIG_NAME: Final = "config.toml"
-MODEL_NAME: Final = "model.safetensors"
 CHECKPOINTS_NAME: Final = "checkpoints"
 # Keeps the network's own randomness (dropout) apart from what the samplers draw.
 _NETWORK_STREAM: Final = 200
@@ -65,13 +69,18 @@ class TrainingResult:
 
     Attributes:
         out: the run's directory.
-        model: the model file, or None if the run was interrupted before its end.
+        model: the model file, or None if the run was interrupted before its end or refused.
         step: how many steps are done.
         steps: how many the run was to take.
         left_out: identities with a single image, of which no pair can be made, by source domain.
         validation: the figures of the last validation, in the process that wrote the model.
         uncalibrated: why the model has no calibration, if it has none.
         unnoted: why the dataset does not know that its people were used, if it does not.
+        share: how far the model lies from the start to the end of training, 0 to 1.
+        known: the model beside its start on held-out people of each source domain; empty in
+            processes other than the main one, and where a run starts from random weights.
+        refused: the file of a result that is worse than its start on one of these, in place of a
+            model.
     """
 
     out: Path
@@ -82,6 +91,9 @@ class TrainingResult:
     validation: dict[str, float]
     uncalibrated: str | None = None
     unnoted: str | None = None
+    share: float = 1.0
+    known: list[Known] = field(default_factory=list)
+    refused: Path | None = None
 
 
 def _ignore(progress: Progress) -> None:
@@ -162,17 +174,21 @@ class _Run:
         self.manifest = Manifest.read(config.data).where(domains=config.sources)
         self.people = training_people(self.manifest, config)
         self.held_out = self.manifest.where(splits=["val"], cropped=True)
-        self.validator = Validator(self.held_out) if group.is_main else None
-        self.pool = IdentityPool(self.people, config.sources)
-        store = CropStore(self.people, int(config.crop_memory * 2**30))
+        self.validator = Validator(self.held_out, config.seed) if group.is_main else None
+        # The first rows are those of `people`; whom the run uses is not changed by what it draws.
+        drawn = with_simulated(self.people, config.simulate)
+        drawn.refuse_empty()
+        self.pool = IdentityPool(drawn.manifest, [*config.sources, *drawn.domains])
+        store = SimulatedCrops(drawn, int(config.crop_memory * 2**30))
         self.method = build_method(config, self.pool, store, group)
         self.built = initial_network(config, RandomBits(config.seed, 0, 0, _NETWORK_STREAM).seed())
         self.network = self.built.network.to(self.device)
         self.method.attach(self.network)
         self.optimiser = make_optimiser(config, self.network)
+        self.average = AveragedWeights()
 
     def restore(self, state: checkpoint.Checkpoint) -> None:
-        checkpoint.restore(state, self.network, self.optimiser, self.method)
+        checkpoint.restore(state, self.network, self.optimiser, self.method, self.average)
         self.done = state.step
 
     def go(self, watch: Callable[[Progress], None]) -> TrainingResult:
@@ -182,7 +198,13 @@ class _Run:
         steps = StepLoader(self.method.prepare, config.workers).steps(self.done, config.steps)
         self._begin_equal()
         all_reduce = None if group.size == 1 else group.all_reduce
-        learner = MetaLearner(self.network, PlainGradient(), self.optimiser, all_reduce=all_reduce)
+        learner = MetaLearner(
+            self.network,
+            PlainGradient(),
+            self.optimiser,
+            clip=config.clip,
+            all_reduce=all_reduce,
+        )
         validation: dict[str, float] = {}
         with (
             RunLog(self.out, self.done) if group.is_main else nullcontext() as log,
@@ -201,7 +223,9 @@ class _Run:
             def save() -> None:
                 if not group.is_main:
                     return
-                state = checkpoint.capture(self.done, self.network, self.optimiser, self.method)
+                state = checkpoint.capture(
+                    self.done, self.network, self.optimiser, self.method, self.average
+                )
                 self._refuse_broken(state)
                 checkpoint.write(self.out / CHECKPOINTS_NAME, state)
 
@@ -211,11 +235,11 @@ class _Run:
             mark = time.perf_counter()
             for data in steps:
                 loaded = time.perf_counter()
-                decays = self.done // config.halve_every
+                decays = halvings(config, self.done)
                 learner.rule = self.method.rule(decays)
-                beta = config.beta * 0.5**decays
+                beta = config.beta * rate_factor(config, self.done)
                 set_rate(self.optimiser, beta)
-                self.network.train()
+                self._train_mode()
                 tasks = self.method.tasks(self.network, data, decays)
                 try:
                     values = learner.step(self._seeded(tasks))
@@ -225,6 +249,10 @@ class _Run:
                 group.average(self.network.buffers())
                 self.done += 1
                 self.method.after_step(self.network, self.done)
+                if config.average_from is not None and self.done > (
+                    config.average_from * config.steps
+                ):
+                    self.average.add(self.network.backbone)
                 now = time.perf_counter()
                 values |= {
                     "beta": beta,
@@ -242,29 +270,67 @@ class _Run:
                 if asked:
                     break
                 mark = time.perf_counter()
-        if self.done < config.steps:
-            return TrainingResult(
-                self.out,
-                None,
-                self.done,
-                config.steps,
-                self.pool.left_out,
-                validation,
-                unnoted=unnoted,
-            )
-        model, uncalibrated = (
-            self._write_model() if group.is_main else (self.out / MODEL_NAME, None)
-        )
+            finished = self.done == config.steps
+            ended = self._finish(tell) if finished and group.is_main else {}
+        if finished and not group.is_main:
+            ended = {"model": self.out / MODEL_NAME}
         return TrainingResult(
             self.out,
-            model,
+            ended.pop("model", None),
             self.done,
             config.steps,
             self.pool.left_out,
             validation,
-            uncalibrated,
-            unnoted,
+            unnoted=unnoted,
+            **ended,
         )
+
+    def _train_mode(self) -> None:
+        if self.config.normalisation == "frozen":
+            train_with_frozen_statistics(self.network)
+        else:
+            self.network.train()
+
+    def _finish(self, tell: Callable[[str, dict[str, float]], None]) -> dict[str, Any]:
+        """Choose the point, calibrate and write it: the result's fields about the model."""
+        config = self.config
+        backbone = self.network.backbone
+        end = self.average.weights if self.average.count else backbone.state_dict()
+        assert self.validator is not None
+        point = finishing.best_point(self.built, end, self.validator, config, self._summary())
+        tell(
+            "result",
+            {"share": point.share}
+            | {f"{one.domain}/fnmr_of_start": one.start for one in point.known}
+            | {f"{one.domain}/fnmr": one.end for one in point.known},
+        )
+        refused = bool(point.worse) and not config.accept_worse
+        path = self.out / (REFUSED_NAME if refused else MODEL_NAME)
+        encoder = finishing.with_seen_people(point.encoder, self.built, self._used())
+        _, uncalibrated = finishing.write_model(encoder, self.manifest, config, path)
+        return {
+            "model": None if refused else path,
+            "refused": path if refused else None,
+            "uncalibrated": uncalibrated,
+            "share": point.share,
+            "known": list(point.known),
+        }
+
+    def _summary(self) -> dict[str, Any]:
+        config = self.config
+        drawn = [f"{one}+{name}" for one in config.sources for name in config.simulate]
+        return {
+            "recipe": config.model_dump(mode="json", exclude={"data", "init", "device", "workers"})
+            | {"init": Path(config.init).name if config.init else None},
+            "data": {
+                "sources": config.sources,
+                "identities": self.pool.classes,
+                "simulated": drawn,
+                "images": int((self.pool.rows < len(self.people)).sum()),
+                "left_out": self.pool.left_out,
+                "split": self.people.notes.get("split"),
+            },
+        }
 
     def _used(self) -> dict[Role, list[str]]:
         """The people whom this run uses, single images included, by what it uses them for."""
@@ -303,41 +369,10 @@ class _Run:
     def _validate(self, tell: Callable[[str, dict[str, float]], None]) -> dict[str, float]:
         if self.validator is None:
             return {}
-        values = dict(self.validator(self.built.encoder()))
+        values = figures(self.validator.judge(self.built.encoder()))
         if values:
             tell("validation", values)
         return values
-
-    def _write_model(self) -> tuple[Path, str | None]:
-        config = self.config
-        encoder = self.built.encoder(
-            recipe=config.model_dump(mode="json", exclude={"data", "init", "device", "workers"})
-            | {"init": Path(config.init).name if config.init else None},
-            data={
-                "sources": config.sources,
-                "identities": self.pool.classes,
-                "images": len(self.pool.rows),
-                "left_out": self.pool.left_out,
-                "split": self.people.notes.get("split"),
-            },
-        )
-        seen = self.built.seen or SeenPeople.nobody(
-            encoder.model_hash, complete=config.init is None
-        )
-        for role, people in self._used().items():
-            seen = seen.adding(role, people)
-        encoder = encoder.with_seen(seen.replacing("calibrated", []))
-        uncalibrated = None
-        try:
-            measured = calibrate_encoder(
-                encoder, self.manifest, conditions={"": config.sources}, seed=config.seed
-            )
-            encoder = measured.applied_to(encoder)
-        except DataError as error:
-            uncalibrated = str(error)
-        path = self.out / MODEL_NAME
-        encoder.save(path)
-        return path, uncalibrated
 
     def _refuse_broken(self, state: checkpoint.Checkpoint) -> None:
         for name, tensor in state.network.items():

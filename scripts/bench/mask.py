@@ -28,15 +28,17 @@ import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from data_tools.simulating import pose_in_crop, simulate_domain
+from data_tools.simulating import simulate_domain
 from mfr.allocator import keep_freed_memory
 from mfr.data.manifest import Manifest
 from mfr.errors import FaceError
 from mfr.faces.pose import Pose
 from mfr.images import read_image
-from mfr.simulation.conditions import CONDITIONS, OnCrops, OnFaces
+from mfr.simulation import CONDITIONS
+from mfr.simulation.conditions import OnCrops, OnFaces
 from mfr.simulation.draws import Draws
 from mfr.simulation.mask_drawing import draw_mask
+from mfr.simulation.pose_in_crop import pose_in_crop
 from scripts.lib.command_line import command
 
 
@@ -120,11 +122,10 @@ def main() -> None:
         "mask: read, pose, draw, encode": whole,
         "mask: read": lambda i: read_image(some[i][1]),
         "mask: pose": lambda i: pose_in_crop(some[i][0]),
-        "mask: draw": lambda i: draw_mask(crops[i], some[i][2], Draws(0, some[i][0]["path"])),
         "mask: encode": lambda i: png(crops[i]),
     }
-    for name, condition in CONDITIONS.items():
-        parts[name] = partial(apply, condition, crops, [pose for _, _, pose in some])
+    for name in CONDITIONS.names():
+        parts[name] = partial(apply, CONDITIONS.find(name), crops, [pose for _, _, pose in some])
     for part in parts.values():
         part(0)
     spent: dict[str, list[float]] = {name: [] for name in parts}

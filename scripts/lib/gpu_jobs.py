@@ -1,7 +1,9 @@
 """What waits for a GPU, the most valuable first: run it with scripts/gpu.sh MINUTES [JOB ...].
 
 MFR_GPU_DEVICE names another device than cuda, and MFR_GPU_TINY=1 makes every job tiny: together
-they prove on a CPU that the jobs run. Results then go to runs/gpu-tiny.
+they prove on a CPU that the jobs run. Results then go to runs/gpu-tiny. The study of unseen domains
+is among the jobs where MFR_STUDY_DATA names its dataset (scripts/study/unseen_domains/dataset.sh)
+and MFR_STUDY_INIT the weights that it starts from.
 """
 
 from __future__ import annotations
@@ -33,7 +35,18 @@ def gpu_jobs(out: Path, device: str, *, tiny: bool = False) -> list[Job]:
         device: where to compute.
         tiny: with a few steps of little data, to see that they run.
     """
-    return [*_omniglot(out, device, tiny), *_meta_steps(out, device, tiny)]
+    return [*_study(out, device), *_omniglot(out, device, tiny), *_meta_steps(out, device, tiny)]
+
+
+def _study(out: Path, device: str) -> Iterator[Job]:
+    """The study of unseen domains, where its dataset and the weights it starts from are at hand."""
+    data, init = os.environ.get("MFR_STUDY_DATA"), os.environ.get("MFR_STUDY_INIT")
+    if data and init:
+        command = (
+            *("-m", "scripts.study.unseen_domains.grid", "--data", data, "--init", init),
+            *("--out", str(out / "unseen-domains" / "runs"), "--device", device, "--again"),
+        )
+        yield Job("unseen-domains", command, "unseen-domains", least=2)
 
 
 def _omniglot(out: Path, device: str, tiny: bool) -> Iterator[Job]:

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from data_tools.simulating import pose_in_crop
 from mfr.atomic import replacing
 from mfr.backbones.input import chip_input, network_input
 from mfr.encoder import Encoder
@@ -26,6 +25,7 @@ from mfr.images import read_image
 from mfr.pretrained.dlib_resnet import DLIB_RESNET
 from mfr.simulation.draws import Draws
 from mfr.simulation.mask_drawing import draw_mask
+from mfr.simulation.pose_in_crop import pose_in_crop
 
 MASKED: Final = "_masked"
 """Added to the name of a domain whose faces wear drawn masks."""

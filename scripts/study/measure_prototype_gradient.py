@@ -34,7 +34,7 @@ from mfr.meta.learner import MetaLearner
 from mfr.meta.rule import PlainGradient
 from mfr.training.methods.images import ImageSource
 from mfr.training.methods.network import FaceNetwork
-from mfr.training.validation import Validator
+from mfr.training.validation import Validator, figures
 from scripts.lib.command_line import command
 
 BACKBONE = "mfr-resnet28"
@@ -79,18 +79,19 @@ def main() -> None:
     people = Manifest.read(options.data).where(domains=options.sources, cropped=True)
     training = people.where(splits=["train"])
     pool, store = IdentityPool(training, options.sources), CropStore(training, 2**33)
-    validator = Validator(people.where(splits=["val"]))
+    validator = Validator(people.where(splits=["val"]), options.seed)
     print(f"command: {command()}")
     print(f"machine: {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}\n")
-    figures = [f"{domain}/{name}" for domain in options.sources for name in ("auc", "tar")]
+    columns = [f"{domain}/{name}" for domain in options.sources for name in ("auc", "tar")]
     heads = ["W", "seed", "L_cls, first 10 steps", "last 10"]
-    print("| " + " | ".join([*heads, *figures]) + " |")
-    print("|---" * (len(heads) + len(figures)) + "|")
+    print("| " + " | ".join([*heads, *columns]) + " |")
+    print("|---" * (len(heads) + len(columns)) + "|")
     for seed, (name, through) in product(options.seeds, CHOICES.items()):
         network, losses = train(through, seed, pool, store, options.steps)
-        found = validator(Encoder.from_network(network.backbone, BACKBONE))
+        judged = validator.judge(Encoder.from_network(network.backbone, BACKBONE))
+        found = figures(judged)
         shown = [f"{statistics.mean(part):.3f}" for part in (losses[:10], losses[-10:])]
-        shown += [f"{found[key]:.3f}" if key in found else "-" for key in figures]
+        shown += [f"{found[key]:.3f}" if key in found else "-" for key in columns]
         print(f"| {name} | {seed} | " + " | ".join(shown) + " |", flush=True)
 
 

@@ -63,7 +63,8 @@ def test_episodes_keep_their_promises(counts, size, seed, step):
         assert len(set(both)) == len(both)
         for side in vars(episode).values():
             assert 2 <= len(side) <= size
-            for gallery, probe, domain in zip(*vars(side).values(), strict=True):
+            assert not side.across.any()
+            for gallery, probe, domain in zip(side.gallery, side.probe, side.domains, strict=True):
                 assert gallery != probe
                 assert columns[0][gallery] == columns[0][probe] == pool.domains[domain]
                 assert columns[1][gallery] == columns[1][probe]
@@ -180,3 +181,43 @@ def test_a_person_is_one_class_in_all_domains():
     assert [[one.label for one in domain] for domain in pool.identities] == [[0, 1, 2], [0, 3, 4]]
     assert pool.classes == 5
     assert Counter(pool.labels.tolist()) == {0: 6, 1: 3, 2: 3, 3: 3, 4: 3}
+
+
+def test_pairs_span_domains_only_within_their_side():
+    """Everybody stands in all three domains."""
+    manifest = make_manifest({"a": 12, "b": 12, "c": 12}, person=lambda domain, k: str(k))
+    pool = IdentityPool(manifest, ["a", "b", "c"])
+    domains, persons = manifest.column("domain"), manifest.column("person")
+    share = []
+    for step in range(20):
+        sampler = EpisodeSampler(pool, 4, seed=1, across=0.5)
+        for held_out, episode in enumerate(sampler.meta_batch(step)):
+            for side, allowed in (("meta_train", {0, 1, 2} - {held_out}), ("meta_test", {0, 1, 2})):
+                pairs = getattr(episode, side)
+                for i in range(len(pairs)):
+                    own, other = (
+                        pool.domains.index(domains[rows[i]])
+                        for rows in (pairs.gallery, pairs.probe)
+                    )
+                    assert persons[pairs.gallery[i]] == persons[pairs.probe[i]]
+                    assert own == pairs.domains[i]
+                    assert other in allowed
+                    assert pairs.across[i] == (own != other)
+                share += pairs.across.tolist()
+            both = people(manifest, episode.meta_train) + people(manifest, episode.meta_test)
+            assert len(set(both)) == len(both)
+    assert 0.4 < np.mean(share) < 0.6
+
+
+def test_pairs_across_domains_leave_the_others_as_they_were():
+    manifest = make_manifest({"a": 9, "b": 9}, person=lambda domain, k: str(k))
+    pool = IdentityPool(manifest, ["a", "b"])
+    for plain, mixed in zip(
+        EpisodeSampler(pool, 4, 3).meta_batch(5),
+        EpisodeSampler(pool, 4, 3, across=0.5).meta_batch(5),
+        strict=True,
+    ):
+        for side in ("meta_train", "meta_test"):
+            one, other = getattr(plain, side), getattr(mixed, side)
+            assert np.array_equal(one.gallery, other.gallery)
+            assert np.array_equal(one.probe[~other.across], other.probe[~other.across])

@@ -129,9 +129,7 @@ def test_impossible_options_exit_2(arguments):
 def test_names_in_the_help_are_those_there_are():
     from data_tools.cli import drawing
     from data_tools.synth.domains import DOMAINS
-    from mfr.simulation.conditions import CONDITIONS
 
-    assert tuple(CONDITIONS) == drawing.CONDITIONS
     assert tuple(DOMAINS) == drawing.DOMAINS
 
 

@@ -16,11 +16,12 @@ from typer.testing import CliRunner
 from data_tools import simulating
 from data_tools.cli import app
 from data_tools.locking import simulating_alone
-from data_tools.simulating import RECORD, landmarks_in_crop, simulate_domain
+from data_tools.simulating import RECORD, simulate_domain
 from data_tools.splitting import split_dataset
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError, DataError, ImageError, MfrError
 from mfr.geometry import TEMPLATE
+from mfr.simulation.pose_in_crop import landmarks_in_crop
 from tests.simulation.made_up_faces import landmarks, posed, skin
 
 PHOTO = TEMPLATE * 2 + 30  # the landmarks in the photo
@@ -159,12 +160,12 @@ def test_ctrl_c_keeps_what_was_done(root, monkeypatch):
 SLOW = """
 import sys, time
 from data_tools import simulating
-dataset._UNIT = 1
+simulating._UNIT = 1
 def slow(done, total):
     print(done, flush=True)
     time.sleep(0.2)
 if __name__ == "__main__":
-    dataset.simulate_domain(
+    simulating.simulate_domain(
         sys.argv[1], source="d", name="d_masked", condition="mask", processes=2,
         on_progress=slow,
     )
@@ -229,7 +230,7 @@ def test_landmarks_are_moved_into_the_crop():
     [
         ({"name": "../x"}, ConfigError, "cannot name a domain"),
         ({"name": "d"}, ConfigError, "is the domain it is made from"),
-        ({"condition": "rain"}, ConfigError, "no condition 'rain': choose among glasses"),
+        ({"condition": "rain"}, ConfigError, "no condition 'rain': choose one of mask, glasses"),
         ({"seed": -1}, ConfigError, "--seed -1"),
         ({"processes": 0}, ConfigError, "--processes 0"),
         ({"source": "typo"}, DataError, "Unknown domain typo"),

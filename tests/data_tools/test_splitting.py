@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_tools.splitting import split_dataset, split_people
+from data_tools.splitting import keep_apart, split_dataset, split_people
 from mfr.data.manifest import Manifest
 from mfr.data.used import note_used
 from mfr.errors import ConfigError, DataError
@@ -71,6 +71,50 @@ def test_many_small_groups_do_not_add_up_to_a_bias():
     domains_of = {f"p{i}": {f"d{i}"} for i in range(100)}
     sides = Counter(split_people(domains_of, test=0.3, val=0.1, seed=0).values())
     assert sides == {"train": 60, "test": 30, "val": 10}
+
+
+@given(people_in_domains, st.integers(0, 9))
+def test_nobody_kept_apart_is_in_two_domains_and_all_who_can_are_in_one(domains_of, seed):
+    chosen = keep_apart(domains_of, ["w", "x"], seed=seed)
+    assert chosen.keys() == {person for person, there in domains_of.items() if there & {"w", "x"}}
+    assert all(domain in domains_of[person] for person, domain in chosen.items())
+
+
+def test_people_in_all_domains_are_spread_evenly():
+    domains_of = {f"p{i}": {"w", "x", "y"} for i in range(8)}
+    chosen = keep_apart(domains_of, ["y", "w", "x"], seed=1)
+    assert Counter(chosen.values()) == {"y": 3, "w": 3, "x": 2}
+    assert chosen != keep_apart(domains_of, ["y", "w", "x"], seed=2)
+
+
+def test_training_people_apart_have_no_side_elsewhere(tmp_path):
+    Manifest.empty(tmp_path).append(rows(20)).write()
+    result = split_dataset(tmp_path, test=0.3, val=0.1, apart=["a", "b"])
+    assert result.people == {"train": 12, "val": 2, "test": 6}
+    assert [result.domains[d] for d in "ab"] == [{"train": 6, "val": 2, "test": 6}] * 2
+    assert result.set_aside == 24 and result.images == {"train": 24, "val": 8, "test": 24}
+    manifest = Manifest.read(tmp_path)
+    trained = [
+        set(manifest.where(domains=[d], splits=["train"]).column("person")) for d in ("a", "b")
+    ]
+    assert not trained[0] & trained[1] and len(trained[0] | trained[1]) == 12
+    assert manifest.notes["split"]["apart"] == ["a", "b"]
+    # Everybody else has the side that they have without it.
+    together = split_dataset(tmp_path, test=0.3, val=0.1)
+    assert together.set_aside == 0 and together.people == result.people
+    before = dict(zip(manifest.column("person"), manifest.column("split"), strict=True))
+    after = dict(
+        zip(manifest.column("person"), Manifest.read(tmp_path).column("split"), strict=True)
+    )
+    assert all(after[person] == side for person, side in before.items() if side is not None)
+
+
+def test_domains_to_keep_apart_are_at_least_two_and_there(tmp_path):
+    Manifest.empty(tmp_path).append(rows(4)).write()
+    with pytest.raises(ConfigError, match="--apart a is one domain"):
+        split_dataset(tmp_path, apart=["a"])
+    with pytest.raises(DataError, match=r"--apart z: .* has a, b"):
+        split_dataset(tmp_path, apart=["a", "z"])
 
 
 def rows(people: int) -> list[dict[str, str]]:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mfr.geometry import TEMPLATE
-from mfr.simulation.conditions import CONDITIONS, OnFaces
+from mfr.simulation import CONDITIONS
+from mfr.simulation.conditions import OnFaces
 from mfr.simulation.draws import Draws
 from tests.simulation.made_up_faces import FRONTAL, posed, skin
 
@@ -16,14 +17,14 @@ def textured(*, grey: bool = False) -> np.ndarray:
 
 
 def simulate(name: str, crop: np.ndarray, seed: int = 0) -> np.ndarray:
-    condition = CONDITIONS[name]
+    condition = CONDITIONS.find(name)
     draws = Draws(seed, "x")
     if isinstance(condition, OnFaces):
         return condition.draw(crop, FRONTAL, draws)[0]
     return condition.change(crop, draws)
 
 
-@pytest.mark.parametrize("name", CONDITIONS)
+@pytest.mark.parametrize("name", CONDITIONS.names())
 def test_a_condition_is_a_crop_of_its_own_the_same_each_time(name):
     crop = textured()
     drawn = simulate(name, crop)
@@ -41,7 +42,7 @@ def test_near_infrared_and_sketches_are_grey(name):
     assert (drawn == drawn[:, :, :1]).all()
 
 
-@pytest.mark.parametrize("name", CONDITIONS)
+@pytest.mark.parametrize("name", CONDITIONS.names())
 def test_grey_stays_grey(name):
     drawn = simulate(name, textured(grey=True))
     assert (drawn == drawn[:, :, :1]).all()
@@ -74,7 +75,7 @@ def test_sunglasses_darken_the_eyes_and_leave_the_mouth():
 
 
 def test_a_temple_is_seen_on_the_near_side_only():
-    condition = CONDITIONS["glasses"]
+    condition = CONDITIONS.find("glasses")
     assert isinstance(condition, OnFaces)
     crop = skin()
     drawn, record = condition.draw(crop, posed(yaw=35), Draws(0, "x"))

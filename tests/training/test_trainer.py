@@ -50,7 +50,8 @@ def trained(out):
 def assert_same_state(one, other):
     assert one.step == other.step
     assert (one.numbers, one.groups) == (other.numbers, other.groups)
-    for part in ("network", "optimiser", "method"):
+    assert one.averaged == other.averaged
+    for part in ("network", "optimiser", "method", "average"):
         mine, theirs = getattr(one, part), getattr(other, part)
         assert mine.keys() == theirs.keys()
         for name in mine:
@@ -79,12 +80,20 @@ def test_every_method_trains_logs_and_leaves_a_model(dataset, tmp_path, method):
         "agg-rnd": {"cosface"},
         "triplet": {"triplet"},
     }[method]
-    assert {*losses, "gradient_norm", "images_per_second"} <= set(log[-2])
+    assert [one["kind"] for one in log[-3:]] == ["train", "validation", "result"]
+    assert {*losses, "gradient_norm", "images_per_second"} <= set(log[-3])
     assert len(seen) == len(log)
     assert list((tmp_path / "run").glob("events.out.tfevents*"))
 
 
 OUTSIDE = "tests.training.methods.outside"
+
+RECIPE = {
+    **{"first_order": True, "normalisation": "frozen", "schedule": "cosine", "warmup": 1},
+    **{"clip": 1.0, "score_unit": "start", "scale": 1.0, "margin_weight": 0.2, "distillation": 1.0},
+    **{"cross_domain_pairs": 0.5, "average_from": 0.3, "shares": [0.5, 1.0], "simulate": ["jpeg"]},
+    **{"beta": 0.01, "alpha": 0.01},
+}
 
 AVERAGED = {"method": f"{OUTSIDE}:Averaged", "options": {"decay": 0.7}}
 
@@ -99,6 +108,7 @@ AVERAGED = {"method": f"{OUTSIDE}:Averaged", "options": {"decay": 0.7}}
         (("train", 1), 0, AVERAGED),
         (("train", 2), 1, AVERAGED),
         (("train", 2), 1, {"method": "agg-rnd", "optimiser": "torch.optim:AdamW"}),
+        (("train", 2), 1, RECIPE),
     ],
 )
 def test_resumed_is_to_the_bit_what_was_never_stopped(dataset, tmp_path, lost, kept, values):
@@ -300,6 +310,49 @@ def test_training_starts_from_a_models_weights(dataset, tmp_path):
     begun = checkpoint.read(tmp_path / "second" / "checkpoints" / "step-00000000.safetensors")
     for name, tensor in weights.items():
         assert torch.equal(begun.network[f"backbone.{name}"], tensor)
+
+
+@pytest.mark.slow
+def test_the_model_lies_between_its_start_and_the_mean_of_the_weights(dataset, tmp_path):
+    init = start(configure(dataset, method="triplet", steps=1), tmp_path / "first").model
+    values = {**RECIPE, "shares": [0.25], "steps": 4, "init": init, "backbone": None}
+    result = start(configure(dataset, **values), tmp_path / "second")
+    assert result.share == 0.25
+    assert [one.domain for one in result.known] == ["a", "b", "c"]
+    state = trained(tmp_path / "second")
+    assert state.averaged == 3  # steps 2, 3 and 4
+    begun, ended = read_model(init)[1], read_model(result.model)[1]
+    for name, weight in ended.items():
+        if weight.is_floating_point():
+            expected = torch.lerp(begun[name], state.average[name], 0.25)
+            torch.testing.assert_close(weight, expected, rtol=1e-6, atol=1e-7)
+        if "running" in name:
+            assert torch.equal(weight, begun[name])  # frozen
+    assert any(not torch.equal(begun[name], ended[name]) for name in ended)
+    (told,) = (one for one in read_log(tmp_path / "second") if one["kind"] == "result")
+    assert told["share"] == 0.25
+    assert told["a/fnmr"] == result.known[0].end
+
+
+@pytest.mark.slow
+def test_a_result_worse_than_its_start_is_no_model_unless_it_is_accepted(tmp_path):
+    data = tmp_path / "data"
+    write_dataset(data, {"a": 60, "b": 60}, images=4, splits=("train", "val"))
+    values = {"sources": ["a", "b"], "method": "agg"}
+    good = configure(data, **values, steps=4, beta=0.05, margin_scale=16.0)
+    init = start(good, tmp_path / "good").model
+    broken = {**values, "method": f"{OUTSIDE}:Forgetful", "steps": 1, "init": init}
+    broken["backbone"] = None
+    result = start(configure(data, **broken), tmp_path / "refused")
+    assert result.model is None
+    assert result.refused == tmp_path / "refused" / "refused.safetensors"
+    assert any(one.worse for one in result.known)
+    assert not (tmp_path / "refused" / "model.safetensors").exists()
+    Encoder.load(result.refused)  # nothing is lost
+    accepted = start(configure(data, **broken, accept_worse=True), tmp_path / "accepted")
+    assert accepted.model is not None and accepted.refused is None
+    (told,) = (one for one in read_log(tmp_path / "refused") if one["kind"] == "result")
+    assert told["a/fnmr"] > told["a/fnmr_of_start"]
 
 
 @pytest.mark.slow

@@ -149,7 +149,7 @@ def test_two_processes_learn_what_one_does(dataset, together, tmp_path):
 def test_one_process_writes(together):
     steps = [(one["kind"], one["step"]) for one in read_log(together)]
     trained = [("train", step) for step in range(1, STEPS + 1)]
-    assert steps == [("validation", 0), *trained, ("validation", STEPS)]
+    assert steps == [("validation", 0), *trained, ("validation", STEPS), ("result", STEPS)]
     assert len(list(together.glob("events.out.tfevents*"))) == 1
     Encoder.load(together / MODEL_NAME)
 

@@ -16,10 +16,16 @@ from mfr.losses.by_role import losses_by_role
 from mfr.meta.functional import Losses, Params, Task, forward_updating
 from mfr.meta.rule import PlainGradient
 from mfr.training.distributed import Processes
-from mfr.training.methods.classifier import features_of, imprinted_rows, random_rows
+from mfr.training.methods.classifier import (
+    features_of,
+    imprinted_rows,
+    imprinting_features,
+    random_rows,
+)
 from mfr.training.methods.images import ImageSource, Labelled
 from mfr.training.methods.method import Method
 from mfr.training.methods.network import FaceNetwork
+from mfr.training.score_unit import COSINE, unit_of_start
 
 
 class Aggregation(Method):
@@ -40,6 +46,7 @@ class Aggregation(Method):
         losses = losses_by_role(config.method, config.losses, classification=cosface)
         self._classification = losses["classification"]
         # In logs the loss has its own name.
+        self._unit = COSINE
         self._loss_name = getattr(self._classification, "__name__", "classification")
 
     @abstractmethod
@@ -48,7 +55,9 @@ class Aggregation(Method):
         ...
 
     def attach(self, network: FaceNetwork) -> None:
-        """Give the network its classifier."""
+        """Measure the unit of scores, and give the network its classifier."""
+        if self.config.score_unit == "start":
+            self._unit = unit_of_start(network, self.store, self.pool, self.config.seed)
         device = next(network.parameters()).device
         network.classifier = nn.Parameter(self.first_rows(network).to(device))
 
@@ -71,8 +80,8 @@ class Aggregation(Method):
                     forward_updating(network, params, images),
                     params["classifier"],
                     labels,
-                    scale=config.scale,
-                    margin=config.cosface_margin,
+                    scale=config.margin_scale / self._unit.length,
+                    margin=config.cosface_margin * self._unit.length,
                 )
                 return {self._loss_name: loss}
 
@@ -88,8 +97,7 @@ class ImprintedAggregation(Aggregation):
 
     def first_rows(self, network: FaceNetwork) -> Tensor:
         """Imprinted rows (Qi et al., CVPR 2018)."""
-        features = features_of(network, self.store, self.pool.rows)
-        return imprinted_rows(features, self.pool.labels)
+        return imprinted_rows(*imprinting_features(network, self.store, self.pool))
 
 
 class RandomAggregation(Aggregation):

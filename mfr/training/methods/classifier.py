@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,7 +11,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mfr.data.loading import CropStore
+from mfr.data.sampling import IdentityPool
 from mfr.training.methods.network import FaceNetwork
+
+_IMPRINTED: Final = 4
 
 
 def features_of(
@@ -25,6 +30,28 @@ def features_of(
             features.append(network(network.images(crops)).cpu())
     network.train(was_training)
     return torch.cat(features)
+
+
+def imprinting_features(
+    network: FaceNetwork, store: CropStore, pool: IdentityPool
+) -> tuple[Tensor, NDArray[np.int64]]:
+    """Features of some images of each class, (n, d), and their classes, (n,).
+
+    Up to four images, evenly spaced, of each identity: the mean of more is hardly another, and an
+    identity can have thousands.
+    """
+    chosen = [
+        (identity.rows[_evenly(len(identity.rows))], identity.label)
+        for domain in pool.identities
+        for identity in domain
+    ]
+    rows = np.concatenate([rows for rows, _ in chosen])
+    labels = np.concatenate([np.full(len(rows), label) for rows, label in chosen])
+    return features_of(network, store, rows), labels
+
+
+def _evenly(count: int) -> NDArray[np.int64]:
+    return np.linspace(0, count - 1, min(count, _IMPRINTED)).round().astype(np.int64)
 
 
 def imprinted_rows(features: Tensor, labels: NDArray[np.int64]) -> Tensor:

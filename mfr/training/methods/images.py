@@ -25,6 +25,9 @@ class Pairs(NamedTuple):
 
     crops: Tensor  # (2B, 112, 112, 3) uint8
     domains: Tensor  # (B,)
+    labels: Tensor  # (B,)
+    across: Tensor  # (B,) bool
+    clean: Tensor  # as crops, before any change; (0, 112, 112, 3) where nobody asks for them
 
 
 class Labelled(NamedTuple):
@@ -68,9 +71,19 @@ class ImageSource:
                 what is drawn.
         """
         seed = RandomBits(self.seed, step, part, _AUGMENT).seed()
-        return torch.from_numpy(self.augmentation(self.store[rows], seed))
+        return torch.from_numpy(self.augmentation(self.store.drawn(rows, seed), seed))
 
-    def pairs(self, batch: PairBatch, step: int, part: int) -> Pairs:
-        """The images of ``batch``; ``step`` and ``part`` as in `crops`."""
+    def pairs(self, batch: PairBatch, step: int, part: int, *, clean: bool = False) -> Pairs:
+        """The images of ``batch``; ``step`` and ``part`` as in `crops`.
+
+        Args:
+            clean: whether the unchanged crops are wanted too.
+        """
         rows = np.concatenate([batch.gallery, batch.probe])
-        return Pairs(self.crops(rows, step, part), torch.from_numpy(batch.domains))
+        return Pairs(
+            self.crops(rows, step, part),
+            torch.from_numpy(batch.domains),
+            torch.from_numpy(batch.labels),
+            torch.from_numpy(batch.across),
+            torch.from_numpy(self.store.undrawn(rows if clean else rows[:0])),
+        )

@@ -6,27 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from data_tools.quickstart.learning import AGG, MFR, START, run_config
+from data_tools.quickstart.learning import METHODS, run_config
 from data_tools.quickstart.plan import Plan
 from data_tools.quickstart.recipe import training
 from mfr.config import make_run_config, tomllib
 
 
-@pytest.mark.parametrize("name", [START, AGG, MFR])
+@pytest.mark.parametrize("name", METHODS)
 def test_a_run_by_hand_is_configured_as_the_quickstarts(name):
     plan = Plan(seed=4)
     text = training(plan)
     files = dict(re.findall(r"cat > (\S+) <<'END'\n(.*?)END\n", text, re.DOTALL))
-    lines = [line for line in text.splitlines() if line.endswith(f"--out runs/{name}")]
-    (words,) = [shlex.split(line) for line in lines]
-    assert words[:2] == ["mfr", "train"]
-    options = dict(zip(words[2::2], words[3::2], strict=True))
-    assert options.pop("--out") == f"runs/{name}"
-    values = tomllib.loads(files[options.pop("--config")])
-    for option, value in options.items():
-        values[option.removeprefix("--")] = int(value) if value.isdigit() else value
-    by_hand = make_run_config(values)
-    start = None if name == START else Path(f"runs/{START}/model.safetensors")
-    assert by_hand == run_config(plan, name, Path("dataset"), start)
-    halvings = (by_hand.steps - 1) // by_hand.halve_every
-    assert halvings == (0 if name == START else 2)
+    lines = [line for line in text.splitlines() if line.startswith("mfr train")]
+    assert len(lines) == 6
+    for seed in (4, 5, 6):
+        (words,) = [shlex.split(one) for one in lines if one.endswith(f"--out runs/{name}-{seed}")]
+        options = dict(zip(words[2::2], words[3::2], strict=True))
+        del options["--out"]
+        values = tomllib.loads(files[options.pop("--config")])
+        for option, value in options.items():
+            values[option.removeprefix("--")] = int(value)
+        assert make_run_config(values) == run_config(plan, name, Path("dataset"), seed)
+
+
+def test_both_methods_differ_in_nothing_but_their_losses_and_rates():
+    plan = Plan()
+    agg, mfr = (run_config(plan, name, Path("dataset"), 0).model_dump() for name in METHODS)
+    assert {key for key in agg if agg[key] != mfr[key]} <= {"method", "alpha", "beta", "scale"}

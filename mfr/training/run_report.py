@@ -1,0 +1,64 @@
+"""The report of a run: what it started from and what it made, side by side on every domain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from mfr.benchmark.overview import judge_models
+from mfr.benchmark.writing import write_overview
+from mfr.config import RunConfig
+from mfr.data.manifest import Manifest
+from mfr.encoder import Encoder
+from mfr.errors import DataError
+from mfr.models import load_encoder
+
+REPORT_NAME: Final = "report"
+_RESAMPLES: Final = 500
+
+
+def write_run_report(config: RunConfig, out: Path, model: Path) -> Path:
+    """Judge start and model on the test people of every domain, and write the page.
+
+    Args:
+        config: of the run, with weights that it started from.
+        out: the run's directory.
+        model: the file that the run wrote.
+
+    Returns:
+        The page.
+
+    Raises:
+        DataError: no domain has test people to compare.
+        WriteError: the disk is full or the place not writable.
+    """
+    assert config.init is not None
+    manifest = Manifest.read(config.data)
+    domains = [domain for domain in manifest.domains if _comparable(manifest, domain)]
+    if not domains:
+        raise DataError(
+            f"No domain of {config.data} has test people with two images: split it again with a "
+            "--test share to have start and end compared."
+        )
+    encoders = {
+        "start": load_encoder(config.init, backbone=config.backbone, device=config.device),
+        "model": Encoder.load(model, backbone=config.backbone, device=config.device),
+    }
+    known = [domain for domain in config.sources if domain in domains]
+    unseen = [domain for domain in domains if domain not in known]
+    judged = judge_models(
+        encoders,
+        manifest,
+        [*unseen, *known],
+        seed=config.seed,
+        resamples=_RESAMPLES,
+        command=f"mfr train --config {out / 'config.toml'}",
+        allow_seen=True,
+    )
+    return write_overview(judged.overview, out / REPORT_NAME)[1]
+
+
+def _comparable(manifest: Manifest, domain: str) -> bool:
+    """Whether a domain has two test people or more, one of them with two crops."""
+    persons = manifest.where(domains=[domain], splits=["test"], cropped=True).column("person")
+    return 1 < len(set(persons)) < len(persons)

@@ -1,0 +1,84 @@
+"""The methods of the study and the settings that each may try, equally many for all."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+AUGMENT: Final = {"occlusion": 0.5, "grey": 0.3, "colour": 0.5, "blur": 0.2, "jpeg": 0.2}
+"""Stronger than the standard, for all methods alike."""
+
+COMMON: Final[dict[str, Any]] = {
+    "identities": 16,
+    "normalisation": "frozen",
+    "schedule": "cosine",
+    "warmup": 5,
+    "clip": 10.0,
+    "weight_decay": 0.0,
+    "score_unit": "start",
+    "scale": 1.0,
+    "margin_scale": 32.0,
+    "cosface_margin": 0.5,
+    "average_from": 0.5,
+    "augment": AUGMENT,
+}
+"""What all methods share, so that they differ in nothing but the method."""
+
+FIRST_ORDER: Final = {"method": "mfr", "first_order": True}
+
+
+def _rates(*rates: float, inner: bool = False) -> list[dict[str, float]]:
+    return [{"beta": rate} | ({"alpha": rate} if inner else {}) for rate in rates]
+
+
+RECIPE: Final = "recipe"
+RECIPE_MASKS: Final = "recipe, masks drawn"
+_RECIPE: Final = {
+    **FIRST_ORDER,
+    **{"margin_weight": 0.15, "distillation": 8.0, "cross_domain_pairs": 0.5},
+}
+# A fourth source domain; with 12 identities a side a step has as many images as with 16 and three.
+_MASKS: Final = {"simulate": ["mask"], "identities": 12}
+
+Settings = tuple[dict[str, Any], list[dict[str, float]]]
+
+METHODS: Final[dict[str, Settings]] = {
+    "aggregation": ({"method": "agg"}, _rates(0.003, 0.01)),
+    RECIPE: (_RECIPE, _rates(0.01, 0.02, inner=True)),
+    "aggregation, masks drawn": ({"method": "agg", **_MASKS}, _rates(0.003, 0.01)),
+    RECIPE_MASKS: ({**_RECIPE, **_MASKS}, _rates(0.02, 0.04, inner=True)),
+    "MFR": (FIRST_ORDER, _rates(0.01, 0.02, inner=True)),
+    "MFR losses, no meta step": ({**FIRST_ORDER, "alpha": 0.0}, _rates(0.01, 0.02)),
+    "MFR to the letter": (
+        {
+            **{"method": "mfr", "normalisation": "batch", "schedule": "halving", "halve_every": 10},
+            **{"warmup": 0, "clip": None, "weight_decay": 5e-4, "score_unit": "cosine"},
+            **{"scale": 64.0, "alpha": 4e-4, "beta": 4e-4, "augment": {}},
+        },
+        [{}],
+    ),
+    "CORAL": (
+        {"method": "scripts.study.unseen_domains.coral:Coral"},
+        _rates(0.003, 0.01),
+    ),
+    "triplet": ({"method": "triplet"}, _rates(0.003, 0.01)),
+    "MLDG": ({"method": "mldg", "first_order": True}, _rates(0.01, 0.02, inner=True)),
+    "MFR, exact": ({"method": "mfr"}, _rates(0.01, inner=True)),
+}
+"""What each method is, and its tries, which one seed takes."""
+
+BASELINES: Final = ("aggregation", "CORAL", "triplet", "MLDG")
+"""What the recipe has to beat, with nothing masked in training."""
+
+_RATE: Final = {"alpha": 0.02, "beta": 0.02}
+_WHOLE: Final = {**_RECIPE, **_MASKS, **_RATE}
+ABLATIONS: Final[dict[str, dict[str, Any]]] = {
+    "without distillation": {**_WHOLE, "distillation": 0.0},
+    "without pairs across domains": {**_WHOLE, "cross_domain_pairs": 0.0},
+    "without the margin classifier": {**_WHOLE, "margin_weight": 0.0},
+    "without the meta step": {**_WHOLE, "alpha": 0.0},
+    "with batch statistics": {**_WHOLE, "normalisation": "batch"},
+    "with the standard augmentation": {**_WHOLE, "augment": {}},
+    "without warm-up and clipping": {**_WHOLE, "warmup": 0, "clip": None},
+    "with the paper's scale": {**_WHOLE, "score_unit": "cosine", "scale": 64.0},
+}
+"""The recipe with drawn masks, without one of its parts."""

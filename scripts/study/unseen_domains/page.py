@@ -1,0 +1,186 @@
+"""The tables of docs/results/unseen-domains.md, from the runs that `grid` has done.
+
+python -m scripts.study.unseen_domains.page --data DATASET --runs RUNS
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfr.benchmark import bootstrap
+from mfr.benchmark.comparisons import compare_all
+from mfr.data.manifest import Manifest
+from scripts.study.unseen_domains.choosing import (
+    RATE,
+    START,
+    Run,
+    chosen,
+    chosen_point,
+    mean_fnmr,
+    read_runs,
+)
+from scripts.study.unseen_domains.judging import (
+    DOMAINS,
+    GROUPS,
+    SOURCES,
+    figures,
+    people_of,
+    read_embeddings,
+    resampled_fnmr,
+)
+from scripts.study.unseen_domains.methods import ABLATIONS, BASELINES, METHODS, RECIPE_MASKS
+
+RESAMPLES: Final = 500
+UNSEEN: Final = tuple(domain for group in GROUPS.values() for domain in group)
+OTHER: Final = {"A": "B", "B": "A"}
+Drawn = NDArray[np.float64]
+
+
+class Evidence:
+    """What the runs made, and their resamples, in which every network sees the same people."""
+
+    def __init__(self, data: Path, runs: Path) -> None:
+        manifest = Manifest.read(data)
+        self.path, self.runs = runs, read_runs(runs)
+        self.people = {domain: people_of(manifest, domain, "test") for domain in DOMAINS}
+        everybody = sorted({name for people in self.people.values() for name in people.names})
+        drawn = bootstrap.draw_multiplicities(len(everybody), resamples=RESAMPLES, seed=0)
+        place = {name: i for i, name in enumerate(everybody)}
+        self.multiplicities = {
+            domain: drawn[:, [place[name] for name in people.names]]
+            for domain, people in self.people.items()
+        }
+        self.drawn = cache(self._drawn)
+        self.fnmr = cache(self._fnmr)
+
+    def _embeddings(self, stem: str, domain: str) -> NDArray[np.float32]:
+        return read_embeddings(self.path / f"{stem}.npz")[f"test/{domain}"]
+
+    def _fnmr(self, stem: str, domain: str) -> tuple[float, ...]:
+        return figures(self._embeddings(stem, domain), self.people[domain].persons).fnmr
+
+    def _drawn(self, stem: str, domain: str) -> Drawn:
+        """FNMR at FMR 0.1% in each resample."""
+        persons = self.people[domain].persons
+        compared = compare_all(self._embeddings(stem, domain), persons)
+        return resampled_fnmr(compared, persons, self.multiplicities[domain])[:, RATE]
+
+    def stems(self, method: str, domain: str, point: str | None) -> list[str]:
+        """The networks of ``method`` that stand for ``domain``: one a seed.
+
+        The setting was chosen on the group that ``domain`` is not in; for a source domain, on A.
+        """
+        if method == START:
+            return [START]
+        group = "A" if domain in GROUPS["B"] or domain in SOURCES else "B"
+        attempt = chosen(self.runs, method)[group]
+        own = [r for r in self.runs if r["method"] == method and r["attempt"] == attempt]
+        return [f"{_stem(run)}.{point or chosen_point(run)}" for run in own]
+
+
+def _stem(run: Run) -> str:
+    words = "".join(c if c.isalnum() else "-" for c in run["method"])
+    return f"{words}-{run['attempt']}-seed{run['seed']}"
+
+
+class Row:
+    """A method at a point: FNMR by domain, the mean over seeds, and its resamples."""
+
+    def __init__(
+        self, evidence: Evidence, method: str, point: str | None, seeds: int | None = None
+    ) -> None:
+        stems = {d: evidence.stems(method, d, point)[:seeds] for d in DOMAINS}
+        self.seeds = min(len(each) for each in stems.values())
+        self.value = {
+            d: float(np.mean([evidence.fnmr(s, d)[RATE] for s in each]))
+            for d, each in stems.items()
+        }
+        self.drawn = {
+            d: np.mean([evidence.drawn(s, d) for s in each], axis=0) for d, each in stems.items()
+        }
+
+    def mean(self, domains: Sequence[str]) -> float:
+        """The mean FNMR over ``domains``."""
+        return float(np.mean([self.value[d] for d in domains]))
+
+    def less(self, other: Row, domains: Sequence[str]) -> str:
+        """The relative difference of the means, with the paired 95% interval."""
+        mine, theirs = (np.mean([row.drawn[d] for d in domains], axis=0) for row in (self, other))
+        low, high = np.nanpercentile(mine / theirs - 1, [2.5, 97.5])
+        value = self.mean(domains) / other.mean(domains) - 1
+        return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, required=True)
+    options = parser.parse_args()
+    evidence = Evidence(options.data, options.runs)
+    done = {run["method"] for run in evidence.runs}
+    start = Row(evidence, START, None)
+    rows = {name: Row(evidence, name, None) for name in METHODS if name in done}
+    best = min(
+        (name for name in BASELINES if name in rows), key=lambda name: rows[name].mean(UNSEEN)
+    )
+    _people(evidence)
+    print("\n## Averaged, and between the start and the end where held-out people of the sources")
+    print("say (the trainer's guard)\n")
+    _table({START: start, **rows}, start, rows[best], best)
+    print("\n## The last step's weights, without averaging or going back to the start\n")
+    ends = {name: Row(evidence, name, "end") for name in rows}
+    _table({START: start, **ends}, start, ends[best], best)
+    ablations = [name for name in ABLATIONS if name in done]
+    if RECIPE_MASKS in rows and ablations:
+        print("\n## The recipe without each of its parts, first seed\n")
+        whole = Row(evidence, RECIPE_MASKS, None, seeds=1)
+        parts = {RECIPE_MASKS: whole}
+        parts |= {name: Row(evidence, name, None, seeds=1) for name in ablations}
+        parts["without averaging"] = Row(evidence, RECIPE_MASKS, "end", seeds=1)
+        parts["without going back to the start"] = Row(evidence, RECIPE_MASKS, "average", seeds=1)
+        _table(parts, start, whole, RECIPE_MASKS)
+    print("\n## All tries, first seed: mean FNMR on group A and on group B, %\n")
+    print("| method | setting | point | A | B | minutes |\n|---|---|---|---|---|---|")
+    for run in (run for run in evidence.runs if run["seed"] == 0):
+        point = chosen_point(run)
+        setting = ", ".join(
+            f"{key} {value:g}" for key, value in run["values"].items() if key in ("alpha", "beta")
+        )
+        print(
+            f"| {run['method']} | {setting} | {point} | {100 * mean_fnmr(run, point, 'A'):.1f} "
+            f"| {100 * mean_fnmr(run, point, 'B'):.1f} | {run['seconds'] / 60:.1f} |"
+        )
+
+
+def _people(evidence: Evidence) -> None:
+    for title, domains in (
+        ("Known (sources of all runs)", SOURCES),
+        ("Unseen, group A", GROUPS["A"]),
+        ("Unseen, group B", GROUPS["B"]),
+    ):
+        people = ((domain, evidence.people[domain]) for domain in domains)
+        each = (f"{d} ({len(p.names)} people, {len(p.persons)} images)" for d, p in people)
+        print(f"{title}: {', '.join(each)}.")
+
+
+def _table(rows: dict[str, Row], start: Row, peer: Row, peer_name: str) -> None:
+    heads = ["method", "seeds", *DOMAINS, "mean of A", "mean of B", "unseen less start, %"]
+    heads.append(f"unseen less {peer_name}, %")
+    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
+    for name, row in rows.items():
+        cells = [name, str(row.seeds), *(f"{100 * row.value[d]:.1f}" for d in DOMAINS)]
+        cells += [f"{100 * row.mean(GROUPS[group]):.1f}" for group in GROUPS]
+        cells += ["" if row is other else row.less(other, UNSEEN) for other in (start, peer)]
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
