@@ -189,7 +189,7 @@ def map_plot(points: Mapping[str, Sequence[tuple[float, float]]], *, name: str) 
         axes.scatter(
             across,
             up,
-            s=12,
+            s=18,
             color=style["color"],
             marker=marker,
             alpha=0.6,

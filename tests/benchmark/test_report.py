@@ -6,6 +6,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from mfr.benchmark import bootstrap
 from mfr.benchmark.protocols import benchmark_domain
 from mfr.benchmark.report import Report
 from mfr.benchmark.writing import write_report
@@ -15,9 +16,21 @@ from tests.benchmark.conftest import FakeEncoder, make_dataset
 HOSTILE = "<script>alert('x')</script>"
 
 
-@pytest.fixture
-def report(tmp_path, any_number_of_people):
-    data = make_dataset(tmp_path / "data", {"ada": 3, "bob": 3, "cy": 2}, noise=30)
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bootstrap, "FEWEST_PEOPLE", 1)
+        return _made(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def text(report, tmp_path_factory):
+    """The page, drawn once for all tests."""
+    return write_report(report, tmp_path_factory.mktemp("page"))[1].read_text()
+
+
+def _made(place):
+    data = make_dataset(place, {"ada": 3, "bob": 3, "cy": 2}, noise=30)
     names = [HOSTILE if name == "ada" else name for name in data.column("identity")]
     data = data.with_columns({"identity": names}).with_notes(licences={"lfw": HOSTILE, "b": "x"})
     encoder = FakeEncoder(sources=["lfw"])
@@ -57,8 +70,7 @@ def test_round_trip(report, tmp_path):
     ]
 
 
-def test_page_stands_alone_and_nests_well(report, tmp_path):
-    text = write_report(report, tmp_path)[1].read_text()
+def test_page_stands_alone_and_nests_well(text):
     assert not re.search(r"https?:", text)
     page = Page(text)
     assert page.open == []
@@ -75,8 +87,7 @@ def test_page_stands_alone_and_nests_well(report, tmp_path):
     assert used <= set(identifiers)
 
 
-def test_page_escapes_what_comes_from_data(report, tmp_path):
-    text = write_report(report, tmp_path)[1].read_text()
+def test_page_escapes_what_comes_from_data(report, text):
     assert "<script" not in text
     # It is shown, as text: in the gallery of mistakes, the command and the dataset's notes.
     words = " ".join(Page(text).words)
@@ -84,8 +95,8 @@ def test_page_escapes_what_comes_from_data(report, tmp_path):
     assert any(HOSTILE in mistake.identities for mistake in report.mistakes)
 
 
-def test_page_says_what_the_report_says(report, tmp_path):
-    words = re.sub(r"\s+", " ", " ".join(Page(write_report(report, tmp_path)[1].read_text()).words))
+def test_page_says_what_the_report_says(report, text):
+    words = re.sub(r"\s+", " ", " ".join(Page(text).words))
     assert report.warnings[0] in words
     for metric in report.metrics:
         assert metric.name in words
@@ -95,8 +106,8 @@ def test_page_says_what_the_report_says(report, tmp_path):
     assert report.model_hash in words
 
 
-def test_every_picture_has_words_and_is_a_crop(report, tmp_path):
-    page = Page(write_report(report, tmp_path)[1].read_text())
+def test_every_picture_has_words_and_is_a_crop(report, text):
+    page = Page(text)
     assert page.tags.count("img") == 2 * len(report.mistakes)
     assert sum(name == "alt" and bool(value) for name, value in page.attributes) == page.tags.count(
         "img"

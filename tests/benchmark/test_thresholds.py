@@ -90,6 +90,7 @@ def test_no_errors_get_the_rule_of_three_and_no_interval():
     assert "too few people or errors" in kept_promise(fixed)
 
 
+@pytest.mark.slow
 def test_a_model_is_judged_at_the_thresholds_of_its_calibration(dataset):
     thresholds = (0.9, 0.6, 0.3)
     encoder = calibrated(Calibrations.of(calibration(*thresholds)))
@@ -166,6 +167,7 @@ def test_failures_to_acquire_are_a_result_with_an_interval(dataset, encoder):
     assert whole.value == 0 and "rule of three" in whole.interval_reason
 
 
+@pytest.mark.slow
 def test_rates_that_rest_on_few_errors_are_marked(tmp_path, encoder):
     data = make_dataset(tmp_path, {f"p{i:02d}": 3 for i in range(40)}, noise=60)
     report = benchmark_domain(encoder, data, "lfw", resamples=0)
