@@ -12,7 +12,7 @@ from torch import nn
 
 from mfr import runtimes
 from mfr.backbones import backbone_spec
-from mfr.backbones.input import chip_input, network_input
+from mfr.backbones.input import chip_input, network_input, pixel_input
 from mfr.backbones.unfilled import build_unfilled
 from mfr.backbones.weights import (
     CENTRE,
@@ -320,12 +320,23 @@ class Encoder:
             embeddings[start : start + batch_size] = done.cpu().numpy()
         return embeddings
 
+    def embed_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Embeddings (N, D) of pixels (N, 112, 112, 3), 0-255, to which gradients flow back."""
+        return self._joined(pixels, lambda seen: self.network(pixel_input(seen, self.geometry)))
+
     @torch.inference_mode()
     def _embed_batch(self, faces: torch.Tensor, prepare: _Preparation) -> torch.Tensor:
-        faces = faces.to(self.device)
+        return self._joined(
+            faces.to(self.device),
+            lambda seen: self._runtime.features(prepare(seen, self.record.geometry)),
+        )
+
+    def _joined(
+        self, faces: torch.Tensor, features_of: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
         if self.record.flip_fusion:
             faces = torch.cat([faces, faces.flip(2)])
-        features = self._runtime.features(prepare(faces, self.record.geometry))
+        features = features_of(faces)
         if self.record.flip_fusion == "sum":
             features = torch.add(*features.chunk(2))
         elif self.record.flip_fusion:

@@ -59,6 +59,7 @@ ARROWS: dict[str, set[str]] = {
         "encoder",
         "faces",
         "images",
+        "meta",  # adversarial inputs, which ADML trains on, are what verification is attacked with
         "model_file",
         "seen_people",
         "simulation",

@@ -27,6 +27,15 @@ def network_input(crops: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:
         ValueError: crops of another shape or type.
     """
     _check(crops, CROP_SIZE, CROP_SIZE)
+    return _placed(crops, geometry)
+
+
+def pixel_input(pixels: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:
+    """As `network_input`, of crops that are floating-point, 0-255; gradients flow back to them."""
+    return _placed(pixels, geometry)
+
+
+def _placed(crops: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:
     first, last = geometry.columns
     images = crops[:, :, first:last].permute(0, 3, 1, 2).float().contiguous()
     size = (geometry.height, geometry.width)

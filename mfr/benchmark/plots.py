@@ -232,6 +232,9 @@ def curves_plot(
         across, up = zip(*points, strict=True) if points else ((), ())
         marker = "o" if len(points) < 12 else None
         axes.plot(across, up, linewidth=1.6, marker=marker, markersize=4, label=label, **style)
+    first = next((points for points in curves.values() if points), [(0.0, 0.0)])
+    if first[0][0] > first[-1][0]:  # points that fall are drawn in their order
+        axes.invert_xaxis()
     _legend(axes, "best")
     return _svg(canvas, name)
 

@@ -16,6 +16,7 @@ import mfr
 from mfr.cli import (
     backbones,
     benchmark,
+    benchmark_curves,
     calibrate,
     compare,
     enroll,
@@ -84,5 +85,7 @@ for _command in (
     backbones.backbones,
 ):
     app.command()(_command)
+app.command("benchmark-robustness")(benchmark_curves.robustness)
+app.command("benchmark-attacks")(benchmark_curves.attacks)
 app.add_typer(gallery.app, name="gallery")
 _add_commands_of_other_packages()
