@@ -72,6 +72,9 @@ ARROWS: dict[str, set[str]] = {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),
         *("models", "seen_people", "tensor_file"),
     },
+    "leave_one_out": {
+        *("benchmark", "config", "data", "encoder", "models", "presets", "training"),
+    },
 }
 """What a room may use besides the ground and itself; the command line may use everything."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from mfr.model_file import ModelRecord
 
+_DRAWN: Final = re.compile(r"(.+) on (.+), seed \d+")
 _TOLD: Final = frozenset({"method", "steps", "identities", "init", "sources", "weights", "seed"})
 """Settings of a recipe that have a place in its first sentence."""
 
@@ -89,28 +91,40 @@ def data_sentences(record: ModelRecord) -> list[str]:
     return sentences
 
 
-def domain_status(record: ModelRecord, domain: str) -> str:
+def domain_status(record: ModelRecord, domain: str, made_from: Iterable[str | None] = ()) -> str:
     """Whether a model was trained on a domain, in a word or two.
 
-    'seen' if it was a source, 'simulated from SOURCE' if such a condition was drawn on a source in
-    training, 'unseen' if neither, and 'not known' where the model does not say.
+    'seen' if it was a source; 'simulated from SOURCE' if such a condition was drawn on a source in
+    training; 'drawn on SOURCE, which was seen' if its pictures were made of a source's, by a
+    condition that was not drawn in training; 'unseen' otherwise; 'not known' where the model does
+    not say.
+
+    Args:
+        domain: its name.
+        made_from: where its images come from, the manifest's column ``source``, in which
+            'mfr data simulate' writes 'CONDITION on SOURCE, seed 0'.
     """
     if "sources" not in record.data:
         return "not known"
-    if domain in record.data["sources"]:
+    sources = record.data["sources"]
+    if domain in sources:
         return "seen"
+    drawn = {
+        match.groups() for text in set(made_from) if text and (match := _DRAWN.fullmatch(text))
+    }
     for one in record.data.get("simulated", ()):
         source, _, condition = str(one).partition("+")
-        if domain == one or (condition and _names_condition(domain, source, condition)):
+        named = condition and _names_condition(domain, source, condition)
+        if domain == one or named or (condition, source) in drawn:
             return f"simulated from {source}"
-    return "unseen"
+    seen = sorted({source for _, source in drawn if source in sources})
+    return f"drawn on {_listed(seen)}, which was seen" if seen else "unseen"
 
 
 def _names_condition(domain: str, source: str, condition: str) -> bool:
-    """Whether a domain is called after a condition: lfw_mask, lfw-low-resolution, mask."""
-    plain = domain.lower().replace("-", "_")
-    wanted = condition.lower().replace("-", "_")
-    return plain in (wanted, f"{source.lower().replace('-', '_')}_{wanted}")
+    """Whether a domain is called after a condition on a source: lfw_mask, lfw-low-resolution."""
+    plain, wanted = (text.lower().replace("-", "_") for text in (domain, f"{source}_{condition}"))
+    return plain == wanted
 
 
 def in_words(value: Any) -> str:

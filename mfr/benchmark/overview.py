@@ -18,7 +18,7 @@ from pydantic import Field
 from mfr.benchmark.groups import Grouping
 from mfr.benchmark.measurement import score_histogram
 from mfr.benchmark.metrics import Scores
-from mfr.benchmark.origin import data_sentences, domain_status, recipe_sentences, title_of
+from mfr.benchmark.origin import data_sentences, recipe_sentences, title_of
 from mfr.benchmark.paired import Difference, between
 from mfr.benchmark.protocols import Judged, Protocol, judge_domain
 from mfr.benchmark.report import (
@@ -181,7 +181,7 @@ def judge_models(
         first, *others = judged
         judged_domains[domain] = JudgedDomain(
             counts=judged[first].report.counts,
-            standings={name: _standing(one, domain) for name, one in judged.items()},
+            standings={name: _standing(one) for name, one in judged.items()},
             differences={
                 name: between(judged[name].measured, judged[first].measured) for name in others
             },
@@ -257,13 +257,13 @@ def _sample(judged: Judged) -> NDArray[np.float32]:
     return judged.embeddings[there]
 
 
-def _standing(judged: Judged, domain: str) -> Standing:
+def _standing(judged: Judged) -> Standing:
     report = judged.report
     compared = judged.compared
     scores = Scores.of(compared.mated.scores, compared.nonmated.scores)
     kinds = ("nonmated", "mated")
     return Standing(
-        status=domain_status(report.model, domain),
+        status=report.status,
         seen=report.seen,
         metrics=report.metrics,
         fixed_thresholds=report.fixed_thresholds,

@@ -8,7 +8,7 @@ from typing import Final
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from mfr.benchmark.origin import data_sentences, domain_status, in_words, recipe_sentences
+from mfr.benchmark.origin import data_sentences, in_words, recipe_sentences
 from mfr.benchmark.plots import cmc_plot, curves_plot, det_plot, histogram_plot, roc_plot
 from mfr.benchmark.report import Metric, Report
 from mfr.benchmark.verdicts import amount as told
@@ -49,7 +49,6 @@ def render(report: Report) -> str:
         verdict=verdict(report),
         recipe=recipe_sentences(report.model),
         data=data_sentences(report.model),
-        status=domain_status(report.model, report.domain),
         # Drawn by us from numbers alone: nothing in them needs escaping.
         roc=Markup(roc_plot(report.roc, marks=marks, rates=rates)),
         det=Markup(det_plot({"measured": report.roc}, rates=(rates[0], refusal))),

@@ -7,6 +7,7 @@ is much narrower than the intervals of the two metrics suggest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered
 from mfr.benchmark.measurement import FMRS as MEASURED_FMRS
 from mfr.benchmark.measurement import Measurement
 from mfr.benchmark.metrics import Scores, auc, operating_points
+from mfr.benchmark.report import Metric
 from mfr.benchmark.seen import refuse_seen
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError
@@ -87,33 +89,49 @@ def compare_encoders(
 
 
 def between(first: Measurement, second: Measurement) -> list[Difference]:
-    """The first minus the second for every metric that both have, from resamples they share.
+    """`mean_between` of one measurement each."""
+    return mean_between([first], [second])
+
+
+def mean_between(firsts: Sequence[Measurement], seconds: Sequence[Measurement]) -> list[Difference]:
+    """The mean of firsts minus that of seconds for every metric they all have.
+
+    Within each resample of people the means are taken over the measurements, such as those of
+    several seeds of training, so that the interval is over people for these very runs.
 
     After them stands the relative difference of the FNMR at each FMR, ``fnmr@fmr=0.001:relative``:
     -0.15 where the first refuses 15 % fewer rightful people than the second. It is left out where
     the second refuses nobody.
 
     Args:
-        first: measured on the same rows with the same seed and number of resamples as the second.
-        second: what it is compared with.
+        firsts: all measured on the same rows with the same seed and number of resamples.
+        seconds: what they are compared with, measured in the same way.
     """
     found, relative = [], []
-    others = {metric.key: metric for metric in second.metrics}
-    for metric in first.metrics:
-        other = others.get(metric.key)
-        if other is None or metric.value is None or other.value is None:
+    for metric in firsts[0].metrics:
+        both = [[_with_key(one, metric.key) for one in measured] for measured in (firsts, seconds)]
+        values = [[one.value for one in known if one and one.value is not None] for known in both]
+        if [len(one) for one in values] != [len(firsts), len(seconds)]:
             continue
-        drawn, others_drawn = (_resampled(one, metric.key) for one in (first, second))
-        enough = metric.interval is not None and other.interval is not None
-        interval = bootstrap.percentile_interval(drawn - others_drawn) if enough else None
-        found.append(Difference(metric.key, metric.value - other.value, interval))
-        if metric.key.startswith("tar@") and other.value < 1:
+        value, other = (float(np.mean(one)) for one in values)
+        drawn, others = (
+            np.mean([_resampled(one, metric.key) for one in measured], axis=0)
+            for measured in (firsts, seconds)
+        )
+        enough = all(one and one.interval is not None for known in both for one in known)
+        interval = bootstrap.percentile_interval(drawn - others) if enough else None
+        found.append(Difference(metric.key, value - other, interval))
+        if metric.key.startswith("tar@") and other < 1:
             with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = (1 - drawn) / (1 - others_drawn) - 1
+                ratio = (1 - drawn) / (1 - others) - 1
             key = f"fnmr{metric.key.removeprefix('tar')}:relative"
             interval = bootstrap.percentile_interval(ratio) if enough else None
-            relative.append(Difference(key, (1 - metric.value) / (1 - other.value) - 1, interval))
+            relative.append(Difference(key, (1 - value) / (1 - other) - 1, interval))
     return [*found, *relative]
+
+
+def _with_key(measured: Measurement, key: str) -> Metric | None:
+    return next((metric for metric in measured.metrics if metric.key == key), None)
 
 
 def _resampled(measured: Measurement, key: str) -> NDArray[np.float64]:

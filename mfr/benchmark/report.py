@@ -228,6 +228,7 @@ class Report(Part):
     protocol: str
     description: list[str]
     domain: str
+    status: str = Field(default="not known", description="whether the model knows the domain")
     split: str | None
     metrics: list[Metric]
     fixed_thresholds: list[FixedThreshold] = []

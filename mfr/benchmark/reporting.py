@@ -12,6 +12,7 @@ from mfr.benchmark.comparisons import Compared
 from mfr.benchmark.measurement import Measurement
 from mfr.benchmark.metrics import Scores
 from mfr.benchmark.mistakes import judging_threshold, worst_mistakes
+from mfr.benchmark.origin import domain_status
 from mfr.benchmark.report import Counts, describe_environment
 from mfr.data.manifest import Manifest
 from mfr.errors import ConfigError
@@ -64,6 +65,7 @@ def provenance(
         }
     return {
         "domain": domain,
+        "status": domain_status(encoder.record, domain, rows.column("source")),
         # The people it has seen are a megabyte of hashes, and in the model file.
         "model": encoder.record.model_copy(update={"seen": None}),
         "model_hash": encoder.model_hash,

@@ -13,6 +13,7 @@ from mfr.benchmark.overview_page import render_overview
 from mfr.benchmark.page import render
 from mfr.benchmark.report import JSON_NAME, Part, Report
 from mfr.benchmark.robustness import RobustnessReport
+from mfr.benchmark.targets import LeaveOneOut, render_targets
 
 HTML_NAME: Final = "report.html"
 OVERVIEW: Final = "overview"
@@ -54,6 +55,11 @@ def write_robustness(report: RobustnessReport, directory: str | Path) -> tuple[P
 def write_attacks(report: AttackReport, directory: str | Path) -> tuple[Path, Path]:
     """Write ``attacks.json`` and the self-contained ``attacks.html``; as `write_overview`."""
     return _write(report, render_attacks(report), Path(directory), "attacks")
+
+
+def write_targets(report: LeaveOneOut, directory: str | Path) -> tuple[Path, Path]:
+    """Write ``leave-one-out.json`` and ``leave-one-out.html``; as `write_overview`."""
+    return _write(report, render_targets(report), Path(directory), "leave-one-out")
 
 
 def _write(report: Part, page: str, directory: Path, name: str) -> tuple[Path, Path]:

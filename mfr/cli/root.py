@@ -22,6 +22,7 @@ from mfr.cli import (
     enroll,
     gallery,
     identify,
+    leave_one_out,
     models,
     train,
     verify,
@@ -87,5 +88,6 @@ for _command in (
     app.command()(_command)
 app.command("benchmark-robustness")(benchmark_curves.robustness)
 app.command("benchmark-attacks")(benchmark_curves.attacks)
+app.command("benchmark-leave-one-out")(leave_one_out.leave_one_out)
 app.add_typer(gallery.app, name="gallery")
 _add_commands_of_other_packages()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -29,7 +29,7 @@ def test_the_first_rung_is_the_crop_and_the_others_leave_it_further_behind(name,
     np.testing.assert_array_equal(crop, before)
     distances = [np.abs(rung.astype(float) - crop).mean() for rung in rungs]
     # Where a coarse grid happens to fit the picture, a rung may be a little nearer than the last.
-    assert all(after > 0.9 * before for before, after in itertools.pairwise(distances))
+    assert all(after > 0.9 * before for before, after in pairwise(distances))
     assert distances[1] > 0 and max(distances) == distances[-1]
     assert all(rung.shape == crop.shape and rung.dtype == np.uint8 for rung in rungs)
 

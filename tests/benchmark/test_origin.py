@@ -54,7 +54,8 @@ def test_recipe_and_data_are_sentences():
         ("lfw", "seen"),
         ("lfw_mask", "simulated from lfw"),
         ("lfw+mask", "simulated from lfw"),
-        ("low_resolution", "simulated from yaleb"),
+        ("yaleb_low_resolution", "simulated from yaleb"),
+        ("mask", "unseen"),  # it may be real masks
         ("caricature", "unseen"),
     ],
 )
@@ -62,3 +63,12 @@ def test_status_of_a_domain(domain, status):
     data = {"sources": ["lfw", "yaleb"], "simulated": ["lfw+mask", "yaleb+low-resolution"]}
     assert domain_status(record(data=data), domain) == status
     assert domain_status(record(), domain) == "not known"
+
+
+def test_status_of_a_domain_drawn_on_another():
+    data = {"sources": ["lfw"], "simulated": ["lfw+mask"]}
+    drawn = [None, "mask on lfw, seed 3"]
+    assert domain_status(record(data=data), "covered", drawn) == "simulated from lfw"
+    drawn = ["nir on lfw, seed 0"]
+    assert domain_status(record(data=data), "dark", drawn) == "drawn on lfw, which was seen"
+    assert domain_status(record(data=data), "dark", ["nir on orl, seed 0"]) == "unseen"
