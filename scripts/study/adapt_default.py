@@ -2,8 +2,8 @@
 
 Two ways are tried, and judged on LFW and on celebrities with drawn masks, whom neither has seen:
 
-- a linear map behind the network, which cannot forget much: the inverse square root of I + t S, where
-  S is the second moment of what a drawn mask changes in the embedding of a drawn face, and t is its
+- a linear map behind the network, which cannot forget much: the inverse square root of I + t S;
+  S is the second moment of what a drawn mask changes in the embedding of a drawn face, t its
   strength (within-class covariance normalisation, Hatch et al., Interspeech 2006);
 - the recipe of 'mfr train' on the network itself, by AdamW at rates that it survives.
 
