@@ -51,6 +51,9 @@ class RunConfig(BaseModel):
     init: str | None = Field(
         default=None, description="weights to start from, a file or a pretrained name; or random"
     )
+    frozen: list[str] = Field(
+        default=[], description="parts of the backbone that stay as in init, such as 'blocks.0.*'"
+    )
     steps: int = Field(default=3000, ge=1)
     identities: int = Field(default=128, ge=2, description="B, identities a side of an episode")
     alpha: float = Field(default=ALPHA, ge=0, allow_inf_nan=False, description="inner rate")

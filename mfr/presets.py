@@ -30,6 +30,8 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "beta": 0.02,
         "steps": 150,
         "identities": 32,
+        "validate_every": 50,
+        "checkpoint_every": 25,
         "augment": {"occlusion": 0.5, "grey": 0.3, "colour": 0.5, "blur": 0.2, "jpeg": 0.2},
         "average_from": 0.5,
         "shares": [0.25, 0.5, 0.75, 1.0],

@@ -176,40 +176,6 @@ def test_a_failed_enrolment_leaves_no_gallery(
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_train_is_told_what_was_given(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mfr.config import RunConfig
-    from mfr.training import trainer
-
-    started: list[RunConfig] = []
-
-    def start(
-        config: RunConfig, out: Path, *, watch: object, group: object
-    ) -> trainer.TrainingResult:
-        started.append(config)
-        done = config.steps == 7
-        model = out / "model.safetensors" if done else None
-        return trainer.TrainingResult(out, model, 3, config.steps, {"x": 1}, {"tar": 0.5})
-
-    monkeypatch.setattr(trainer, "start", start)
-    (tmp_path / "run.toml").write_text(
-        f'data = "{tmp_path}"\nsources = ["x", "y"]\nsteps = 9\nalpha = 0.5\n'
-    )
-    arguments = ["train", "--config", str(tmp_path / "run.toml"), "--out", str(tmp_path / "run")]
-    answer = _json(capsys, *arguments, "--steps", "7", "--method", "agg-rnd", "--first-order")
-    assert isinstance(answer, dict)
-    assert answer["model"] == str(tmp_path / "run" / "model.safetensors")
-    (config,) = started
-    assert (config.steps, config.alpha, config.method) == (7, 0.5, "agg-rnd")
-    assert config.first_order is True
-    assert cli.run(arguments) == 130  # the trainer was interrupted
-    assert "mfr train --resume --out" in capsys.readouterr().err
-    assert "--sources" in _refused(capsys, "train", "--data", "d", "--out", "o")
-    assert "nothing else" in _refused(capsys, *arguments, "--resume")
-    assert "steps" in _refused(capsys, *arguments, "--steps", "0")
-
-
 @pytest.mark.slow
 def test_calibrate_then_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import torch

@@ -20,6 +20,7 @@ from mfr.simulation import CONDITIONS
 from mfr.training.methods import METHODS
 
 if TYPE_CHECKING:
+    from mfr.config import RunConfig
     from mfr.training.guard import Known
     from mfr.training.trainer import Progress, TrainingResult
 
@@ -162,13 +163,14 @@ def train(
         with processes() as group, ignoring_termination_afterwards(group.size > 1):
             with _watching(quiet=not group.is_main) as watch:
                 if resume:
+                    run_config = None
                     result = trainer.resume(out, watch=watch, group=group)
                 else:
                     values = {} if config is None else read_run_values(config)
                     run_config = make_run_config(with_preset(preset, {**values, **given}))
                     result = trainer.start(run_config, out, watch=watch, group=group)
             if group.is_main:
-                page = _report(result) if report else None
+                page = _report(result, run_config) if report else None
                 _print_result(result, page, as_json)
     except ProcessFailedError:  # that process prints why
         raise typer.Exit(2) from None
@@ -194,14 +196,19 @@ def _watching(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         yield watch
 
 
-def _report(result: TrainingResult) -> Path | None:
-    """The page that compares start and end; None for a run that lacks one, or test people."""
+def _report(result: TrainingResult, config: RunConfig | None) -> Path | None:
+    """The page that compares start and end; None for a run that lacks one, or test people.
+
+    Args:
+        result: of the run.
+        config: of the run; None if it was resumed.
+    """
     from mfr.config import read_run_config
     from mfr.training.run_report import write_run_report
     from mfr.training.trainer import CONFIG_NAME
 
-    config = read_run_config(result.out / CONFIG_NAME)
     made = result.model or result.refused
+    config = config or read_run_config(result.out / CONFIG_NAME)
     if made is None or config.init is None:
         return None
     try:

@@ -32,13 +32,15 @@ class RunLog:
 
         self._path = directory / FILE_NAME
         first_lost = done + 1 if done else 0
-        lines = [json.dumps(one) for one in read_log(directory) if one["step"] < first_lost]
+        kept = (one for one in read_log(directory) if one["step"] < first_lost)
+        # What a run came to is told anew whenever it is finished.
+        lines = [json.dumps(one) for one in kept if one["kind"] != "result"]
         atomic.write_text(self._path, "".join(f"{line}\n" for line in lines))
         self._file = self._path.open("a", encoding="utf-8")
         self._events = SummaryWriter(str(directory), purge_step=first_lost)
 
     def write(self, step: int, kind: str, values: Mapping[str, float]) -> None:
-        """Append ``values`` of ``kind`` ('train' or 'validation') after ``step`` steps.
+        """Append ``values`` of ``kind`` ('train', 'validation' or 'result') after ``step`` steps.
 
         Raises:
             WriteError: the disk is full.

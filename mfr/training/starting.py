@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mfr.backbones import backbone_spec, build_backbone
 from mfr.config import RunConfig
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
-from mfr.errors import DataError
+from mfr.errors import ConfigError, DataError
 from mfr.models import load_encoder
 from mfr.seen_people import SeenPeople
 from mfr.training.methods.network import FaceNetwork
@@ -61,6 +62,7 @@ def initial_network(config: RunConfig, seed: int) -> NetworkToTrain:
 
     Raises:
         ModelError: there is no such backbone, or the weights cannot be read.
+        ConfigError: a pattern of what is frozen names nothing, or all is frozen.
     """
     torch.manual_seed(seed)
     seen, start = None, {}
@@ -74,8 +76,28 @@ def initial_network(config: RunConfig, seed: int) -> NetworkToTrain:
         geometry, seen = record.geometry, record.seen
         start = {name: value.detach().clone() for name, value in network.state_dict().items()}
     precision: torch.dtype = getattr(torch, config.precision)
-    trainable = FaceNetwork(network.requires_grad_(True), geometry, precision)
+    network.requires_grad_(True)
+    _freeze(network, config.frozen)
+    trainable = FaceNetwork(network, geometry, precision)
     return NetworkToTrain(trainable, name, arguments, seen, start)
+
+
+def _freeze(network: nn.Module, patterns: Sequence[str]) -> None:
+    parameters = dict(network.named_parameters())
+    for pattern in patterns:
+        matched = fnmatch.filter(parameters, pattern)
+        if not matched:
+            raise ConfigError(
+                f"Nothing in the backbone is called '{pattern}': under frozen name some of "
+                f"{', '.join(sorted({name.partition('.')[0] for name in parameters}))}, with * for "
+                "what follows."
+            )
+        for name in matched:
+            parameters[name].requires_grad_(False)
+    if not any(p.requires_grad for p in parameters.values()):
+        raise ConfigError(
+            "The whole backbone is frozen, so there is nothing to train: freeze less."
+        )
 
 
 def training_people(manifest: Manifest, config: RunConfig) -> Manifest:

@@ -205,75 +205,24 @@ class _Run:
             clip=config.clip,
             all_reduce=all_reduce,
         )
-        validation: dict[str, float] = {}
-        with (
-            RunLog(self.out, self.done) if group.is_main else nullcontext() as log,
-            deferred_interrupt() as interruption,
-            telling_of_killed_workers(),
-            # Deterministic algorithms cost a GPU a few per cent, and give the same bytes for the
-            # same seed.
-            torch.backends.cudnn.flags(deterministic=True, benchmark=False),
-        ):
+        with RunLog(self.out, self.done) if group.is_main else nullcontext() as log:
 
             def tell(kind: str, values: dict[str, float]) -> None:
                 if log is not None:
                     log.write(self.done, kind, values)
                     watch(Progress(self.done, config.steps, kind, values))
 
-            def save() -> None:
-                if not group.is_main:
-                    return
-                state = checkpoint.capture(
-                    self.done, self.network, self.optimiser, self.method, self.average
-                )
-                self._refuse_broken(state)
-                checkpoint.write(self.out / CHECKPOINTS_NAME, state)
-
-            if self.done == 0:
-                validation = self._validate(tell)
-                save()
-            mark = time.perf_counter()
-            for data in steps:
-                loaded = time.perf_counter()
-                decays = halvings(config, self.done)
-                learner.rule = self.method.rule(decays)
-                beta = config.beta * rate_factor(config, self.done)
-                set_rate(self.optimiser, beta)
-                self._train_mode()
-                tasks = self.method.tasks(self.network, data, decays)
-                try:
-                    values = learner.step(self._seeded(tasks))
-                except TrainingError as error:
-                    raise self._stopped(f"in step {self.done + 1} {error}") from error
-                # After every step, so that running statistics too are a function of the step alone.
-                group.average(self.network.buffers())
-                self.done += 1
-                self.method.after_step(self.network, self.done)
-                if config.average_from is not None and self.done > (
-                    config.average_from * config.steps
-                ):
-                    self.average.add(self.network.backbone)
-                now = time.perf_counter()
-                values |= {
-                    "beta": beta,
-                    "seconds": now - mark,
-                    "seconds_waiting_for_data": loaded - mark,
-                    "images_per_second": self.method.images_per_step / (now - mark),
-                }
-                tell("train", values)
-                last = self.done == config.steps
-                asked = group.any(interruption.asked)
-                if self.done % config.validate_every == 0 or last:
-                    validation = self._validate(tell)
-                if self.done % config.checkpoint_every == 0 or last or asked:
-                    save()
-                if asked:
-                    break
-                mark = time.perf_counter()
-            finished = self.done == config.steps
-            ended = self._finish(tell) if finished and group.is_main else {}
-        if finished and not group.is_main:
-            ended = {"model": self.out / MODEL_NAME}
+            with (
+                deferred_interrupt() as interruption,
+                telling_of_killed_workers(),
+                # Deterministic algorithms cost a GPU a few per cent, and give the same bytes for
+                # the same seed.
+                torch.backends.cudnn.flags(deterministic=True, benchmark=False),
+            ):
+                validation = self._steps(steps, learner, tell, lambda: interruption.asked)
+            ended: dict[str, Any] = {}
+            if self.done == config.steps:
+                ended = self._finish(tell) if group.is_main else {"model": self.out / MODEL_NAME}
         return TrainingResult(
             self.out,
             ended.pop("model", None),
@@ -284,6 +233,67 @@ class _Run:
             unnoted=unnoted,
             **ended,
         )
+
+    def _steps(
+        self,
+        steps: Iterable[Any],
+        learner: MetaLearner,
+        tell: Callable[[str, dict[str, float]], None],
+        interrupted: Callable[[], bool],
+    ) -> dict[str, float]:
+        """Take the steps whose data is ``steps``; returns the figures of the last validation."""
+        config, group = self.config, self.group
+        validation: dict[str, float] = {}
+        if self.done == 0:
+            validation = self._validate(tell)
+            self._save()
+        mark = time.perf_counter()
+        for data in steps:
+            loaded = time.perf_counter()
+            decays = halvings(config, self.done)
+            learner.rule = self.method.rule(decays)
+            beta = config.beta * rate_factor(config, self.done)
+            set_rate(self.optimiser, beta)
+            self._train_mode()
+            tasks = self.method.tasks(self.network, data, decays)
+            try:
+                values = learner.step(self._seeded(tasks))
+            except TrainingError as error:
+                raise self._stopped(f"in step {self.done + 1} {error}") from error
+            # After every step, so that running statistics too are a function of the step alone.
+            group.average(self.network.buffers())
+            self.done += 1
+            self.method.after_step(self.network, self.done)
+            if config.average_from is not None and self.done > (config.average_from * config.steps):
+                self.average.add(self.network.backbone)
+            now = time.perf_counter()
+            values |= {
+                "beta": beta,
+                "seconds": now - mark,
+                "seconds_waiting_for_data": loaded - mark,
+                "images_per_second": self.method.images_per_step / (now - mark),
+            }
+            tell("train", values)
+            last = self.done == config.steps
+            asked = group.any(interrupted())
+            if self.done % config.validate_every == 0 or last:
+                validation = self._validate(tell)
+            if self.done % config.checkpoint_every == 0 or last or asked:
+                self._save()
+            if asked:
+                break
+            mark = time.perf_counter()
+        return validation
+
+    def _save(self) -> None:
+        """Write a checkpoint, in the main process."""
+        if not self.group.is_main:
+            return
+        state = checkpoint.capture(
+            self.done, self.network, self.optimiser, self.method, self.average
+        )
+        self._refuse_broken(state)
+        checkpoint.write(self.out / CHECKPOINTS_NAME, state)
 
     def _train_mode(self) -> None:
         if self.config.normalisation == "frozen":

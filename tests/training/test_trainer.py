@@ -313,49 +313,6 @@ def test_training_starts_from_a_models_weights(dataset, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_model_lies_between_its_start_and_the_mean_of_the_weights(dataset, tmp_path):
-    init = start(configure(dataset, method="triplet", steps=1), tmp_path / "first").model
-    values = {**RECIPE, "shares": [0.25], "steps": 4, "init": init, "backbone": None}
-    result = start(configure(dataset, **values), tmp_path / "second")
-    assert result.share == 0.25
-    assert [one.domain for one in result.known] == ["a", "b", "c"]
-    state = trained(tmp_path / "second")
-    assert state.averaged == 3  # steps 2, 3 and 4
-    begun, ended = read_model(init)[1], read_model(result.model)[1]
-    for name, weight in ended.items():
-        if weight.is_floating_point():
-            expected = torch.lerp(begun[name], state.average[name], 0.25)
-            torch.testing.assert_close(weight, expected, rtol=1e-6, atol=1e-7)
-        if "running" in name:
-            assert torch.equal(weight, begun[name])  # frozen
-    assert any(not torch.equal(begun[name], ended[name]) for name in ended)
-    (told,) = (one for one in read_log(tmp_path / "second") if one["kind"] == "result")
-    assert told["share"] == 0.25
-    assert told["a/fnmr"] == result.known[0].end
-
-
-@pytest.mark.slow
-def test_a_result_worse_than_its_start_is_no_model_unless_it_is_accepted(tmp_path):
-    data = tmp_path / "data"
-    write_dataset(data, {"a": 60, "b": 60}, images=4, splits=("train", "val"))
-    values = {"sources": ["a", "b"], "method": "agg"}
-    good = configure(data, **values, steps=4, beta=0.05, margin_scale=16.0)
-    init = start(good, tmp_path / "good").model
-    broken = {**values, "method": f"{OUTSIDE}:Forgetful", "steps": 1, "init": init}
-    broken["backbone"] = None
-    result = start(configure(data, **broken), tmp_path / "refused")
-    assert result.model is None
-    assert result.refused == tmp_path / "refused" / "refused.safetensors"
-    assert any(one.worse for one in result.known)
-    assert not (tmp_path / "refused" / "model.safetensors").exists()
-    Encoder.load(result.refused)  # nothing is lost
-    accepted = start(configure(data, **broken, accept_worse=True), tmp_path / "accepted")
-    assert accepted.model is not None and accepted.refused is None
-    (told,) = (one for one in read_log(tmp_path / "refused") if one["kind"] == "result")
-    assert told["a/fnmr"] > told["a/fnmr_of_start"]
-
-
-@pytest.mark.slow
 def test_a_model_and_its_dataset_know_whom_it_was_trained_on(tmp_path):
     data = tmp_path / "data"
     manifest = write_dataset(data, {"a": 10, "b": 10, "c": 10, "d": 5}, images=2)

@@ -38,7 +38,7 @@ from scripts.study.unseen_domains.judging import (
     without_flip,
 )
 from scripts.study.unseen_domains.learning import Tuned, Weights, tune
-from scripts.study.unseen_domains.methods import ABLATIONS, COMMON, METHODS
+from scripts.study.unseen_domains.methods import ABLATIONS, COMMON, METHODS, PAPER
 
 SEEDS = (0, 1, 2)
 
@@ -71,15 +71,21 @@ def jobs(out: Path) -> Iterator[Job]:
     for method, (values, tries) in METHODS.items():
         for attempt, more in enumerate(tries):
             yield Job(method, attempt, SEEDS[0], {**values, **more})
-    for method, without in ABLATIONS.items():
+    for method, without in _alone():
         yield Job(method, 0, SEEDS[0], without)
     for seed in SEEDS[1:]:
         for method, (values, tries) in METHODS.items():
             for attempt in sorted({*chosen(read_runs(out), method).values()}):
                 yield Job(method, attempt, seed, {**values, **tries[attempt]})
     for seed in SEEDS[1:]:
-        for method, without in ABLATIONS.items():
+        for method, without in _alone():
             yield Job(method, 0, seed, without)
+
+
+def _alone() -> Iterator[tuple[str, dict[str, Any]]]:
+    """What has one setting."""
+    yield from ((method, values) for method, (values, _) in PAPER.items())
+    yield from ABLATIONS.items()
 
 
 Judgement = tuple[dict[str, tuple[float, ...]], dict[str, Judged]]
