@@ -47,7 +47,7 @@ class Plan(BaseModel):
     enrolled: int = Field(default=6, ge=1, description="people enrolled in the gallery")
     strangers: int = Field(default=2, ge=1, description="probes of people who are not enrolled")
     fmr: float = Field(default=0.01, description="false-match rate of the gallery's decisions")
-    resamples: int = Field(default=1000, ge=0)
+    resamples: int = Field(default=500, ge=0)
 
     @property
     def domains(self) -> list[str]:
