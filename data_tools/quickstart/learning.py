@@ -59,7 +59,7 @@ def run_config(plan: Plan, name: str, dataset: Path, seed: int) -> RunConfig:
         own = {"beta": plan.agg_rate, "margin_scale": plan.agg_scale}
     else:
         own = {"beta": plan.mfr_rate, "alpha": plan.mfr_rate, "scale": plan.mfr_scale}
-    values = {
+    values: dict[str, Any] = {
         "data": dataset,
         "sources": list(SOURCES),
         "method": name,
@@ -69,6 +69,8 @@ def run_config(plan: Plan, name: str, dataset: Path, seed: int) -> RunConfig:
         "seed": seed,
         "validate_every": plan.steps,
         "checkpoint_every": 10,
+        # The methods' own losses alone, so that what is compared is the method.
+        **{"margin_weight": 0.0, "distillation": 0.0, "cross_domain_pairs": 0.0, "augment": {}},
         # Here both results are shown, whatever they are.
         "accept_worse": True,
         **own,
