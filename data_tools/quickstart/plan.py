@@ -40,14 +40,14 @@ class Plan(BaseModel):
     val: float = Field(default=0.1, description="share of people for validation and calibration")
     steps: int = Field(default=50, ge=1)
     side: int = Field(default=16, ge=2, description="B, identities on each side of an episode")
-    agg_rate: float = 0.02
-    agg_scale: float = Field(default=16.0, description="s of CosFace, in units of the start")
-    mfr_rate: float = Field(default=0.05, description="outer and inner rate")
+    agg_rate: float = 0.03
+    agg_scale: float = Field(default=32.0, description="s of CosFace, in units of the start")
+    mfr_rate: float = Field(default=0.1, description="outer and inner rate")
     mfr_scale: float = Field(default=1.0, description="s of MFR's losses, in units of the start")
     enrolled: int = Field(default=6, ge=1, description="people enrolled in the gallery")
     strangers: int = Field(default=2, ge=1, description="probes of people who are not enrolled")
     fmr: float = Field(default=0.01, description="false-match rate of the gallery's decisions")
-    resamples: int = Field(default=1000, ge=0)
+    resamples: int = Field(default=500, ge=0)
 
     @property
     def domains(self) -> list[str]:

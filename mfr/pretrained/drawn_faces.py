@@ -38,7 +38,7 @@ DRAWN_FACES: Final = PretrainedModel(
     name="drawn-faces",
     backbone="smallfacenet",
     licence="MIT",
-    trained_on="1350 people drawn by 'mfr data synth' in daylight, under a lamp from the side, by "
+    trained_on="192 people drawn by 'mfr data synth' in daylight, under a lamp from the side, by "
     "near infrared and by a ceiling camera; nobody exists and nobody wears a mask",
     megabytes=0.9,
     find=_find,

@@ -30,10 +30,10 @@ from mfr.training import trainer
 
 SEED: Final = 2**63 - 1
 """Of its people; a quickstart's seed is smaller (`data_tools.quickstart.plan.Plan`)."""
-PEOPLE: Final = 1500
+PEOPLE: Final = 240
 IMAGES: Final = 3
 """Of each person in each domain."""
-STEPS: Final = 3000
+STEPS: Final = 1200
 IDENTITIES: Final = 8
 """B; a step has 4 B images of each of the four domains."""
 
@@ -50,7 +50,7 @@ def configured(dataset: Path) -> RunConfig:
         beta=0.1,
         schedule="cosine",
         warmup=100,
-        scale=32,
+        margin_scale=32,
         precision="bfloat16",
         validate_every=STEPS // 6,
         checkpoint_every=STEPS // 6,
@@ -100,7 +100,7 @@ def main() -> None:
             processes=options.processes,
             on_progress=report,
         )
-    people = split_dataset(dataset, test=0.05, val=0.05, seed=0).people
+    people = split_dataset(dataset, test=0.1, val=0.1, seed=0).people
     encoder = trained(dataset, options.out / "run")
     path = Path(drawn_faces.__file__).with_name(drawn_faces.FILE)
     write(encoder, path)

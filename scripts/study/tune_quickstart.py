@@ -30,17 +30,11 @@ SEED: Final = 31_337
 SETTINGS: Final[dict[str, list[dict[str, float]]]] = {
     AGG: [
         {"agg_rate": rate, "agg_scale": scale}
-        for rate, scale in [
-            *[(0.005, 16), (0.01, 16), (0.02, 16), (0.05, 16)],
-            *[(0.01, 8), (0.02, 8), (0.05, 8), (0.1, 8)],
-        ]
+        for rate, scale in [(0.003, 32), (0.01, 32), (0.03, 32), (0.01, 16)]
     ],
     MFR: [
         {"mfr_rate": rate, "mfr_scale": scale}
-        for rate, scale in [
-            *[(0.02, 1), (0.05, 1), (0.1, 1), (0.2, 1)],
-            *[(0.02, 2), (0.05, 2), (0.1, 2), (0.2, 2)],
-        ]
+        for rate, scale in [(0.02, 1), (0.05, 1), (0.1, 1), (0.05, 2)]
     ],
 }
 

@@ -46,6 +46,7 @@ def main() -> None:
     pool, store = IdentityPool(people, options.sources), CropStore(people, 2**33)
     network = initial_network(config, 0).network
     train_with_frozen_statistics(network)
+    print("## Scale\n")
     print(
         f"Meta-train sides of episodes; frozen statistics; {', '.join(options.sources)}; "
         "means over episodes. Norms are of the gradient with respect to all weights.\n"
@@ -71,6 +72,34 @@ def main() -> None:
                 f"| {hard[1]:.2f} | {grad_cls:.2f} | {grad_da:.3g} | {grad_da / grad_cls:.1f} |",
                 flush=True,
             )
+
+    print(
+        "\nDomain alignment grows with the square of s and soft classification does not. Most of "
+        "it is noise:\nwith domains shuffled among the identities, so that there is nothing to "
+        "align, nearly as much is left,\nand it falls with the number of identities. A rate "
+        "that this gradient survives teaches nothing else.\n"
+    )
+    _leaks(pool)
+    print(
+        "\n## Statistics, start, averaging\n\n"
+        "Batch statistics against those of the start, and points between start and end, are rows "
+        "of\n[unseen-domains](unseen-domains.md); MFR from a converged start, on people who stand "
+        "in one domain\neach, is the [quickstart](quickstart.md). From a network that was still "
+        "learning, with batch statistics\nand s = 64, MFR lost 8 points to the start on "
+        "caricatures ([unseen-caricature](unseen-caricature.md))."
+    )
+
+
+def _leaks(pool: IdentityPool) -> None:
+    """Who stands in several sources: aggregation has them as one class, MFR never pairs them."""
+    shared = [own for own in pool.of_person.values() if len({one.domain for one in own}) > 1]
+    images = sum(len(one.rows) for own in shared for one in own)
+    print("## Leaks\n")
+    print(
+        f"Of {pool.classes} people, {len(shared)} stand in several of the source domains, with "
+        f"{images} of {len(pool.rows)} images.\nFor aggregation each is one class, so that it "
+        "learns from pairs across domains; an episode of the\npaper's pairs within a domain only."
+    )
 
 
 def _sides(
