@@ -239,6 +239,23 @@ def percentile_interval(
     return float(low), float(high)
 
 
+def ratio_interval(
+    rates: NDArray[np.float64], to: NDArray[np.float64]
+) -> tuple[float, float] | None:
+    """The 95 % percentile interval of a ratio of two rates, from resamples that they share.
+
+    None where no resample could be measured, and where the rate below is 0 so often that the ratio
+    has no upper end.
+    """
+    known = np.isfinite(rates) & np.isfinite(to) & ((rates > 0) | (to > 0))
+    if not known.any():
+        return None
+    with np.errstate(divide="ignore"):
+        ratios = rates[known] / to[known]
+    low, high = np.quantile(ratios, [0.025, 0.975], method="closest_observation")
+    return (float(low), float(high)) if np.isfinite(high) else None
+
+
 def score_grid(scores: Scores) -> NDArray[np.floating]:
     """At most `GRID` observed scores, rising and starting at the lowest: the thresholds used.
 

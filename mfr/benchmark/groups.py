@@ -205,8 +205,12 @@ def _differential(
         if metrics[worst].interval is None or metrics[best].interval is None:
             reason = "One of the two groups has too few people for an interval."
         else:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                interval = bootstrap.percentile_interval(shares[worst] / shares[best])
+            interval = bootstrap.ratio_interval(shares[worst], shares[best])
+            if interval is None:
+                reason = (
+                    f"Too many resamples show no error of {groups[best].name} for the ratio to "
+                    "have an upper end."
+                )
     return Differential(
         rate=kind,
         worst=groups[worst].name,

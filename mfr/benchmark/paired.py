@@ -122,10 +122,9 @@ def mean_between(firsts: Sequence[Measurement], seconds: Sequence[Measurement]) 
         interval = bootstrap.percentile_interval(drawn - others) if enough else None
         found.append(Difference(metric.key, value - other, interval))
         if metric.key.startswith("tar@") and other < 1:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = (1 - drawn) / (1 - others) - 1
             key = f"fnmr{metric.key.removeprefix('tar')}:relative"
-            interval = bootstrap.percentile_interval(ratio) if enough else None
+            ends = bootstrap.ratio_interval(1 - drawn, 1 - others) if enough else None
+            interval = None if ends is None else (ends[0] - 1, ends[1] - 1)
             relative.append(Difference(key, (1 - value) / (1 - other) - 1, interval))
     return [*found, *relative]
 

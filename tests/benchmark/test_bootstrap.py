@@ -114,3 +114,15 @@ def test_interval_covers_the_truth_and_is_wider_than_one_over_pairs():
     # 95 % of 60 is 57; fewer than 50 would happen once in ten thousand times.
     assert covered >= 50
     assert np.mean(widths) > 1.3 * np.mean(naive)
+
+
+def test_a_ratio_has_no_upper_end_where_the_rate_below_is_often_zero():
+    rates, below = np.linspace(0.2, 0.4, 200), np.full(200, 0.1)
+    low, high = bootstrap.ratio_interval(rates, below)
+    assert (low, high) == (pytest.approx(2.05, abs=0.03), pytest.approx(3.95, abs=0.03))
+    below[:3] = 0  # fewer than one in forty: they only raise the upper end
+    assert bootstrap.ratio_interval(rates, below)[1] > high
+    below[:9] = 0
+    assert bootstrap.ratio_interval(rates, below) is None
+    # No errors of either say nothing about their ratio.
+    assert bootstrap.ratio_interval(np.zeros(50), np.zeros(50)) is None
