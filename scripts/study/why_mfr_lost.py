@@ -130,7 +130,7 @@ def _measure(
 
     def value_and_norm(loss: Callable[..., Tensor], *inputs: Tensor, **how: float) -> list[float]:
         value = loss(gallery, probe, *inputs, **how)
-        return [float(value), norm(value)]
+        return [float(value.detach()), norm(value)]
 
     tau_p, tau_n = thresholds(0)
     hard = value_and_norm(hard_pair_attention, tau_p=tau_p, tau_n=tau_n)
