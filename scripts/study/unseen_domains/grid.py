@@ -12,7 +12,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,13 @@ from scripts.study.unseen_domains.judging import (
     without_flip,
 )
 from scripts.study.unseen_domains.learning import Tuned, Weights, tune
-from scripts.study.unseen_domains.methods import ABLATIONS, COMMON, METHODS, PAPER
+from scripts.study.unseen_domains.methods import (
+    ABLATIONS,
+    COMMON,
+    METHODS,
+    PAPER,
+    SEEDED,
+)
 
 SEEDS = (0, 1, 2)
 
@@ -71,21 +77,29 @@ def jobs(out: Path) -> Iterator[Job]:
     for method, (values, tries) in METHODS.items():
         for attempt, more in enumerate(tries):
             yield Job(method, attempt, SEEDS[0], {**values, **more})
+    yield from _chosen(out, SEEDED, SEEDS[1:2])
     for method, without in _alone():
         yield Job(method, 0, SEEDS[0], without)
-    for seed in SEEDS[1:]:
-        for method, (values, tries) in METHODS.items():
-            for attempt in sorted({*chosen(read_runs(out), method).values()}):
-                yield Job(method, attempt, seed, {**values, **tries[attempt]})
+    yield from _chosen(out, SEEDED, SEEDS[2:])
+    yield from _chosen(out, [name for name in METHODS if name not in SEEDED], SEEDS[1:])
     for seed in SEEDS[1:]:
         for method, without in _alone():
             yield Job(method, 0, seed, without)
 
 
+def _chosen(out: Path, methods: Sequence[str], seeds: Sequence[int]) -> Iterator[Job]:
+    """The chosen settings of ``methods``, with further seeds."""
+    for seed in seeds:
+        for method in methods:
+            values, tries = METHODS[method]
+            for attempt in sorted({*chosen(read_runs(out), method).values()}):
+                yield Job(method, attempt, seed, {**values, **tries[attempt]})
+
+
 def _alone() -> Iterator[tuple[str, dict[str, Any]]]:
     """What has one setting."""
-    yield from ((method, values) for method, (values, _) in PAPER.items())
     yield from ABLATIONS.items()
+    yield from ((method, values) for method, (values, _) in PAPER.items())
 
 
 Judgement = tuple[dict[str, tuple[float, ...]], dict[str, Judged]]
