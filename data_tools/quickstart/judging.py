@@ -60,15 +60,21 @@ class Judgement(BaseModel):
     @property
     def on_start(self) -> str:
         """A sentence that compares both methods with the start on the unseen domain."""
+        rulings = [rule(self.less_start[UNSEEN][name][0]) for name in (MFR, AGG)]
+        if rulings[0] == rulings[1]:
+            both = {
+                "better": "both are better than",
+                "worse": "both are worse than",
+                "undecided": "neither can be told from",
+            }
+            return f"On masked faces, {both[rulings[0]]} the start that they tune."
         words = {
-            "better": "is better than the start that both tune",
-            "worse": "is worse than the start that both tune",
-            "undecided": "cannot be told from the start that both tune",
+            "better": "is better than",
+            "worse": "is worse than",
+            "undecided": "cannot be told from",
         }
-        mfr, agg = (words[rule(self.less_start[UNSEEN][name][0])] for name in (MFR, AGG))
-        if mfr == agg:
-            return f"On masked faces, each of the two {mfr}."
-        return f"On masked faces, MFR {mfr}, and aggregation {agg}."
+        mfr, agg = (words[ruling] for ruling in rulings)
+        return f"On masked faces, MFR {mfr} the start that both tune, and aggregation {agg} it."
 
 
 def judge(

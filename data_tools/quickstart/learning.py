@@ -56,7 +56,11 @@ class Learned(BaseModel):
 def run_config(plan: Plan, name: str, dataset: Path, seed: int) -> RunConfig:
     """The configuration of a run of the method ``name``."""
     if name == AGG:
-        own = {"beta": plan.agg_rate, "margin_scale": plan.agg_scale}
+        own = {
+            "beta": plan.agg_rate,
+            "margin_scale": plan.agg_scale,
+            "cosface_margin": plan.agg_margin,
+        }
     else:
         own = {"beta": plan.mfr_rate, "alpha": plan.mfr_rate, "scale": plan.mfr_scale}
     values: dict[str, Any] = {

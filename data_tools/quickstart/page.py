@@ -10,7 +10,7 @@ import cv2
 from markupsafe import Markup
 
 from data_tools.quickstart import wording
-from data_tools.quickstart.judging import BEFORE, NETWORKS, VERDICT_METRIC
+from data_tools.quickstart.judging import NETWORKS
 from data_tools.quickstart.learning import AGG, MFR, Learned
 from data_tools.quickstart.plan import SOURCES, START, UNSEEN
 from data_tools.quickstart.recipe import commands
@@ -75,7 +75,6 @@ def render(report: QuickstartReport, root: Path) -> str:
         agg_losses=Markup(_agg_losses(report.runs[AGG])),
         alignment=Markup(_alignment(report.runs[MFR])),
         mfr_losses=Markup(_mfr_losses(report.runs[MFR])),
-        seeds=Markup(_seeds(report)),
     )
 
 
@@ -109,26 +108,6 @@ def _alignment(run: Learned) -> str:
         x="step",
         y="loss",
         name="alignment",
-    )
-
-
-def _seeds(report: QuickstartReport) -> str:
-    """Each seed's result on the unseen domain, beside that of the start."""
-    found = report.judgement.domains[UNSEEN]
-    before = found[BEFORE][VERDICT_METRIC].of_seeds[0]
-    numbers = range(1, report.plan.repeats + 1)
-    points = {
-        wording.TITLES[name]: [
-            (number, 100 * value)
-            for number, value in zip(numbers, found[name][VERDICT_METRIC].of_seeds, strict=True)
-        ]
-        for name in (MFR, AGG)
-    }
-    return curves_plot(
-        {**points, wording.TITLES[BEFORE]: [(number, 100 * before) for number in numbers]},
-        x="seed of training",
-        y=f"TAR at FMR 1% on {UNSEEN}, %",
-        name="seeds",
     )
 
 

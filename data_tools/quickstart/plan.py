@@ -6,6 +6,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mfr.losses.margin import MARGIN
+
 SOURCES: Final = ("daylight", "side_light", "nir", "surveillance")
 """The domains that both methods learn from."""
 
@@ -42,6 +44,7 @@ class Plan(BaseModel):
     side: int = Field(default=16, ge=2, description="B, identities on each side of an episode")
     agg_rate: float = 0.03
     agg_scale: float = Field(default=32.0, description="s of CosFace, in units of the start")
+    agg_margin: float = Field(default=MARGIN, description="of CosFace, in units of the start")
     mfr_rate: float = Field(default=0.1, description="outer and inner rate")
     mfr_scale: float = Field(default=1.0, description="s of MFR's losses, in units of the start")
     enrolled: int = Field(default=6, ge=1, description="people enrolled in the gallery")

@@ -172,11 +172,23 @@ def test_the_page_holds_its_pictures_and_nothing_from_elsewhere(done):
     # photos of each of two enrolled people, and three probes.
     assert len(pictures) == 4 + 3 * 5 + 2 * 2 + 3
     assert all(re.fullmatch(r"data:image/jpeg;base64,[\w+/=]{500,}", one) for one in pictures)
-    assert page.count("<svg") == 5
+    assert page.count("<svg") == 4
     elsewhere = r"(src|href)\s*=\s*[\"'](?!data:|#)|https?://|url\((?!#)|<script|@import"
     assert not re.search(elsewhere, page)
     report = QuickstartReport.model_validate_json((done / "report.json").read_text())
     assert report.judgement.verdict.sentence in page
+
+
+def test_each_difference_stands_under_its_metric(done):
+    page = (done / "report.html").read_text()
+    report = QuickstartReport.model_validate_json((done / "report.json").read_text())
+    table = page[page.index("<caption>MFR minus aggregation") :]
+    head = re.findall(r'<th scope="col">([^<]+)</th>', table[: table.index("</thead>")])
+    assert head == ["domain", "TAR at FMR 1%", "rank-1", "AUC"]
+    row = table[table.index(f'<th scope="row">{UNSEEN}</th>') :]
+    shown = re.findall(r"<td>([+-][\d.]+)", row[: row.index("</tr>")])
+    differences = {one.key: one.value for one in report.judgement.mfr_less_agg[UNSEEN]}
+    assert shown == [f"{100 * differences[key]:+.1f}" for key in ("tar@fmr=0.01", "rank1", "auc")]
 
 
 def test_another_seed_or_directory_is_refused_in_a_sentence(done, small, tmp_path, capsys):
