@@ -11,6 +11,7 @@ ours has to lie between its low and its high end.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 
 import numpy as np
@@ -43,6 +44,7 @@ def cases() -> Iterator[tuple[str, Floats, Floats]]:
 
 def main() -> None:
     """Compare and print."""
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     from pyeer.eer_stats import calculate_roc, calculate_roc_auc, get_eer_values
 
     print(

@@ -15,6 +15,7 @@ from mfr.benchmark.metrics import Scores, auc, operating_points
 from mfr.data.loading import load_crops
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
+from mfr.runtimes import DEFAULT, build_runtime
 
 SOURCES: Final = ("lfw", "celeb_photo", "yaleb")
 GROUPS: Final = {
@@ -64,7 +65,7 @@ def people_of(manifest: Manifest, domain: str, split: str) -> People:
 def without_flip(encoder: Encoder) -> Encoder:
     """The encoder without the mirror image, which halves what judging costs."""
     record = encoder.record.model_copy(update={"flip_fusion": False})
-    return Encoder(record, encoder.network, None, encoder._runtime)
+    return Encoder(record, encoder.network, None, build_runtime(DEFAULT, encoder.network, "cpu"))
 
 
 def embed(encoder: Encoder, everybody: dict[str, People]) -> dict[str, NDArray[np.float32]]:
