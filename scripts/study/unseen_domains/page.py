@@ -197,7 +197,7 @@ def _paper(evidence: Evidence, done: set[str]) -> None:
     rows = {**PAPER_RULES, **{name: rate for name, (_, rate) in PAPER.items()}}
     print("\n## The paper's ablation\n")
     print(
-        "TAR in %: the paper's at an FMR of 0.01% (table 6, GFR-R I), ours at 0.1%, the mean over"
+        "TAR in %: the paper's at an FMR of 0.01% (GFR-R I), ours at 0.1%, the mean over"
     )
     print("the unseen domains, with the average of the weights, first seed.\n")
     print("| method | paper | here |\n|---|---|---|")
