@@ -7,6 +7,7 @@ finds flipped bits, not an enemy who can write the file.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -32,12 +33,15 @@ def write_tensors(
 ) -> None:
     """Write ``tensors``, contiguous ones on the CPU, and ``metadata`` to ``path``.
 
+    The same tensors and metadata give the same bytes.
+
     Raises:
         WriteError: the disk is full or the place not writable; what was there is untouched.
     """
     with atomic.replacing(path) as temporary:
         try:
             save_file(dict(tensors), temporary, metadata=dict(metadata))
+            _sort_metadata(temporary)
         except SafetensorError as error:
             # The library tells what the operating system said in the text of its own error only.
             number = re.search(r"os error (\d+)", str(error))
@@ -119,6 +123,21 @@ def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
         digest.update(f"{len(key)} {len(metadata[key])} {key}{metadata[key]}".encode())
     add_tensors(digest, tensors)
     return digest.hexdigest()
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put a file's metadata in the order of their keys; the library's is another each time."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        if "__metadata__" not in header:
+            return
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        # The same JSON in another order is as long; the library pads it with spaces.
+        assert len(ordered) <= length
+        file.seek(8)
+        file.write(ordered.ljust(length))
 
 
 def _insist_on_a_file(path: Path) -> None:

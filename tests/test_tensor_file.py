@@ -34,6 +34,19 @@ def test_what_is_written_comes_back(tmp_path):
     assert torch.equal(load_file(tmp_path / "a/t.safetensors")["w"], torch.arange(3.0))
 
 
+def test_the_same_content_gives_the_same_bytes(tmp_path):
+    tensors = {"w": torch.arange(3.0), "b": torch.ones(2, 2)}
+    # The library would put these in another order in almost every file.
+    metadata = {key: f'{key} of "ä" \u2028 \n' for key in "edcba"}
+    paths = [tmp_path / f"{n}.safetensors" for n in range(8)]
+    for path in paths:
+        write_tensors(path, tensors, metadata)
+    assert len({path.read_bytes() for path in paths}) == 1
+    found, read = read_tensors(paths[0])
+    assert found == metadata
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+
+
 @pytest.mark.slow
 def test_a_refusal_in_the_midst_of_writing_keeps_the_old_file(tmp_path):
     path = tmp_path / "t.safetensors"
