@@ -201,6 +201,8 @@ def _in_words(kind: str, message: str) -> str:
         return " is no setting of a run"
     if kind == "missing":
         return " has to be given"
+    if kind == "too_short":
+        return " is empty"
     message = message.removeprefix("Value error, ")
     start = "Input should "
     return f" should {message.removeprefix(start)}" if message.startswith(start) else f": {message}"

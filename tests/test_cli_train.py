@@ -104,6 +104,37 @@ def test_a_worse_result_is_refused_in_a_sentence(
     }
 
 
+def test_what_nobody_guards_and_what_is_accepted_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "run" / "model.safetensors"
+    known: list[Known] = []
+
+    def start(config: RunConfig, out: Path, *, watch: object, group: object) -> TrainingResult:
+        return TrainingResult(out, model, 3, 3, {}, {}, share=0.25, known=known)
+
+    monkeypatch.setattr(trainer, "start", start)
+    (tmp_path / "weights.safetensors").touch()
+    arguments = ["train", "--data", str(tmp_path), "--sources", "web,night", "--no-report"]
+    arguments += ["--init", str(tmp_path / "weights.safetensors"), "--out", str(tmp_path / "run")]
+    assert cli.run(arguments) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "for no source domain has held-out people" in said
+    assert "worst source domain" not in said
+    assert "Nothing guards web, night against forgetting" in said
+    known += [Known("web", 0.001, 0.05, 0.04, (-0.02, 0.01))]
+    assert cli.run(arguments) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "where its worst source domain is best" in said
+    assert "Nothing guards night against forgetting" in said
+    assert "worse results are accepted" not in said
+    known += [Known("night", 0.01, 0.2, 0.5, (0.1, 0.4))]
+    assert cli.run([*arguments, "--accept-worse"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Nothing guards" not in said
+    assert "(night: FNMR 50.0% instead of 20.0% at an FMR of 0.01), and written because" in said
+
+
 def test_presets_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["train", "--data", str(tmp_path), "--sources", "a,b", "--out", str(tmp_path / "r")]
     assert "use paper or recipe" in refused(capsys, *arguments, "--preset", "best")

@@ -50,7 +50,7 @@ def test_a_run_file_from_before_there_was_an_optimiser_is_read(tmp_path):
     ("values", "complaint"),
     [
         ({"sources": ["a"]}, "data has to be given"),
-        ({"data": "d", "sources": []}, "sources"),
+        ({"data": "d", "sources": []}, "sources is empty"),
         (
             {"data": "d", "sources": ["a"], "method": "magic"},
             "method: there is no method 'magic': choose one of mfr, mldg, agg, agg-rnd, triplet",

@@ -93,7 +93,7 @@ def choose_protocol(
         ]
     if domains:
         raise ConfigError(
-            f"--domain goes with the protocols {_LISTED}, and "
+            f"--domain goes with the protocols {', '.join([_LISTED, *_ALONE])}, and "
             f"'{protocol}' is none of them: leave --domain out if it is a protocol of the dataset, "
             "which knows its domains."
         )

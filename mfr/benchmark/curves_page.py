@@ -93,12 +93,15 @@ def render_attacks(report: AttackReport) -> str:
 
 def attacks_verdict(report: AttackReport) -> list[str]:
     """How often the weakest and the strongest attacks of each kind succeed."""
-    return [
-        f"{kind}: of {name} {percent(rates[0].success.value or 0.0)} succeed at eps "
-        f"{rates[0].eps}, {percent(rates[-1].success.value or 0.0)} at eps {rates[-1].eps}."
-        for kind, models in report.curves.items()
-        for name, rates in models.items()
-    ]
+    sentences = []
+    for kind, models in report.curves.items():
+        for name, rates in models.items():
+            weakest, *strongest = rates[0], *rates[1:][-1:]
+            told = f"{percent(weakest.success.value or 0.0)} succeed at eps {weakest.eps}"
+            for one in strongest:
+                told += f", {percent(one.success.value or 0.0)} at eps {one.eps}"
+            sentences.append(f"{kind}: of {name} {told}.")
+    return sentences
 
 
 def _render(report: Any, **parts: Any) -> str:

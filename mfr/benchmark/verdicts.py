@@ -83,16 +83,18 @@ def compared_verdict(
     """
     sentences = []
     for name in names[1:]:
-        ruled: dict[str, list[str]] = {"better": [], "worse": [], "open": []}
+        ruled: dict[str, list[str]] = {"better": [], "worse": [], "open": [], "unknown": []}
         for domain, each in differences.items():
             if main := main_difference(each[name]):
-                ruled[ruling(main)].append(f"{domain} ({told_difference(main)})")
+                kind = "unknown" if main.interval is None else ruling(main)
+                ruled[kind].append(f"{domain} ({told_difference(main)})")
         parts = [
             f"{words} on {', '.join(ruled[kind])}"
             for kind, words in (
                 ("better", "better"),
                 ("worse", "worse"),
                 ("open", "not distinguishable"),
+                ("unknown", "nothing can be said"),
             )
             if ruled[kind]
         ]

@@ -154,7 +154,7 @@ def train(
         for name in ("data", "sources"):
             if name not in given:
                 raise ConfigError(f"Training needs --{name}: give it, or a run file with --config.")
-    from mfr.config import make_run_config, read_run_values
+    from mfr.config import make_run_config, read_run_config, read_run_values
     from mfr.presets import with_preset
     from mfr.training import trainer
     from mfr.training.distributed import ProcessFailedError, processes
@@ -163,15 +163,15 @@ def train(
         with processes() as group, ignoring_termination_afterwards(group.size > 1):
             with _watching(quiet=not group.is_main) as watch:
                 if resume:
-                    run_config = None
                     result = trainer.resume(out, watch=watch, group=group)
+                    run_config = read_run_config(out / trainer.CONFIG_NAME)
                 else:
                     values = {} if config is None else read_run_values(config)
                     run_config = make_run_config(with_preset(preset, {**values, **given}))
                     result = trainer.start(run_config, out, watch=watch, group=group)
             if group.is_main:
                 page = _report(result, run_config) if report else None
-                _print_result(result, page, as_json)
+                _print_result(result, run_config, page, as_json)
     except ProcessFailedError:  # that process prints why
         raise typer.Exit(2) from None
     if result.refused is not None:
@@ -196,19 +196,11 @@ def _watching(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         yield watch
 
 
-def _report(result: TrainingResult, config: RunConfig | None) -> Path | None:
-    """The page that compares start and end; None for a run that lacks one, or test people.
-
-    Args:
-        result: of the run.
-        config: of the run; None if it was resumed.
-    """
-    from mfr.config import read_run_config
+def _report(result: TrainingResult, config: RunConfig) -> Path | None:
+    """The page that compares start and end; None for a run that lacks one, or test people."""
     from mfr.training.run_report import write_run_report
-    from mfr.training.trainer import CONFIG_NAME
 
     made = result.model or result.refused
-    config = config or read_run_config(result.out / CONFIG_NAME)
     if made is None or config.init is None:
         return None
     try:
@@ -219,7 +211,9 @@ def _report(result: TrainingResult, config: RunConfig | None) -> Path | None:
         return None
 
 
-def _print_result(result: TrainingResult, page: Path | None, as_json: bool) -> None:
+def _print_result(
+    result: TrainingResult, config: RunConfig, page: Path | None, as_json: bool
+) -> None:
     if result.refused is not None:
         complain(_why_refused(result))
     elif result.model is None:
@@ -249,8 +243,23 @@ def _print_result(result: TrainingResult, page: Path | None, as_json: bool) -> N
         say(f"Trained {result.step} steps; the model is {result.model}.")
     if result.share < 1:
         say(
-            f"It lies {result.share:.0%} of the way from its start to the end of training, where "
-            "its worst source domain is best."
+            f"It lies {result.share:.0%} of the way from its start to the end of training, "
+            + (
+                "where its worst source domain is best."
+                if result.known
+                else "for no source domain has held-out people who would say where to stop."
+            )
+        )
+    if result.model is not None and any(one.worse for one in result.known):
+        say(
+            "It is worse than the weights it started from on held-out people "
+            f"({_worse(result.known)}), and written because worse results are accepted."
+        )
+    judged = {one.domain for one in result.known}
+    if config.init and (unjudged := [one for one in config.sources if one not in judged]):
+        say(
+            f"Nothing guards {', '.join(unjudged)} against forgetting: that takes two held-out "
+            "people with two images each ('mfr data split --val')."
         )
     if result.known:
         _print_known(result.known)
@@ -286,9 +295,12 @@ def _print_known(known: list[Known]) -> None:
 
 
 def _why_refused(result: TrainingResult) -> str:
-    worse = "; ".join(str(one) for one in result.known if one.worse)
     return (
-        f"The result is worse than the weights it started from on held-out people ({worse}), so it "
-        f"is no model: it lies in {result.refused}. Train with lower rates or on more people, or "
-        "take it all the same with --accept-worse."
+        "The result is worse than the weights it started from on held-out people "
+        f"({_worse(result.known)}), so it is no model: it lies in {result.refused}. Train with "
+        "lower rates or on more people, or take it all the same with --accept-worse."
     )
+
+
+def _worse(known: list[Known]) -> str:
+    return "; ".join(str(one) for one in known if one.worse)

@@ -168,7 +168,8 @@ class EpisodeSampler:
         if len(pool.domains) < 2:
             raise DataError(
                 "Meta learning splits the source domains and so needs at least two: name more "
-                "--sources, or train with --method agg or triplet."
+                "--sources, have a condition drawn as a further one with --simulate, or train with "
+                "--method agg or triplet."
             )
         self.pool = pool
         self.size = size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -52,10 +53,22 @@ def write_run_report(config: RunConfig, out: Path, model: Path) -> Path:
         [*unseen, *known],
         seed=config.seed,
         resamples=_RESAMPLES,
-        command=f"mfr train --config {out / 'config.toml'}",
+        command=_command(config, out, model, [*unseen, *known]),
         allow_seen=True,
     )
     return write_overview(judged.overview, out / REPORT_NAME)[1]
+
+
+def _command(config: RunConfig, out: Path, model: Path, domains: list[str]) -> str:
+    """What judges the two again."""
+    words = ["mfr", "benchmark", str(config.init), str(model), "--data", str(config.data)]
+    words += ["--domain", ",".join(domains), "--seed", str(config.seed)]
+    words += ["--resamples", str(_RESAMPLES), "--allow-seen", "--out", str(out / REPORT_NAME)]
+    if config.backbone is not None:
+        words += ["--backbone", config.backbone]
+    if config.device != "cpu":
+        words += ["--device", config.device]
+    return shlex.join(words)
 
 
 def _comparable(manifest: Manifest, domain: str) -> bool:

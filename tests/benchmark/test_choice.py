@@ -12,7 +12,7 @@ from mfr.errors import ConfigError
 @pytest.mark.parametrize(
     ("arguments", "options", "word"),
     [
-        (("mfr2", ["a"]), {}, "'mfr2' is none of them: leave --domain out if"),
+        (("mfr2", ["a"]), {}, "open-set, every-pair, and 'mfr2' is none of them: leave"),
         (("lfw", ["a", "b"]), {"pairs": "p"}, "one domain"),
         (("gallery-probe", ["a"]), {"pairs": "p"}, "--protocol lfw"),
         (("all-pairs", []), {}, "--domain"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,3 +139,8 @@ def test_verdicts_name_what_cannot_be_told_apart():
         in compared_verdict(["start", "twin"], same)[0]
     )
     assert compared_verdict(["start"], {"there": {}}) == []
+    few = {"there": {"twin": [replace(one, interval=None) for one in same["there"]["twin"]]}}
+    (told,) = compared_verdict(["start", "twin"], few)
+    # Without an interval nobody has tried to tell them apart.
+    assert told.startswith("twin against start: nothing can be said on there (TAR at FMR")
+    assert told.endswith("no interval).")

@@ -84,6 +84,13 @@ def test_attacks_succeed_the_more_they_may_change(data, tmp_path):
     assert AttackReport.model_validate(json.loads(path.read_text())) == report
     assert Page(page.read_text()).open == []
     assert len(attacks_verdict(report)) == 4
+    assert all("at eps 1, " in one and "at eps 40." in one for one in attacks_verdict(report))
+    curves = {
+        kind: {name: rates[:1] for name, rates in models.items()}
+        for kind, models in report.curves.items()
+    }
+    weak = report.model_copy(update={"curves": curves})
+    assert all(one.endswith("% succeed at eps 1.") for one in attacks_verdict(weak))
     again = measure_attacks({"a": Linear()}, data, "lfw", epsilons=[1, 40], pairs=8, resamples=20)
     assert again.curves == report.curves
 
