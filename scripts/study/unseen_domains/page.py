@@ -196,9 +196,7 @@ def _paper(evidence: Evidence, done: set[str]) -> None:
     """The paper's ablation beside ours, as rates of acceptance."""
     rows = {**PAPER_RULES, **{name: rate for name, (_, rate) in PAPER.items()}}
     print("\n## The paper's ablation\n")
-    print(
-        "TAR in %: the paper's at an FMR of 0.01% (GFR-R I), ours at 0.1%, the mean over"
-    )
+    print("TAR in %: the paper's at an FMR of 0.01% (GFR-R I), ours at 0.1%, the mean over")
     print("the unseen domains, with the average of the weights, first seed.\n")
     print("| method | paper | here |\n|---|---|---|")
     for name, rate in rows.items():
