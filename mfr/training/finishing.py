@@ -70,7 +70,8 @@ def best_point(
     start = {name: value.to(device) for name, value in built.start.items()}
     before = validator.judge(built.encoder(start))
     points = []
-    for share in config.shares:
+    # Without anybody who could choose, nothing speaks for less than the end.
+    for share in config.shares if before else config.shares[-1:]:
         # A share of 1 is the end to the bit.
         weights = end if share == 1 else between(start, end, share)
         encoder = built.encoder(weights, **summary)

@@ -62,3 +62,14 @@ def test_a_result_worse_than_its_start_is_no_model_unless_it_is_accepted(tmp_pat
     assert accepted.model is not None and accepted.refused is None
     (told,) = (one for one in read_log(tmp_path / "refused") if one["kind"] == "result")
     assert told["a/fnmr"] > told["a/fnmr_of_start"]
+
+
+@pytest.mark.slow
+def test_without_held_out_people_the_model_is_the_farthest_point(tmp_path):
+    data = tmp_path / "data"
+    write_dataset(data, {"a": 6, "b": 6, "c": 6}, images=2, splits=("train",))
+    init = start(configure(data, method="triplet", steps=1), tmp_path / "first").model
+    values = {"method": "triplet", "steps": 1, "init": init, "backbone": None}
+    result = start(configure(data, **values, shares=[0.25, 0.75]), tmp_path / "second")
+    assert result.share == 0.75
+    assert result.known == []
