@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,29 +20,22 @@ from mfr.data.used import note_used
 from mfr.devices import usable_device
 from mfr.errors import DataError, TrainingError, WriteError
 from mfr.locking import refusing_others
-from mfr.meta.functional import Task
-from mfr.meta.learner import MetaLearner
-from mfr.meta.rule import PlainGradient
 from mfr.random_bits import RandomBits
 from mfr.seen_people import Role
 from mfr.training import checkpoint, finishing
-from mfr.training.averaging import AveragedWeights
 from mfr.training.distributed import ALONE, Processes
 from mfr.training.finishing import MODEL_NAME, REFUSED_NAME
 from mfr.training.guard import Known
 from mfr.training.interruption import deferred_interrupt
 from mfr.training.methods.building import build_method
-from mfr.training.normalisation import train_with_frozen_statistics
-from mfr.training.optimiser import make_optimiser, set_rate
-from mfr.training.rates import halvings, rate_factor
+from mfr.training.optimiser import make_optimiser
 from mfr.training.run_log import RunLog
 from mfr.training.starting import initial_network, training_people
+from mfr.training.stepping import NETWORK_STREAM, Stepper
 from mfr.training.validation import Validator, figures
 
 CONFIG_NAME: Final = "config.toml"
 CHECKPOINTS_NAME: Final = "checkpoints"
-# Keeps the network's own randomness (dropout) apart from what the samplers draw.
-_NETWORK_STREAM: Final = 200
 
 
 @dataclass(frozen=True)
@@ -181,11 +173,12 @@ class _Run:
         self.pool = IdentityPool(drawn.manifest, [*config.sources, *drawn.domains])
         store = SimulatedCrops(drawn, int(config.crop_memory * 2**30))
         self.method = build_method(config, self.pool, store, group)
-        self.built = initial_network(config, RandomBits(config.seed, 0, 0, _NETWORK_STREAM).seed())
+        self.built = initial_network(config, RandomBits(config.seed, 0, 0, NETWORK_STREAM).seed())
         self.network = self.built.network.to(self.device)
         self.method.attach(self.network)
         self.optimiser = make_optimiser(config, self.network)
-        self.average = AveragedWeights()
+        self.stepper = Stepper(config, self.method, self.network, self.optimiser, group=group)
+        self.average = self.stepper.average
 
     def restore(self, state: checkpoint.Checkpoint) -> None:
         checkpoint.restore(state, self.network, self.optimiser, self.method, self.average)
@@ -197,14 +190,6 @@ class _Run:
         # Their processes start before the first exchange, which starts threads.
         steps = StepLoader(self.method.prepare, config.workers).steps(self.done, config.steps)
         self._begin_equal()
-        all_reduce = None if group.size == 1 else group.all_reduce
-        learner = MetaLearner(
-            self.network,
-            PlainGradient(),
-            self.optimiser,
-            clip=config.clip,
-            all_reduce=all_reduce,
-        )
         with RunLog(self.out, self.done) if group.is_main else nullcontext() as log:
 
             def tell(kind: str, values: dict[str, float]) -> None:
@@ -219,7 +204,7 @@ class _Run:
                 # the same seed.
                 torch.backends.cudnn.flags(deterministic=True, benchmark=False),
             ):
-                validation = self._steps(steps, learner, tell, lambda: interruption.asked)
+                validation = self._steps(steps, tell, lambda: interruption.asked)
             ended: dict[str, Any] = {}
             if self.done == config.steps:
                 ended = self._finish(tell) if group.is_main else {"model": self.out / MODEL_NAME}
@@ -237,12 +222,11 @@ class _Run:
     def _steps(
         self,
         steps: Iterable[Any],
-        learner: MetaLearner,
         tell: Callable[[str, dict[str, float]], None],
         interrupted: Callable[[], bool],
     ) -> dict[str, float]:
         """Take the steps whose data is ``steps``; returns the figures of the last validation."""
-        config, group = self.config, self.group
+        config = self.config
         validation: dict[str, float] = {}
         if self.done == 0:
             validation = self._validate(tell)
@@ -250,32 +234,20 @@ class _Run:
         mark = time.perf_counter()
         for data in steps:
             loaded = time.perf_counter()
-            decays = halvings(config, self.done)
-            learner.rule = self.method.rule(decays)
-            beta = config.beta * rate_factor(config, self.done)
-            set_rate(self.optimiser, beta)
-            self._train_mode()
-            tasks = self.method.tasks(self.network, data, decays)
             try:
-                values = learner.step(self._seeded(tasks))
+                values = self.stepper.take(self.done, data)
             except TrainingError as error:
                 raise self._stopped(f"in step {self.done + 1} {error}") from error
-            # After every step, so that running statistics too are a function of the step alone.
-            group.average(self.network.buffers())
             self.done += 1
-            self.method.after_step(self.network, self.done)
-            if config.average_from is not None and self.done > (config.average_from * config.steps):
-                self.average.add(self.network.backbone)
             now = time.perf_counter()
             values |= {
-                "beta": beta,
                 "seconds": now - mark,
                 "seconds_waiting_for_data": loaded - mark,
                 "images_per_second": self.method.images_per_step / (now - mark),
             }
             tell("train", values)
             last = self.done == config.steps
-            asked = group.any(interrupted())
+            asked = self.group.any(interrupted())
             if self.done % config.validate_every == 0 or last:
                 validation = self._validate(tell)
             if self.done % config.checkpoint_every == 0 or last or asked:
@@ -294,12 +266,6 @@ class _Run:
         )
         self._refuse_broken(state)
         checkpoint.write(self.out / CHECKPOINTS_NAME, state)
-
-    def _train_mode(self) -> None:
-        if self.config.normalisation == "frozen":
-            train_with_frozen_statistics(self.network)
-        else:
-            self.network.train()
 
     def _finish(self, tell: Callable[[str, dict[str, float]], None]) -> dict[str, Any]:
         """Choose the point, calibrate and write it: the result's fields about the model."""
@@ -368,13 +334,6 @@ class _Run:
                 f"Process {self.group.rank} finds step {self.done} in {self.out} where process 0 "
                 f"finds step {int(done)}: let all machines see the same directory."
             )
-
-    def _seeded(self, tasks: Iterable[Task]) -> Iterator[Task]:
-        """The tasks, each with its own random numbers (dropout), whichever process has it."""
-        for number, task in zip(count(self.group.rank, self.group.size), tasks, strict=False):
-            bits = RandomBits(self.config.seed, self.done, number, _NETWORK_STREAM)
-            torch.manual_seed(bits.seed())
-            yield task
 
     def _validate(self, tell: Callable[[str, dict[str, float]], None]) -> dict[str, float]:
         if self.validator is None:

@@ -11,14 +11,6 @@ from tests.datasets import write_dataset
 from tests.training.test_trainer import OUTSIDE, RECIPE, configure, trained
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.slow
 def test_the_model_lies_between_its_start_and_the_mean_of_the_weights(tmp_path):
     dataset = tmp_path / "data"

@@ -31,14 +31,6 @@ def dataset(tmp_path_factory):
     return root
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def configure(dataset, **values):
     return make_run_config({"data": dataset, "sources": ["a", "b", "c"], **SMALL, **values})
 

@@ -45,14 +45,6 @@ def dataset(tmp_path_factory):
     return root
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def torchrun(*arguments):
     """Start ``torchrun --nproc-per-node 2 -m arguments``, on loopback and without GPUs."""
     environment = {

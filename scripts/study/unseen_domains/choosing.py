@@ -21,6 +21,12 @@ RATE: Final = 1
 Run = dict[str, Any]
 
 
+def file_name(method: str, attempt: int, seed: int) -> str:
+    """The name of a run's files, without what each of them adds."""
+    words = "".join(c if c.isalnum() else "-" for c in method)
+    return f"{words}-{attempt}-seed{seed}"
+
+
 def read_runs(out: Path) -> list[Run]:
     """The runs that are done, in the order of their names."""
     return [

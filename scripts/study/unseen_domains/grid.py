@@ -26,7 +26,7 @@ from mfr.data.manifest import Manifest
 from mfr.training.averaging import between
 from mfr.training.guard import worst_relative_fnmr
 from mfr.training.validation import Judged
-from scripts.study.unseen_domains.choosing import START, chosen, read_runs
+from scripts.study.unseen_domains.choosing import START, chosen, file_name, read_runs
 from scripts.study.unseen_domains.judging import (
     DOMAINS,
     SOURCES,
@@ -68,8 +68,7 @@ class Job:
     @property
     def name(self) -> str:
         """The name of its files."""
-        words = "".join(c if c.isalnum() else "-" for c in self.method)
-        return f"{words}-{self.attempt}-seed{self.seed}"
+        return file_name(self.method, self.attempt, self.seed)
 
 
 def jobs(out: Path) -> Iterator[Job]:

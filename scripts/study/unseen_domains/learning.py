@@ -18,14 +18,10 @@ from mfr.data.loading import CropStore
 from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
 from mfr.data.simulated import SimulatedCrops, with_simulated
-from mfr.meta.learner import MetaLearner
-from mfr.meta.rule import PlainGradient
-from mfr.training.averaging import AveragedWeights
 from mfr.training.methods.building import build_method
-from mfr.training.normalisation import train_with_frozen_statistics
-from mfr.training.optimiser import make_optimiser, set_rate
-from mfr.training.rates import halvings, rate_factor
+from mfr.training.optimiser import make_optimiser
 from mfr.training.starting import NetworkToTrain, initial_network, training_people
+from mfr.training.stepping import Stepper
 
 Weights = Mapping[str, Tensor]
 
@@ -73,23 +69,11 @@ def tune(values: dict[str, Any]) -> Tuned:
     built = initial_network(config, config.seed)
     network = built.network.to(config.device)
     method.attach(network)
-    optimiser = make_optimiser(config, network)
-    learner = MetaLearner(network, PlainGradient(), optimiser, clip=config.clip)
-    average = AveragedWeights()
+    stepper = Stepper(config, method, network, make_optimiser(config, network))
     losses: dict[str, float] = {}
     for step in range(config.steps):
-        decays = halvings(config, step)
-        learner.rule = method.rule(decays)
-        set_rate(optimiser, config.beta * rate_factor(config, step))
-        if config.normalisation == "frozen":
-            train_with_frozen_statistics(network)
-        else:
-            network.train()
-        losses = learner.step(method.tasks(network, method.prepare(step), decays))
-        method.after_step(network, step + 1)
-        if config.average_from is not None and step + 1 > config.average_from * config.steps:
-            average.add(network.backbone)
-    return Tuned(built, _on_cpu(average.weights or network.backbone.state_dict()), losses)
+        losses = stepper.take(step, method.prepare(step))
+    return Tuned(built, _on_cpu(stepper.average.weights or network.backbone.state_dict()), losses)
 
 
 def _on_cpu(weights: Weights) -> Weights:

@@ -20,9 +20,9 @@ from mfr.data.manifest import Manifest
 from scripts.study.unseen_domains.choosing import (
     RATE,
     START,
-    Run,
     chosen,
     chosen_point,
+    file_name,
     mean_fnmr,
     read_runs,
 )
@@ -96,12 +96,9 @@ class Evidence:
         group = "A" if domain in GROUPS["B"] or domain in SOURCES else "B"
         attempt = chosen(self.runs, method)[group]
         own = [r for r in self.runs if r["method"] == method and r["attempt"] == attempt]
-        return [f"{_stem(run)}.{point or chosen_point(run)}" for run in own]
-
-
-def _stem(run: Run) -> str:
-    words = "".join(c if c.isalnum() else "-" for c in run["method"])
-    return f"{words}-{run['attempt']}-seed{run['seed']}"
+        return [
+            f"{file_name(method, attempt, run['seed'])}.{point or chosen_point(run)}" for run in own
+        ]
 
 
 class Row:
