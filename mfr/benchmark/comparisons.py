@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mfr.benchmark import bootstrap
 from mfr.benchmark.metrics import ranks_of_mates
 from mfr.errors import DataError
 
@@ -55,6 +56,31 @@ class Compared:
     def rank_one(self) -> NDArray[np.bool_]:
         """(p,) whether the person of each probe was found first."""
         return self.ranks == 1
+
+
+def resampled(
+    compared: Compared,
+    persons: NDArray[np.integer],
+    multiplicities: NDArray[np.int64],
+    fmrs: Sequence[float] | NDArray[np.float64],
+) -> bootstrap.Resamples:
+    """The metrics of ``compared`` in every resample of people (`mfr.benchmark.bootstrap.resample`).
+
+    Args:
+        compared: the comparisons.
+        persons: (rows,) the person of each image, numbered from 0.
+        multiplicities: (r, people) from `bootstrap.draw_multiplicities`.
+        fmrs: (f,) wanted false match rates.
+    """
+    mated, nonmated = compared.mated, compared.nonmated
+    return bootstrap.resample(
+        mated.scores,
+        persons[mated.first],
+        nonmated.scores,
+        (persons[nonmated.first], persons[nonmated.second]),
+        multiplicities,
+        fmrs,
+    )
 
 
 def choose_gallery(

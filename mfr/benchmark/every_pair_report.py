@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfr.benchmark import bootstrap
-from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered
+from mfr.benchmark.domain_people import embed_people
+from mfr.benchmark.embedding import numbered
 from mfr.benchmark.every_pair import EDGES, EveryPair, compare_every_pair
 from mfr.benchmark.measurement import failure_to_acquire
 from mfr.benchmark.origin import title_of
-from mfr.benchmark.protocols import check_people
 from mfr.benchmark.report import Counts, Histogram, Metric, Report, RocCurve
-from mfr.benchmark.reporting import check_resamples, provenance, resized_warning
-from mfr.benchmark.seen import not_known, refuse_seen, seen_domains
+from mfr.benchmark.reporting import provenance, resized_warning
+from mfr.benchmark.seen import not_known, seen_domains
 from mfr.data.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -46,17 +46,14 @@ def benchmark_every_pair(
     Arguments and errors are those of `mfr.benchmark.protocols.benchmark_domain`. Scores are not
     kept, so the report shows no mistakes and no rates at other thresholds.
     """
-    check_resamples(resamples)
-    every = manifest.where(domains=[domain], splits=[split])
-    rows = by_path(examined(every))
-    check_people(rows, every, domain=domain, split=split)
-    people = rows.column("person")
-    persons = numbered(people)
-    seen = refuse_seen(encoder, people, f"domain {domain}, split {split}", allow_seen=allow_seen)
-    embeddings, acquired = embed_acquired(encoder, rows)
-    found = compare_every_pair(embeddings, persons, acquired)
+    people = embed_people(
+        encoder, manifest, domain, split, resamples=resamples, allow_seen=allow_seen
+    )
+    rows, acquired = people.rows, people.acquired
+    persons = numbered(rows.column("person"))
+    found = compare_every_pair(people.embeddings, persons, acquired)
     return Report(
-        seen=seen,
+        seen=people.seen,
         title=f"{title_of(encoder.record, name)} on {domain}, every pair",
         protocol="every-pair",
         description=[
@@ -75,14 +72,14 @@ def benchmark_every_pair(
             images=len(rows),
             mated=len(found.mated) + found.failed_mated,
             nonmated=found.nonmated,
-            left_out=len(every) - len(rows),
+            left_out=people.left_out,
             failed=int((~acquired).sum()),
             failed_mated=found.failed_mated,
             failed_nonmated=found.failed_nonmated,
         ),
         mistakes=[],
         warnings=[
-            *seen_domains(encoder, [domain], split=split, told=seen is not None),
+            *seen_domains(encoder, [domain], split=split, told=people.seen is not None),
             *not_known(encoder),
             *resized_warning(rows),
         ],

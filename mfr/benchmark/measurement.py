@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mfr.benchmark import bootstrap
 from mfr.benchmark.bootstrap import Resamples
-from mfr.benchmark.comparisons import Compared
+from mfr.benchmark.comparisons import Compared, resampled
 from mfr.benchmark.metrics import Scores, auc, eer, operating_points, resolves
 from mfr.benchmark.report import Histogram, Metric, RocCurve
 
@@ -62,14 +62,7 @@ def measure(
     multiplicities = bootstrap.draw_multiplicities(
         int(persons.max()) + 1, resamples=resamples, seed=seed
     )
-    drawn = bootstrap.resample(
-        mated.scores,
-        persons[mated.first],
-        nonmated.scores,
-        (persons[nonmated.first], persons[nonmated.second]),
-        multiplicities,
-        fmrs,
-    )
+    drawn = resampled(compared, persons, multiplicities, fmrs)
     shown = _Shown(persons[mated.first], resamples)
     metrics = []
     for position, fmr in enumerate(FMRS):

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from mfr.benchmark import bootstrap
 from mfr.benchmark.comparisons import Compared, Comparisons, choose_gallery
-from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered
+from mfr.benchmark.domain_people import embed_people
+from mfr.benchmark.embedding import numbered
 from mfr.benchmark.measurement import (
     CMC_RANKS,
     Measurement,
@@ -28,15 +29,13 @@ from mfr.benchmark.measurement import (
 )
 from mfr.benchmark.metrics import Scores, operating_points, resolves
 from mfr.benchmark.origin import title_of
-from mfr.benchmark.protocols import check_people
 from mfr.benchmark.report import Counts, GallerySize, Metric, Report
 from mfr.benchmark.reporting import (
-    check_resamples,
     common_parts,
     failed_warning,
     resized_warning,
 )
-from mfr.benchmark.seen import not_known, refuse_seen, seen_domains
+from mfr.benchmark.seen import not_known, seen_domains
 from mfr.data.manifest import Manifest
 from mfr.errors import DataError
 
@@ -243,15 +242,14 @@ def benchmark_open_set(
     and errors are those of `mfr.benchmark.protocols.benchmark_domain`; it is a DataError too where
     fewer than two people have two images.
     """
-    check_resamples(resamples)
-    every = manifest.where(domains=[domain], splits=[split])
-    rows = by_path(examined(every))
-    check_people(rows, every, domain=domain, split=split)
-    people = rows.column("person")
-    persons = numbered(people)
-    seen = refuse_seen(encoder, people, f"domain {domain}, split {split}", allow_seen=allow_seen)
-    embeddings, acquired = embed_acquired(encoder, rows)
-    found = search(embeddings, persons, acquired, people, rows.column("path"), seed=seed)
+    people = embed_people(
+        encoder, manifest, domain, split, resamples=resamples, allow_seen=allow_seen
+    )
+    rows, acquired = people.rows, people.acquired
+    persons = numbered(rows.column("person"))
+    found = search(
+        people.embeddings, persons, acquired, rows.column("person"), rows.column("path"), seed=seed
+    )
     galleries = measure_galleries(found, persons, seed=seed, resamples=resamples)
     compared = Compared(
         mated=Comparisons(found.own, found.mated, found.gallery[found.place]),
@@ -262,7 +260,7 @@ def benchmark_open_set(
     measured = _measured(found)
     fta = failure_to_acquire(acquired, persons, seed=seed, resamples=resamples)
     return Report(
-        seen=seen,
+        seen=people.seen,
         title=f"{title_of(encoder.record, name)} on {domain}, open set",
         protocol="open-set",
         description=_describe(domain, split, seed),
@@ -273,7 +271,7 @@ def benchmark_open_set(
             images=len(rows),
             mated=len(found.mated),
             nonmated=len(found.strange),
-            left_out=len(every) - len(rows),
+            left_out=people.left_out,
             failed=len(rows.where(cropped=False)),
             failed_mated=int(compared.mated.failed.sum()),
             failed_nonmated=int(compared.nonmated.failed.sum()),
@@ -282,7 +280,7 @@ def benchmark_open_set(
             strange_searches=len(found.strange),
         ),
         warnings=[
-            *seen_domains(encoder, [domain], split=split, told=seen is not None),
+            *seen_domains(encoder, [domain], split=split, told=people.seen is not None),
             *not_known(encoder),
             *failed_warning(rows, compared),
             *resized_warning(rows),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfr.benchmark import bootstrap
-from mfr.benchmark.comparisons import Compared, choose_gallery, compare_with_gallery
+from mfr.benchmark.comparisons import Compared, choose_gallery, compare_with_gallery, resampled
 from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered
 from mfr.benchmark.measurement import FMRS as MEASURED_FMRS
 from mfr.benchmark.measurement import Measurement
@@ -164,7 +164,9 @@ def differences(
         _whole(compared) for compared in (first, second)
     )
     enough = len(np.unique(persons[first.mated.first])) >= bootstrap.FEWEST_PEOPLE
-    drawn, other = (_drawn(compared, persons, multiplicities) for compared in (first, second))
+    drawn, other = (
+        resampled(compared, persons, multiplicities, FMRS) for compared in (first, second)
+    )
     metrics = [
         (f"tar@fmr={fmr:g}", tar[i] - other_tar[i], drawn.tar[:, i] - other.tar[:, i])
         for i, fmr in enumerate(FMRS)
@@ -187,17 +189,3 @@ def _whole(compared: Compared) -> tuple[list[float], float, float | None]:
     tar = operating_points(scores, FMRS).tar
     rank = float(compared.rank_one.mean()) if len(compared.probes) else None
     return [float(one) for one in tar], auc(scores), rank
-
-
-def _drawn(
-    compared: Compared, persons: NDArray[np.int32], multiplicities: NDArray[np.int64]
-) -> bootstrap.Resamples:
-    mated, nonmated = compared.mated, compared.nonmated
-    return bootstrap.resample(
-        mated.scores,
-        persons[mated.first],
-        nonmated.scores,
-        (persons[nonmated.first], persons[nonmated.second]),
-        multiplicities,
-        FMRS,
-    )

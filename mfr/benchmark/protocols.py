@@ -15,19 +15,19 @@ from mfr.benchmark.comparisons import (
     compare_all,
     compare_with_gallery,
 )
-from mfr.benchmark.embedding import by_path, embed_acquired, examined, numbered, take_rows
+from mfr.benchmark.domain_people import embed_people
+from mfr.benchmark.embedding import numbered, take_rows
 from mfr.benchmark.groups import Grouping, group_setting, measure_groups
 from mfr.benchmark.measurement import Measurement, failure_to_acquire, measure
 from mfr.benchmark.origin import title_of
 from mfr.benchmark.report import Report
 from mfr.benchmark.reporting import (
-    check_resamples,
     common_parts,
     count,
     failed_warning,
     resized_warning,
 )
-from mfr.benchmark.seen import not_known, refuse_seen, seen_domains
+from mfr.benchmark.seen import not_known, seen_domains
 from mfr.benchmark.templates import make_templates
 from mfr.benchmark.thresholds import measure_settings, own_settings, setting_from
 from mfr.data.manifest import Manifest
@@ -135,14 +135,12 @@ def judge_domain(
     """
     if protocol not in get_args(Protocol):
         raise ConfigError(f"Unknown protocol '{protocol}': use {', '.join(get_args(Protocol))}.")
-    check_resamples(resamples)
-    every = manifest.where(domains=[domain], splits=[split])
-    rows = by_path(examined(every))
-    check_people(rows, every, domain=domain, split=split)
+    people = embed_people(
+        encoder, manifest, domain, split, resamples=resamples, allow_seen=allow_seen
+    )
     where = f"domain {domain}, split {split}"
-    seen = refuse_seen(encoder, rows.column("person"), where, allow_seen=allow_seen)
-    embeddings, acquired = embed_acquired(encoder, rows)
-    left_out, images = len(every) - len(rows), rows
+    images = rows = people.rows
+    embeddings, acquired = people.embeddings, people.acquired
     fta = failure_to_acquire(
         acquired, numbered(rows.column("person")), seed=seed, resamples=resamples
     )
@@ -167,7 +165,7 @@ def judge_domain(
             )
         )
     report = Report(
-        seen=seen,
+        seen=people.seen,
         title=f"{title_of(encoder.record, name)} on {domain}",
         protocol=protocol,
         description=_describe(protocol, domain, split, seed),
@@ -186,11 +184,11 @@ def judge_domain(
             seed=seed,
             resamples=resamples,
         ),
-        counts=count(images, compared, persons, left_out=left_out),
+        counts=count(images, compared, persons, left_out=people.left_out),
         warnings=[
-            *seen_domains(encoder, [domain], split=split, told=seen is not None),
+            *seen_domains(encoder, [domain], split=split, told=people.seen is not None),
             *not_known(encoder),
-            *_left_out(left_out, len(every)),
+            *_left_out(people.left_out, people.every),
             *failed_warning(images, compared),
             *resized_warning(images),
         ],
@@ -265,29 +263,3 @@ def _left_out(left_out: int, images: int) -> list[str]:
         f"{left_out} of {images} images have not been aligned yet and were left out: run "
         "'mfr data align' and judge again."
     ]
-
-
-def check_people(rows: Manifest, every: Manifest, *, domain: str, split: str) -> None:
-    """Refuse rows of which nothing can be measured.
-
-    Args:
-        rows: what would be measured.
-        every: all rows of the split of the domain.
-
-    Raises:
-        DataError: there are none, none has a crop, or they are of one person.
-    """
-    if not len(every):
-        raise DataError(
-            f"Domain {domain} has no images in split {split}: split the dataset with "
-            "'mfr data split', or use another domain."
-        )
-    if not len(rows.where(cropped=True)):
-        raise DataError(
-            f"No image of domain {domain}, split {split}, has a crop: {every.why_no_crops()}."
-        )
-    if len(set(rows.column("person"))) < 2:
-        raise DataError(
-            f"Domain {domain}, split {split}, has images of one person only: a benchmark needs "
-            "at least two people."
-        )

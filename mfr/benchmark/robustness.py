@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfr.benchmark.comparisons import choose_gallery, compare_with_gallery
+from mfr.benchmark.domain_people import check_people
 from mfr.benchmark.embedding import CHUNK, by_path, embed_rows, numbered
 from mfr.benchmark.groups import group_setting
 from mfr.benchmark.ladders import LADDERS, apply_fault
 from mfr.benchmark.measurement import measure
-from mfr.benchmark.protocols import check_people
 from mfr.benchmark.report import Environment, FixedThreshold, Metric, Part, describe_environment
 from mfr.benchmark.reporting import check_resamples
 from mfr.benchmark.seen import refuse_seen

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mfr.cli.console import busy, print_json, print_table, say
+from mfr.cli.named_models import load_named
 from mfr.cli.options import AllowSeen, AsJson, Backbone, Data, Device, Models, Seed, Split, names_in
 
 if TYPE_CHECKING:
@@ -93,11 +94,9 @@ def benchmark(
     """
     from mfr.benchmark.choice import choose_protocol, joint_protocol
     from mfr.benchmark.groups import read_groups
-    from mfr.benchmark.origin import names_of
     from mfr.benchmark.overview import judge_models
     from mfr.benchmark.writing import write_overview, write_report
     from mfr.data.manifest import Manifest
-    from mfr.models import load_encoder
 
     domains = [] if domain is None else names_in(domain, "--domain")
     other = [] if gap_from is None else names_in(gap_from, "--gap-from")
@@ -111,16 +110,12 @@ def benchmark(
         protocol, domains, pairs=pairs, split=split, gap_from=other, groups=groups
     )
     joint = joint_protocol(protocol, models=len(models), domains=len(domains))
-    names = names_of(models)
     manifest = Manifest.read(data)
-    encoders = {
-        name: load_encoder(model, backbone=backbone, device=device)
-        for name, model in zip(names, models, strict=True)
-    }
+    encoders = load_named(models, backbone=backbone, device=device)
     if joint is None:
-        (name,) = names
+        ((name, encoder),) = encoders.items()
         with busy("Judging"):
-            reports = judge(encoders[name], manifest, name=name, **options)
+            reports = judge(encoder, manifest, name=name, **options)
             made = [
                 (report, *write_report(report, out if len(reports) == 1 else out / report.domain))
                 for report in reports

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mfr.cli.console import print_json, progress, say
+from mfr.cli.named_models import load_named
 from mfr.cli.options import AllowSeen, AsJson, Backbone, Data, Device, Models, Seed, Split, names_in
 
 Domain = Annotated[str, typer.Option(metavar="D", help="Domain whose people are judged.")]
@@ -49,18 +51,13 @@ def robustness(
     --faults mask,blur --out robustness/
     """
     from mfr.benchmark.curves_page import robustness_verdict
-    from mfr.benchmark.origin import names_of
     from mfr.benchmark.robustness import measure_robustness
     from mfr.benchmark.writing import write_robustness
     from mfr.data.manifest import Manifest
-    from mfr.models import load_encoder
 
     chosen = names_in(faults, "--faults")
     manifest = Manifest.read(data)
-    encoders = {
-        name: load_encoder(model, backbone=backbone, device=device)
-        for name, model in zip(names_of(models), models, strict=True)
-    }
+    encoders = load_named(models, backbone=backbone, device=device)
     with progress("judging") as tell:
         report = measure_robustness(
             encoders,
@@ -75,14 +72,7 @@ def robustness(
             allow_seen=allow_seen,
             on_progress=tell,
         )
-    whole, page = write_robustness(report, out)
-    verdict = robustness_verdict(report)
-    if as_json:
-        print_json({"verdict": verdict, "json": whole, "html": page})
-        return
-    for sentence in [*report.seen, *verdict]:
-        say(sentence)
-    say(f"The report is {page}.")
+    _answer(report.seen, robustness_verdict(report), *write_robustness(report, out), as_json)
 
 
 def attacks(
@@ -116,17 +106,12 @@ def attacks(
     """
     from mfr.benchmark.attacks import measure_attacks
     from mfr.benchmark.curves_page import attacks_verdict
-    from mfr.benchmark.origin import names_of
     from mfr.benchmark.writing import write_attacks
     from mfr.data.manifest import Manifest
-    from mfr.models import load_encoder
 
     levels = [int(text) if text.isdigit() else 0 for text in names_in(eps, "--eps")]
     manifest = Manifest.read(data)
-    encoders = {
-        name: load_encoder(model, backbone=backbone)
-        for name, model in zip(names_of(models), models, strict=True)
-    }
+    encoders = load_named(models, backbone=backbone)
     with progress("attacking") as tell:
         report = measure_attacks(
             encoders,
@@ -141,11 +126,24 @@ def attacks(
             allow_seen=allow_seen,
             on_progress=tell,
         )
-    whole, page = write_attacks(report, out)
-    verdict = attacks_verdict(report)
+    _answer(report.seen, attacks_verdict(report), *write_attacks(report, out), as_json)
+
+
+def _answer(
+    seen: Sequence[str], verdict: Sequence[str], whole: Path, page: Path, as_json: bool
+) -> None:
+    """Print what a report comes to, and where it lies.
+
+    Args:
+        seen: sentences on people whom a model has seen.
+        verdict: sentences.
+        whole: the report as JSON.
+        page: the report to be read.
+        as_json: print JSON and nothing else.
+    """
     if as_json:
-        print_json({"verdict": verdict, "json": whole, "html": page})
+        print_json({"verdict": list(verdict), "json": whole, "html": page})
         return
-    for sentence in [*report.seen, *verdict]:
+    for sentence in [*seen, *verdict]:
         say(sentence)
     say(f"The report is {page}.")

@@ -9,8 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mfr.benchmark import bootstrap
-from mfr.benchmark.comparisons import Compared, compare_all
+from mfr.benchmark.comparisons import compare_all
 from mfr.benchmark.metrics import Scores, auc, operating_points
 from mfr.data.loading import load_crops
 from mfr.data.manifest import Manifest
@@ -92,22 +91,6 @@ def figures(embeddings: NDArray[np.float32], persons: NDArray[np.int32]) -> Figu
     scores = Scores.of(compared.mated.scores, compared.nonmated.scores)
     tar = operating_points(scores, FMRS).tar
     return Figures(tuple(float(1 - one) for one in tar), auc(scores))
-
-
-def resampled_fnmr(
-    compared: Compared, persons: NDArray[np.int32], multiplicities: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """FNMR at `FMRS` in each resample of people, (resamples, rates)."""
-    mated, nonmated = compared.mated, compared.nonmated
-    drawn = bootstrap.resample(
-        mated.scores,
-        persons[mated.first],
-        nonmated.scores,
-        (persons[nonmated.first], persons[nonmated.second]),
-        multiplicities,
-        FMRS,
-    )
-    return 1 - drawn.tar
 
 
 def read_embeddings(path: Path) -> dict[str, NDArray[np.float32]]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfr.benchmark import bootstrap
-from mfr.benchmark.comparisons import compare_all
+from mfr.benchmark.comparisons import compare_all, resampled
 from mfr.data.manifest import Manifest
 from scripts.study.unseen_domains.choosing import (
     RATE,
@@ -28,12 +28,12 @@ from scripts.study.unseen_domains.choosing import (
 )
 from scripts.study.unseen_domains.judging import (
     DOMAINS,
+    FMRS,
     GROUPS,
     SOURCES,
     figures,
     people_of,
     read_embeddings,
-    resampled_fnmr,
 )
 from scripts.study.unseen_domains.methods import (
     ABLATIONS,
@@ -84,7 +84,7 @@ class Evidence:
     def _resampled(self, stem: str, domain: str) -> Drawn:
         persons = self.people[domain].persons
         compared = compare_all(self._embeddings(stem, domain), persons)
-        return resampled_fnmr(compared, persons, self.multiplicities[domain])[:, RATE]
+        return 1 - resampled(compared, persons, self.multiplicities[domain], FMRS).tar[:, RATE]
 
     def stems(self, method: str, domain: str, point: str | None) -> list[str]:
         """The networks of ``method`` that stand for ``domain``: one a seed.
