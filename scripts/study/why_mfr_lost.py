@@ -56,6 +56,7 @@ def main() -> None:
         "| grad L_da | L_da / L_cls |"
     )
     print("|---" * 10 + "|")
+    noises: dict[int, float] = {}
     for size in SIZES:
         found = [
             _measure(network, images, domains)
@@ -65,6 +66,7 @@ def main() -> None:
             np.mean([one[0] for one in found], 0),
             np.mean([one[1] for one in found], 0),
         )
+        noises[size] = by_scale[0][2] / by_scale[0][1]
         for scale, row in zip(SCALES, by_scale, strict=True):
             cls, da, noise, grad_cls, grad_da = row
             print(
@@ -73,11 +75,12 @@ def main() -> None:
                 flush=True,
             )
 
+    noise = " and ".join(f"{share:.0%} with {size}" for size, share in noises.items())
     print(
-        "\nDomain alignment grows with the square of s and soft classification does not. Most of "
-        "it is noise:\nwith domains shuffled among the identities, so that there is nothing to "
-        "align, nearly as much is left,\nand it falls with the number of identities. A rate "
-        "that this gradient survives teaches nothing else.\n"
+        "\nDomain alignment grows with the square of s and soft classification does not. Of its "
+        "value, with domains\nshuffled among the identities, so that there is nothing to align, "
+        f"{noise} identities is left:\nthe noise of drawing few people. A rate that this "
+        "gradient survives teaches nothing else.\n"
     )
     _leaks(pool)
     print(

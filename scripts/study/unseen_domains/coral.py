@@ -1,7 +1,9 @@
-"""CORAL (Sun and Saenko, ECCV 2016 workshops), as DomainBed has it, as a method from outside.
+"""CORAL (Sun and Saenko, ECCV 2016 workshops) as a method from outside.
 
 A margin softmax over the people of all domains, and the mean over pairs of domains of the squared
-differences of their features' means and covariances (Gulrajani and Lopez-Paz, ICLR 2021, appendix).
+differences of their features' means and covariances. As in DomainBed (Gulrajani and Lopez-Paz, ICLR
+2021) the means are among them; other than there, squares are summed over features and not averaged,
+so that a weight of 1 is not DomainBed's.
 """
 
 from __future__ import annotations

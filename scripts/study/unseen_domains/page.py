@@ -203,6 +203,10 @@ def _paper(evidence: Evidence, done: set[str]) -> None:
 
 
 def _people(evidence: Evidence) -> None:
+    print("DATASET is made by scripts/study/unseen_domains/dataset.sh, the runs by")
+    print("`python -m scripts.study.unseen_domains.grid --data DATASET --init WEIGHTS --out RUNS`.")
+    print("Settings are in scripts/study/unseen_domains/methods.py; 'to the letter' has its own")
+    print("augmentation, rates and statistics, and is averaged like the others.\n")
     for title, domains in (
         ("Known (sources of all runs)", SOURCES),
         ("Unseen, group A", GROUPS["A"]),

@@ -51,6 +51,13 @@ def main() -> None:
     manifest = Manifest.read(options.data)
     people = {domain: people_of(manifest, domain, "test") for domain in DOMAINS}
     (result,) = (one for one in read_log(options.run) if one["kind"] == "result")
+    drawn = f" --simulate {','.join(config.simulate)}" if config.simulate else ""
+    print(
+        f"The run: `mfr train --data DATASET --sources {','.join(SOURCES)} --init WEIGHTS{drawn} "
+        f"--steps {config.steps} --identities {config.identities} --alpha {config.alpha:g} "
+        f"--beta {config.beta:g} --seed {config.seed} --out RUNDIR`;\nDATASET is made by "
+        "scripts/study/unseen_domains/dataset.sh.\n"
+    )
     simulated = f", with {', '.join(config.simulate)} drawn on them" if config.simulate else ""
     print(
         f"{config.method}, {state.step} steps of {config.identities} identities a side, sources "
