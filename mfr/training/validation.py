@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -35,7 +36,7 @@ class Judged:
     compared: Compared
     persons: NDArray[np.int32]
 
-    @property
+    @cached_property
     def scores(self) -> Scores:
         """The scores of mated and of non-mated pairs."""
         return Scores.of(self.compared.mated.scores, self.compared.nonmated.scores)
