@@ -12,10 +12,10 @@ from typing import Any, Final
 import torch
 
 from mfr.config import RunConfig, read_run_config, write_run_config
-from mfr.data.loading import StepLoader, telling_of_killed_workers
 from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
 from mfr.data.simulated import SimulatedCrops, with_simulated
+from mfr.data.step_loader import StepLoader
 from mfr.data.used import note_used
 from mfr.devices import usable_device
 from mfr.errors import DataError, TrainingError, WriteError
@@ -199,7 +199,6 @@ class _Run:
 
             with (
                 deferred_interrupt() as interruption,
-                telling_of_killed_workers(),
                 # Deterministic algorithms cost a GPU a few per cent, and give the same bytes for
                 # the same seed.
                 torch.backends.cudnn.flags(deterministic=True, benchmark=False),

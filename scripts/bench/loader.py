@@ -25,9 +25,10 @@ from torchvision.transforms import v2
 
 from mfr.config import RunConfig, make_run_config
 from mfr.data.augment import AugmentConfig
-from mfr.data.loading import CropStore, StepLoader
+from mfr.data.loading import CropStore
 from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
+from mfr.data.step_loader import StepLoader
 from mfr.training.methods.building import build_method
 from mfr.training.methods.images import Pairs
 from scripts.lib.command_line import command

@@ -7,10 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from mfr.data.loading import CropStore, StepLoader, load_crop
+from mfr.data.loading import CropStore, load_crop
 from mfr.data.manifest import Manifest
 from mfr.data.sampling import EpisodeSampler, IdentityPool
 from mfr.data.simulated import SimulatedCrops, SimulatedSources, provenance, with_simulated
+from mfr.data.step_loader import StepLoader
 from mfr.errors import ConfigError, DataError
 from mfr.geometry import TEMPLATE
 from mfr.simulation import CONDITIONS
