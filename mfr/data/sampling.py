@@ -188,6 +188,15 @@ class EpisodeSampler:
                     f"or {turn} --identities."
                 )
 
+    @property
+    def images_per_step(self) -> int:
+        """How many images a step of N episodes has: 4 B N if there are people enough.
+
+        Of domains that share people the first step stands for all.
+        """
+        sides = (side for one in self.meta_batch(0) for side in (one.meta_train, one.meta_test))
+        return sum(2 * len(side) for side in sides)
+
     def meta_batch(self, step: int, *, rank: int = 0, world_size: int = 1) -> Iterator[Episode]:
         """The episodes of ``step`` that process ``rank`` of ``world_size`` takes.
 
@@ -245,6 +254,11 @@ class PairSampler:
 
     def __init__(self, pool: IdentityPool, size: int, seed: int) -> None:
         self.pool, self.size, self.seed = pool, size, seed
+
+    @property
+    def images_per_step(self) -> int:
+        """How many images a step has: two of each person there is, at most of ``size``."""
+        return 2 * len(self.pairs(0))
 
     def pairs(self, step: int) -> PairBatch:
         """The pairs of ``step``: ``size`` identities over all domains, or as many as there are."""

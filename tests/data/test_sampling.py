@@ -89,6 +89,15 @@ def test_a_small_domain_gives_all_and_the_others_make_up_for_it():
     assert len(episodes[2].meta_train) == 12
 
 
+def test_a_step_counts_the_images_that_it_has():
+    # Meta-test sides of 3, 5 and 8 people, meta-train sides of 8, whoever is left out.
+    few = EpisodeSampler(make_pool({"a": 3, "b": 5, "c": 9}), 8, 0)
+    assert few.images_per_step == 2 * (3 + 5 + 8) + 2 * 3 * 8
+    enough = EpisodeSampler(make_pool({"a": 9, "b": 9, "c": 9}), 8, 0)
+    assert enough.images_per_step == 4 * 8 * 3
+    assert PairSampler(make_pool({"a": 3, "b": 5}), 10, 0).images_per_step == 16
+
+
 def test_every_episode_is_fresh_and_every_identity_gets_its_turn():
     sampler = EpisodeSampler(make_pool({"a": 10, "b": 10}), 4, seed=0)
     drawn = [tuple(next(iter(sampler.meta_batch(step))).meta_test.gallery) for step in range(50)]

@@ -70,5 +70,15 @@ def test_the_unit_is_measured_on_people_of_one_domain():
 
 def test_a_start_that_recognises_nobody_is_refused():
     pool = make_pool({"a": 2, "b": 2}, images=lambda domain, k: 2)
-    with pytest.raises(TrainingError, match=r"do not recognise anybody.*--init"):
+    with pytest.raises(TrainingError, match=r"hardly recognise anybody.*--init"):
         unit_of_start(network(), Crops([100] * 8), pool, seed=0)
+
+
+def test_a_start_that_recognises_people_by_chance_is_refused():
+    # The images of one person are a little more alike than those of two: by half a deviation.
+    pool = make_pool({"a": 30, "b": 30}, images=lambda domain, k: 2)
+    generator = np.random.default_rng(0)
+    person = generator.normal(120, 10, 60).repeat(2)
+    values = (person + generator.normal(0, 12, 120)).clip(0, 255).round()
+    with pytest.raises(TrainingError, match=r"hardly recognise anybody: their scores are 0\.\d+"):
+        unit_of_start(network(), Crops(values), pool, seed=0)

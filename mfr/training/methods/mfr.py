@@ -15,7 +15,7 @@ from mfr.training.methods.episodes import EpisodeMethod
 class MFRMethod(EpisodeMethod):
     """N episodes a step for N source domains, which up to N processes can share.
 
-    With B identities a side, a step sees 4 B N images.
+    With B identities a side, a step sees 4 B N images, or fewer where a domain has fewer people.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class MFRMethod(EpisodeMethod):
     ) -> None:
         super().__init__(config, pool, store, group)
         self.tasks_per_step = len(pool.domains)
-        self.images_per_step = 4 * config.identities * len(pool.domains)
+        self.images_per_step = self.sampler.images_per_step
 
     def episodes(self, step: int) -> Iterable[Episode]:
         """This process's share of the step's N episodes."""

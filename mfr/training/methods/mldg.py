@@ -13,13 +13,16 @@ from mfr.training.methods.episodes import EpisodeMethod
 
 
 class MLDGMethod(EpisodeMethod):
-    """One episode a step, as published: with B identities a side a step sees 4 B images."""
+    """One episode a step, as published: with B identities a side a step sees 4 B images.
+
+    Where a domain has fewer people it is fewer; then a step stands for the mean of all domains'.
+    """
 
     def __init__(
         self, config: RunConfig, pool: IdentityPool, store: CropStore, group: Processes
     ) -> None:
         super().__init__(config, pool, store, group)
-        self.images_per_step = 4 * config.identities
+        self.images_per_step = round(self.sampler.images_per_step / len(pool.domains))
 
     def episodes(self, step: int) -> Iterable[Episode]:
         """The step's one episode."""

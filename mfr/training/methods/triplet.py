@@ -22,7 +22,8 @@ from mfr.training.methods.network import FaceNetwork
 class TripletMethod(Method):
     """The triplet loss on two images of each of 2 B N identities.
 
-    That is 4 B N images, as many as a step of MFR with B identities a side and N domains. The loss
+    That is 4 B N images, as many as a step of MFR with B identities a side and N domains, if there
+    are people enough. The loss
     is of all of them together, so processes cannot share it. Its one role is triplet.
     """
 
@@ -31,9 +32,9 @@ class TripletMethod(Method):
     ) -> None:
         self.config = config
         pairs = 2 * config.identities * len(pool.domains)
-        self.images_per_step = 2 * pairs
         self._images = ImageSource.of(config, store)
         self._sampler = PairSampler(pool, pairs, config.seed)
+        self.images_per_step = self._sampler.images_per_step
         self._triplet = losses_by_role(config.method, config.losses, triplet=triplet)["triplet"]
 
     def prepare(self, step: int) -> list[Pairs]:

@@ -53,10 +53,10 @@ class Coral(Method):
     ) -> None:
         self.config, self.pool, self.store = config, pool, store
         pairs = 2 * config.identities * len(pool.domains)
-        self.images_per_step = 2 * pairs
         self._weight = float(str(config.options.get("weight", 1.0)))
         self._images = ImageSource.of(config, store)
         self._sampler = PairSampler(pool, pairs, config.seed)
+        self.images_per_step = self._sampler.images_per_step
 
     def attach(self, network: FaceNetwork) -> None:
         """An imprinted classifier."""

@@ -42,8 +42,16 @@ _MASKS: Final = {"simulate": ["mask"], "identities": 12}
 Settings = tuple[dict[str, Any], list[dict[str, float]]]
 
 METHODS: Final[dict[str, Settings]] = {
-    "aggregation": ({"method": "agg"}, _rates(0.003, 0.01)),
-    RECIPE: (_RECIPE, _rates(0.005, 0.01, inner=True)),
+    RECIPE: (
+        _RECIPE,
+        [
+            *_rates(0.005, 0.01, inner=True),
+            {"margin_weight": 0.15, "distillation": 0.0, "alpha": 0.01, "beta": 0.01},
+            {"distillation": 0.0, "alpha": 0.001, "beta": 0.01},
+            {"margin_weight": 0.15, "distillation": 0.0, "alpha": 0.01, "beta": 0.02},
+        ],
+    ),
+    "aggregation": ({"method": "agg"}, _rates(0.003, 0.01, 0.005, 0.02, 0.03)),
     "aggregation, masks drawn": ({"method": "agg", **_MASKS}, _rates(0.003, 0.01)),
     RECIPE_MASKS: ({**_RECIPE, **_MASKS}, _rates(0.005, 0.01, inner=True)),
     "MFR": (FIRST_ORDER, _rates(0.01, inner=True)),
