@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
+
+Statistics = Literal["batch", "frozen"]
+
+
+def train_with(network: nn.Module, statistics: Statistics) -> None:
+    """Training mode, in which layers normalise as a run's ``normalisation`` says."""
+    if statistics == "frozen":
+        train_with_frozen_statistics(network)
+    else:
+        network.train()
 
 
 def train_with_frozen_statistics(network: nn.Module) -> None:

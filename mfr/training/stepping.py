@@ -17,7 +17,7 @@ from mfr.training.averaging import AveragedWeights
 from mfr.training.distributed import ALONE, Processes
 from mfr.training.methods.method import Method, StepData
 from mfr.training.methods.network import FaceNetwork
-from mfr.training.normalisation import train_with_frozen_statistics
+from mfr.training.normalisation import train_with
 from mfr.training.optimiser import set_rate
 from mfr.training.rates import halvings, rate_factor
 
@@ -62,10 +62,7 @@ class Stepper:
         decays = halvings(config, done)
         beta = config.beta * rate_factor(config, done)
         set_rate(self.optimiser, beta)
-        if config.normalisation == "frozen":
-            train_with_frozen_statistics(self.network)
-        else:
-            self.network.train()
+        train_with(self.network, config.normalisation)
         learner = MetaLearner(
             self.network,
             self.method.rule(decays),

@@ -31,8 +31,10 @@ from mfr.training.distributed import Processes
 from mfr.training.methods.classifier import imprinted_rows, imprinting_features
 from mfr.training.methods.distillation import StartFeatures, distance
 from mfr.training.methods.images import ImageSource, Pairs
+from mfr.training.methods.inner_rate import refuse_harmful_rate
 from mfr.training.methods.method import Method
 from mfr.training.methods.network import FaceNetwork
+from mfr.training.normalisation import train_with
 from mfr.training.score_unit import COSINE, unit_of_start
 
 EpisodeImages = list[tuple[Pairs, Pairs]]
@@ -76,7 +78,11 @@ class EpisodeMethod(Method):
         self._start: StartFeatures | None = None
 
     def attach(self, network: FaceNetwork) -> None:
-        """Measure the unit of scores, and add what the run asks for beside the paper's losses."""
+        """Measure the unit of scores, and add what the run asks for beside the paper's losses.
+
+        Raises:
+            TrainingError: the network recognises nobody, or does not stand the inner rate.
+        """
         config = self.config
         if config.score_unit == "start":
             self._unit = unit_of_start(network, self.store, self.pool, config.seed)
@@ -86,6 +92,11 @@ class EpisodeMethod(Method):
             rows = imprinted_rows(*imprinting_features(network, self.store, self.pool))
             device = next(network.parameters()).device
             network.classifier = nn.Parameter(rows.to(device))
+        if config.score_unit == "start" and config.alpha:
+            meta_train, _ = self.prepare(0)[0]
+            train_with(network, config.normalisation)
+            support = self._objective(network, meta_train, 0, forward_isolated, align=True)
+            refuse_harmful_rate(network, support, config.alpha)
 
     @abstractmethod
     def episodes(self, step: int) -> Iterable[Episode]:

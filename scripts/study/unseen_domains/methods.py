@@ -32,12 +32,13 @@ def _rates(*rates: float, inner: bool = False) -> list[dict[str, float]]:
 
 RECIPE: Final = "recipe"
 RECIPE_MASKS: Final = "recipe, masks drawn"
-_RECIPE: Final = {
-    **FIRST_ORDER,
-    **{"margin_weight": 1.0, "distillation": 2.0, "cross_domain_pairs": 0.5},
-}
+_RECIPE: Final = {**FIRST_ORDER, "margin_weight": 1.0, "cross_domain_pairs": 0.5}
 # A fourth source domain; with 12 identities a side a step has as many images as with 16 and three.
 _MASKS: Final = {"simulate": ["mask"], "identities": 12}
+_DISTILLED: Final = {"distillation": 2.0}
+# Sharper classification, which finds the hard strangers, beside alignment as soft as before.
+_SHARP: Final = {"scale": 8.0, "alignment_scale": 1.0}
+_RATES: Final = {"alpha": 0.001, "beta": 0.01}
 
 Settings = tuple[dict[str, Any], list[dict[str, float]]]
 
@@ -45,21 +46,23 @@ METHODS: Final[dict[str, Settings]] = {
     RECIPE: (
         _RECIPE,
         [
-            *_rates(0.005, 0.01, inner=True),
-            {"margin_weight": 0.15, "distillation": 0.0, "alpha": 0.01, "beta": 0.01},
-            {"distillation": 0.0, "alpha": 0.001, "beta": 0.01},
-            {"margin_weight": 0.15, "distillation": 0.0, "alpha": 0.01, "beta": 0.02},
+            *({**_DISTILLED, "alpha": rate, "beta": rate} for rate in (0.005, 0.01)),
+            {"margin_weight": 0.15, "alpha": 0.01, "beta": 0.01},
+            _RATES,
+            {"margin_weight": 0.15, "alpha": 0.01, "beta": 0.02},
+            {**_SHARP, "margin_weight": 0.15, "alpha": 0.005, "beta": 0.01},
+            {**_SHARP, "margin_weight": 0.0, "alpha": 0.005, "beta": 0.02},
+            {**_SHARP, **_RATES},
         ],
     ),
     "aggregation": ({"method": "agg"}, _rates(0.003, 0.01, 0.005, 0.02, 0.03)),
-    "aggregation, masks drawn": ({"method": "agg", **_MASKS}, _rates(0.003, 0.01)),
-    RECIPE_MASKS: ({**_RECIPE, **_MASKS}, _rates(0.005, 0.01, inner=True)),
+    "aggregation, masks drawn": ({"method": "agg", **_MASKS}, _rates(0.003, 0.01, 0.005)),
+    RECIPE_MASKS: (
+        {**_RECIPE, **_MASKS},
+        [*({**_DISTILLED, "alpha": rate, "beta": rate} for rate in (0.005, 0.01)), _RATES],
+    ),
     "MFR": (FIRST_ORDER, _rates(0.01, inner=True)),
     "MFR losses, no meta step": ({**FIRST_ORDER, "alpha": 0.0}, _rates(0.01)),
-    "recipe with more distillation": (
-        {**_RECIPE, "margin_weight": 0.15, "distillation": 8.0},
-        _rates(0.01, 0.02, inner=True),
-    ),
     "MFR to the letter": (
         {
             **{"method": "mfr", "normalisation": "batch", "schedule": "halving", "halve_every": 10},
@@ -76,8 +79,8 @@ METHODS: Final[dict[str, Settings]] = {
     "MLDG": ({"method": "mldg", "first_order": True}, _rates(0.01, inner=True)),
     "MFR, exact": ({"method": "mfr"}, _rates(0.01, inner=True)),
 }
-"""What each method is, and its tries, which one seed takes: two of aggregation and of the recipe,
-whose comparison is the question, and one of the others."""
+"""What each method is, and its tries, which one seed takes: most of aggregation and of the recipe,
+whose comparison is the question."""
 
 SEEDED: Final = ("aggregation", RECIPE, "aggregation, masks drawn", RECIPE_MASKS)
 """The methods that more seeds run first."""
@@ -85,14 +88,15 @@ SEEDED: Final = ("aggregation", RECIPE, "aggregation, masks drawn", RECIPE_MASKS
 BASELINES: Final = ("aggregation", "CORAL", "triplet", "MLDG")
 """What the recipe has to beat, with nothing masked in training."""
 
-_RATE: Final = {"alpha": 0.01, "beta": 0.01}
-_WHOLE: Final = {**_RECIPE, **_MASKS, **_RATE}
+WHOLE: Final = 2
+"""The try of the recipe with drawn masks whose parts are taken away."""
+_WHOLE: Final = {**_RECIPE, **_MASKS, **_RATES}
 ABLATIONS: Final[dict[str, dict[str, Any]]] = {
-    "with batch statistics": {**_WHOLE, "normalisation": "batch"},
+    "with distillation": {**_WHOLE, **_DISTILLED},
     "without the meta step": {**_WHOLE, "alpha": 0.0},
-    "without distillation": {**_WHOLE, "distillation": 0.0},
     "without the margin classifier": {**_WHOLE, "margin_weight": 0.0},
     "without pairs across domains": {**_WHOLE, "cross_domain_pairs": 0.0},
+    "with batch statistics": {**_WHOLE, "normalisation": "batch"},
     "with the standard augmentation": {**_WHOLE, "augment": {}},
     "without warm-up and clipping": {**_WHOLE, "warmup": 0, "clip": None},
     "with the paper's scale": {**_WHOLE, "score_unit": "cosine", "scale": 64.0},

@@ -42,9 +42,12 @@ from scripts.study.unseen_domains.methods import (
     PAPER,
     PAPER_RULES,
     RECIPE_MASKS,
+    WHOLE,
 )
 
 RESAMPLES: Final = 300
+TRIED: Final = ("alpha", "beta", "margin_weight", "distillation", "scale")
+"""What tries differ in."""
 UNSEEN: Final = tuple(domain for group in GROUPS.values() for domain in group)
 OTHER: Final = {"A": "B", "B": "A"}
 Drawn = NDArray[np.float64]
@@ -86,15 +89,19 @@ class Evidence:
         compared = compare_all(self._embeddings(stem, domain), persons)
         return 1 - resampled(compared, persons, self.multiplicities[domain], FMRS).tar[:, RATE]
 
-    def stems(self, method: str, domain: str, point: str | None) -> list[str]:
+    def stems(
+        self, method: str, domain: str, point: str | None, attempt: int | None = None
+    ) -> list[str]:
         """The networks of ``method`` that stand for ``domain``: one a seed.
 
-        The setting was chosen on the group that ``domain`` is not in; for a source domain, on A.
+        A setting that is not named was chosen on the group that ``domain`` is not in; for a source
+        domain, on A.
         """
         if method == START:
             return [START]
-        group = "A" if domain in GROUPS["B"] or domain in SOURCES else "B"
-        attempt = chosen(self.runs, method)[group]
+        if attempt is None:
+            group = "A" if domain in GROUPS["B"] or domain in SOURCES else "B"
+            attempt = chosen(self.runs, method)[group]
         own = [r for r in self.runs if r["method"] == method and r["attempt"] == attempt]
         return [
             f"{file_name(method, attempt, run['seed'])}.{point or chosen_point(run)}" for run in own
@@ -105,9 +112,15 @@ class Row:
     """A method at a point: FNMR by domain, the mean over seeds, and its resamples."""
 
     def __init__(
-        self, evidence: Evidence, method: str, point: str | None, seeds: int | None = None
+        self,
+        evidence: Evidence,
+        method: str,
+        point: str | None,
+        *,
+        seeds: int | None = None,
+        attempt: int | None = None,
     ) -> None:
-        stems = {d: evidence.stems(method, d, point)[:seeds] for d in DOMAINS}
+        stems = {d: evidence.stems(method, d, point, attempt)[:seeds] for d in DOMAINS}
         self.seeds = min(len(each) for each in stems.values())
         self.value = {
             d: float(np.mean([evidence.fnmr(s, d)[RATE] for s in each]))
@@ -158,11 +171,14 @@ def main() -> None:
     ablations = [name for name in ABLATIONS if name in done]
     if RECIPE_MASKS in rows and ablations:
         print("\n## The recipe without each of its parts, first seed\n")
-        whole = Row(evidence, RECIPE_MASKS, None, seeds=1)
+        whole = Row(evidence, RECIPE_MASKS, None, seeds=1, attempt=WHOLE)
         parts = {RECIPE_MASKS: whole}
         parts |= {name: Row(evidence, name, None, seeds=1) for name in ablations}
-        parts["without averaging"] = Row(evidence, RECIPE_MASKS, "end", seeds=1)
-        parts["without going back to the start"] = Row(evidence, RECIPE_MASKS, "average", seeds=1)
+        for name, point in (
+            ("without averaging", "end"),
+            ("without going back to the start", "average"),
+        ):
+            parts[name] = Row(evidence, RECIPE_MASKS, point, seeds=1, attempt=WHOLE)
         _table(parts, start, whole, RECIPE_MASKS)
     _paper(evidence, done)
     print("\n## All tries, first seed: mean FNMR on group A and on group B, %\n")
@@ -170,7 +186,7 @@ def main() -> None:
     for run in (run for run in evidence.runs if run["seed"] == 0):
         point = chosen_point(run)
         setting = ", ".join(
-            f"{key} {value:g}" for key, value in run["values"].items() if key in ("alpha", "beta")
+            f"{key} {run['values'][key]:g}" for key in TRIED if key in run["values"]
         )
         print(
             f"| {run['method']} | {setting} | {point} | {100 * mean_fnmr(run, point, 'A'):.1f} "
