@@ -19,7 +19,7 @@ def test_the_model_lies_between_its_start_and_the_mean_of_the_weights(tmp_path):
     values = {**RECIPE, "shares": [0.25], "steps": 4, "init": init, "backbone": None}
     result = start(configure(dataset, **values), tmp_path / "second")
     assert result.share == 0.25
-    assert [one.domain for one in result.known] == ["a", "b", "c"]
+    assert [one.domain for one in result.known] == ["a", "b", "c", "simulated:jpeg"]
     state = trained(tmp_path / "second")
     assert state.averaged == 3  # steps 2, 3 and 4
     begun, ended = read_model(init)[1], read_model(result.model)[1]
