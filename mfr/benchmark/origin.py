@@ -121,7 +121,9 @@ def domain_status(record: ModelRecord, domain: str, made_from: Iterable[str | No
     if simulated:
         return f"simulated from {_listed(simulated)}"
     seen = sorted({source for _, source in drawn if source in sources})
-    return f"drawn on {_listed(seen)}, which was seen" if seen else "unseen"
+    if not seen:
+        return "unseen"
+    return f"drawn on {_listed(seen)}, which {'was' if len(seen) == 1 else 'were'} seen"
 
 
 def _names_condition(domain: str, source: str, condition: str) -> bool:

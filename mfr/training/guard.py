@@ -1,8 +1,9 @@
 """The guard of a run: a tuned network may not be worse where the one it came from already worked.
 
-Held-out people of every source domain judge points on the way from the start to the result. The
-point whose worst domain is best is the model; where it is worse than the start on a domain, beyond
-the interval of the paired difference, there is no model.
+Held-out people of every source domain, also in the conditions that the run simulates, judge points
+on the way from the start to the result. The point whose worst domain is best is the model; where it
+is worse than the start on a domain, beyond the interval of the paired difference, there is no
+model.
 """
 
 from __future__ import annotations

@@ -16,9 +16,8 @@ from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
 from mfr.data.simulated import SimulatedCrops, with_simulated
 from mfr.data.step_loader import StepLoader
-from mfr.data.used import note_used
 from mfr.devices import usable_device
-from mfr.errors import DataError, TrainingError, WriteError
+from mfr.errors import TrainingError
 from mfr.locking import refusing_others
 from mfr.random_bits import RandomBits
 from mfr.seen_people import Role
@@ -29,6 +28,7 @@ from mfr.training.guard import Known
 from mfr.training.interruption import deferred_interrupt
 from mfr.training.judge import Judge
 from mfr.training.methods.building import build_method
+from mfr.training.noting import note_in_dataset, summary
 from mfr.training.optimiser import make_optimiser
 from mfr.training.run_log import RunLog
 from mfr.training.starting import initial_network, training_people
@@ -72,8 +72,9 @@ class TrainingResult:
         uncalibrated: why the model has no calibration, if it has none.
         unnoted: why the dataset does not know that its people were used, if it does not.
         share: how far the model lies from the start to the end of training, 0 to 1.
-        known: the model beside its start on held-out people of each source domain; empty in
-            processes other than the main one, and where a run starts from random weights.
+        known: the model beside its start on held-out people of each source domain, simulated ones
+            included; empty in processes other than the main one, and where a run starts from random
+            weights.
         refused: the file of a result that is worse than its start on one of these, in place of a
             model.
     """
@@ -214,7 +215,7 @@ class _Run:
 
     def go(self, watch: Callable[[Progress], None]) -> TrainingResult:
         config, group = self.config, self.group
-        unnoted = self._note_used() if group.is_main else None
+        unnoted = note_in_dataset(config.data, self._used()) if group.is_main else None
         # Their processes start before the first exchange, which starts threads.
         steps = StepLoader(self.method.prepare, config.workers).steps(self.done, config.steps)
         self._begin_equal()
@@ -301,7 +302,8 @@ class _Run:
         backbone = self.network.backbone
         end = self.average.weights if self.average.count else backbone.state_dict()
         assert self.judge is not None
-        point = finishing.best_point(self.judge, end, config, self._summary())
+        told = summary(config, self.people, self.pool)
+        point = finishing.best_point(self.judge, end, config, told)
         tell(
             "result",
             {"share": point.share}
@@ -322,36 +324,12 @@ class _Run:
             "known": list(point.known),
         }
 
-    def _summary(self) -> dict[str, Any]:
-        config = self.config
-        drawn = [f"{one}+{name}" for one in config.sources for name in config.simulate]
-        return {
-            "recipe": config.model_dump(mode="json", exclude={"data", "init", "device", "workers"})
-            | {"init": Path(config.init).name if config.init else None},
-            "data": {
-                "sources": config.sources,
-                "identities": self.pool.classes,
-                "simulated": drawn,
-                "images": int((self.pool.rows < len(self.people)).sum()),
-                "left_out": self.pool.left_out,
-                "split": self.people.notes.get("split"),
-            },
-        }
-
     def _used(self) -> dict[Role, list[str]]:
         """The people whom this run uses, single images included, by what it uses them for."""
         return {
             "trained": self.people.column("person"),
             "validated": self.held_out.column("person"),
         }
-
-    def _note_used(self) -> str | None:
-        """Note in the dataset whom this run uses; a reason if that is not possible."""
-        try:
-            note_used(self.config.data, self._used())
-        except (DataError, WriteError) as error:  # no reason not to train
-            return str(error)
-        return None
 
     def _begin_equal(self) -> None:
         """Give all processes the same weights, and make sure that they are at the same step."""
