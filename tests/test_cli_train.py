@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mfr import cli
-from mfr.config import RunConfig
+from mfr.config import RunConfig, make_run_config, write_run_config
 from mfr.training import run_report, trainer
 from mfr.training.guard import Known
-from mfr.training.trainer import TrainingResult
+from mfr.training.trainer import Progress, TrainingResult
 
 
 def answered(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
@@ -90,7 +91,7 @@ def test_a_worse_result_is_refused_in_a_sentence(
     assert "worse than the weights it started from" in said.err
     assert "night: FNMR 50.0% instead of 20.0% at an FMR of 0.01" in said.err
     assert "web: FNMR" not in said.err
-    assert "--accept-worse" in said.err
+    assert "mfr train --resume --out" in said.err and "--accept-worse'" in said.err
     assert reported == [made]  # the report shows what was refused, too
     assert "overview.html" in said.out
     answer = answered(capsys, *arguments, "--no-report")
@@ -133,6 +134,101 @@ def test_what_nobody_guards_and_what_is_accepted_is_told(
     said = " ".join(capsys.readouterr().out.split())
     assert "Nothing guards" not in said
     assert "(night: FNMR 50.0% instead of 20.0% at an FMR of 0.01), and written because" in said
+
+
+def test_a_validation_names_the_worst_domain_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [
+        Progress(0, 4, "validation", {"web/tar": 0.91, "web/fmr": 0.001, "web/fnmr": 0.1}),
+        Progress(
+            *(2, 4, "validation", {"web/tar": 0.9, "web/fnmr": 0.1, "night/tar": 0.7}),
+            worst=Known("night", 0.01, 0.08, 0.12, (0.01, 0.07)),
+        ),
+        Progress(4, 4, "validation", {}, worst=Known("orl", 0.01, 0.08, 0.07, None)),
+    ]
+
+    def start(
+        config: RunConfig, out: Path, *, watch: Callable[[Progress], None], group: object
+    ) -> TrainingResult:
+        for one in told:
+            watch(one)
+        return TrainingResult(out, out / "model.safetensors", 4, 4, {}, {})
+
+    monkeypatch.setattr(trainer, "start", start)
+    arguments = ["train", "--data", str(tmp_path), "--sources", "web,night"]
+    assert cli.run([*arguments, "--out", str(tmp_path / "run")]) == 0
+    assert [line for line in capsys.readouterr().err.splitlines() if "step" in line] == [
+        "step 0/4 validation: web/tar 0.91",
+        "step 2/4 validation: worst beside the start: night FNMR 12.0% instead of 8.0% (+1.0 to "
+        "+7.0 points)",
+        "step 4/4 validation: worst beside the start: orl FNMR 7.0% instead of 8.0% (too few "
+        "people for an interval)",
+    ]
+
+
+def test_a_resumed_run_takes_nothing_but_what_was_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted: list[bool] = []
+    out = tmp_path / "run"
+
+    def resume(out: Path, *, accept_worse: bool, watch: object, group: object) -> TrainingResult:
+        accepted.append(accept_worse)
+        return TrainingResult(out, out / "model.safetensors", 4, 4, {}, {})
+
+    monkeypatch.setattr(trainer, "resume", resume)
+    out.mkdir()
+    write_run_config(
+        out / trainer.CONFIG_NAME, make_run_config({"data": tmp_path, "sources": ["a", "b"]})
+    )
+    assert cli.run(["train", "--resume", "--out", str(out)]) == 0
+    assert cli.run(["train", "--resume", "--out", str(out), "--accept-worse"]) == 0
+    assert accepted == [False, True]
+    said = refused(capsys, "train", "--resume", "--out", str(out), "--accept-worse", "--steps", "9")
+    assert "nothing else, but for --accept-worse" in said
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_ctrl_c_says_how_to_go_on_where_there_is_something_to_go_on_with(
+    begun: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "my run"
+
+    def start(config: RunConfig, out: Path, *, watch: object, group: object) -> TrainingResult:
+        if begun:
+            out.mkdir()
+            write_run_config(out / trainer.CONFIG_NAME, config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer, "start", start)
+    arguments = ["train", "--data", str(tmp_path), "--sources", "web,night", "--out", str(out)]
+    assert cli.run(arguments) == 130
+    (said,) = capsys.readouterr().err.splitlines()
+    assert ("continue with 'mfr train --resume --out" in said) == begun
+    assert said.startswith("mfr: Stopped by Ctrl-C")
+    assert not begun or "my run" in said
+
+
+def test_what_could_not_be_drawn_on_anybody_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = [Known(one, 0.01, 0.1, 0.1, None) for one in ("web", "night", "simulated:nir")]
+
+    def start(config: RunConfig, out: Path, *, watch: object, group: object) -> TrainingResult:
+        return TrainingResult(out, out / "model.safetensors", 3, 3, {}, {}, known=known)
+
+    monkeypatch.setattr(trainer, "start", start)
+    (tmp_path / "weights.safetensors").touch()
+    arguments = ["train", "--data", str(tmp_path), "--sources", "web,night", "--no-report"]
+    arguments += ["--init", str(tmp_path / "weights.safetensors"), "--out", str(tmp_path / "run")]
+    assert cli.run([*arguments, "--simulate", "mask,nir"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Nobody judged simulated:mask: that takes" in said
+    assert "Nothing guards" not in said
 
 
 def test_presets_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -112,13 +112,18 @@ def domain_status(record: ModelRecord, domain: str, made_from: Iterable[str | No
     drawn = {
         match.groups() for text in set(made_from) if text and (match := _DRAWN.fullmatch(text))
     }
+    simulated = []
     for one in record.data.get("simulated", ()):
         source, _, condition = str(one).partition("+")
         named = condition and _names_condition(domain, source, condition)
         if domain == one or named or (condition, source) in drawn:
-            return f"simulated from {source}"
+            simulated.append(source)
+    if simulated:
+        return f"simulated from {_listed(simulated)}"
     seen = sorted({source for _, source in drawn if source in sources})
-    return f"drawn on {_listed(seen)}, which was seen" if seen else "unseen"
+    if not seen:
+        return "unseen"
+    return f"drawn on {_listed(seen)}, which {'was' if len(seen) == 1 else 'were'} seen"
 
 
 def _names_condition(domain: str, source: str, condition: str) -> bool:

@@ -88,7 +88,8 @@ def train(
         bool | None,
         typer.Option(
             "--accept-worse",
-            help="Write the model even if it is worse than WEIGHTS on a source domain.",
+            help="Write the model even if it is worse than WEIGHTS on a source domain; with "
+            "--resume, also one that was refused.",
         ),
     ] = None,
     report: Annotated[
@@ -115,12 +116,13 @@ def train(
 ) -> None:
     """Train a model on several source domains.
 
-    Ctrl-C saves and stops; --resume continues to the bit, also after a crash. The model, the log
-    and the checkpoints lie in RUNDIR. With --init, what is not given takes the values of a recipe
-    that tunes WEIGHTS, and a result that is worse than they were on a source domain is refused
-    (exit code 1); without, it takes those of the paper. With
-    'torchrun --nproc-per-node 2 -m mfr train ...' several processes, each with a GPU of its own if
-    there are GPUs, share mfr's episodes.
+    Ctrl-C saves and stops; --resume continues to the bit, also after a crash, and with
+    --accept-worse takes what was refused. The model, the log and the checkpoints lie in RUNDIR.
+    With --init, what is not given takes the values of a recipe that tunes WEIGHTS, and a result
+    that is worse than they were on a source domain, or on what is simulated on it, is refused
+    (exit code 1); without, it takes those of the paper. With 'torchrun --nproc-per-node 2 -m mfr
+    train ...' several processes, each with a GPU of its own if there are GPUs, share mfr's
+    episodes.
 
     Example: mfr train --data DATASET --sources lfw,celeb_photo,yaleb --method mfr
     --init WEIGHTS --out runs/first
@@ -146,9 +148,10 @@ def train(
         "checkpoint_every": checkpoint_every,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    if resume and (given or preset is not None or config is not None):
+    if resume and (given.keys() - {"accept_worse"} or preset is not None or config is not None):
         raise ConfigError(
-            "A run is resumed as it was configured: give --resume and --out and nothing else."
+            "A run is resumed as it was configured: give --resume and --out and nothing else, but "
+            "for --accept-worse."
         )
     if not resume and config is None:
         for name in ("data", "sources"):
@@ -159,11 +162,14 @@ def train(
     from mfr.training import trainer
     from mfr.training.distributed import ProcessFailedError, processes
 
+    interrupted = False
     try:
         with processes() as group, ignoring_termination_afterwards(group.size > 1):
             with _watching(quiet=not group.is_main) as watch:
                 if resume:
-                    result = trainer.resume(out, watch=watch, group=group)
+                    result = trainer.resume(
+                        out, accept_worse=bool(accept_worse), watch=watch, group=group
+                    )
                     run_config = read_run_config(out / trainer.CONFIG_NAME)
                 else:
                     values = {} if config is None else read_run_values(config)
@@ -174,6 +180,13 @@ def train(
                 _print_result(result, run_config, page, as_json)
     except ProcessFailedError:  # that process prints why
         raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        if not (out / trainer.CONFIG_NAME).is_file():  # there is nothing to go on with
+            raise
+        interrupted = True
+    if interrupted:
+        complain(f"Stopped by Ctrl-C: {_how_to_go_on(out)}.")
+        raise typer.Exit(130)
     if result.refused is not None:
         raise typer.Exit(1)
     if result.model is None:
@@ -190,10 +203,27 @@ def _watching(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
             report(now.step, now.steps)
             every = max(1, now.steps // 100)
             if now.kind != "train" or (not terminal and now.step % every == 0):
-                metrics = " ".join(f"{name} {value:.4g}" for name, value in now.values.items())
-                tell(f"step {now.step}/{now.steps} {now.kind}: {metrics}")
+                tell(f"step {now.step}/{now.steps} {now.kind}: {_told(now)}")
 
         yield watch
+
+
+def _told(now: Progress) -> str:
+    """A record of the log as a line: of a validation beside the start, the worst domain alone."""
+    if now.worst is not None:
+        return f"worst beside the start: {_beside_the_start(now.worst)}"
+    values = now.values
+    if now.kind == "validation":
+        values = {name: value for name, value in values.items() if name.endswith(("/tar", "/auc"))}
+    return " ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+def _beside_the_start(known: Known) -> str:
+    told = f"{known.domain} FNMR {known.end:.1%} instead of {known.start:.1%}"
+    if known.interval is None:
+        return f"{told} (too few people for an interval)"
+    low, high = (100 * end for end in known.interval)
+    return f"{told} ({low:+.1f} to {high:+.1f} points)"
 
 
 def _report(result: TrainingResult, config: RunConfig) -> Path | None:
@@ -214,12 +244,14 @@ def _report(result: TrainingResult, config: RunConfig) -> Path | None:
 def _print_result(
     result: TrainingResult, config: RunConfig, page: Path | None, as_json: bool
 ) -> None:
+    from mfr.data.simulated import simulated_domain
+
     if result.refused is not None:
         complain(_why_refused(result))
     elif result.model is None:
         complain(
-            f"Stopped after step {result.step} of {result.steps} and saved: continue with "
-            f"'mfr train --resume --out {shlex.quote(str(result.out))}'."
+            f"Stopped after step {result.step} of {result.steps} and saved: "
+            f"{_how_to_go_on(result.out)}."
         )
         return
     if as_json:
@@ -261,6 +293,12 @@ def _print_result(
             f"Nothing guards {', '.join(unjudged)} against forgetting: that takes two held-out "
             "people with two images each ('mfr data split --val')."
         )
+    drawn = [simulated_domain(one) for one in config.simulate] if config.init else []
+    if unjudged := [one for one in drawn if one not in judged]:
+        say(
+            f"Nobody judged {', '.join(unjudged)}: that takes two held-out people with two images "
+            "each on which the condition can be drawn."
+        )
     if result.known:
         _print_known(result.known)
     else:
@@ -294,11 +332,16 @@ def _print_known(known: list[Known]) -> None:
     print_table(table)
 
 
+def _how_to_go_on(out: Path) -> str:
+    return f"continue with 'mfr train --resume --out {shlex.quote(str(out))}'"
+
+
 def _why_refused(result: TrainingResult) -> str:
     return (
         "The result is worse than the weights it started from on held-out people "
         f"({_worse(result.known)}), so it is no model: it lies in {result.refused}. Train with "
-        "lower rates or on more people, or take it all the same with --accept-worse."
+        "lower rates or on more people, or take it all the same: 'mfr train --resume --out "
+        f"{shlex.quote(str(result.out))} --accept-worse'."
     )
 
 

@@ -1,7 +1,7 @@
 """Simulated domains of a run: conditions drawn on the crops of its source domains as it asks.
 
 `mfr data simulate` writes a domain once, with one drawing of each crop. A run that simulates draws
-anew at every step, and keeps nothing on disk.
+anew at every step, and keeps nothing on disk; what it is judged by has one drawing too.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ _ALREADY: Final = "simulated itself"
 def simulated_domain(condition: str) -> str:
     """The name of a run's domain of ``condition``, such as 'simulated:mask'."""
     return _PREFIX + condition
+
+
+def condition_of(domain: str) -> str:
+    """The condition of a run's ``domain``: 'mask' of 'simulated:mask'."""
+    return domain.removeprefix(_PREFIX)
 
 
 def provenance(condition: str, source: str, seed: int) -> str:
@@ -168,7 +173,7 @@ class SimulatedCrops(CropStore):
         real = replace(sources.manifest, table=sources.manifest.table.slice(0, sources.real))
         super().__init__(real, memory)
         self._sources = sources
-        self._names = [domain.removeprefix(_PREFIX) for domain in sources.domains]
+        self._names = [condition_of(domain) for domain in sources.domains]
         self._conditions: list[OnCrops | OnFaces] = [CONDITIONS.find(name) for name in self._names]
         paths = real.column("path")
         self._paths_of_photos = [paths[row] for row in sources.origins]

@@ -17,8 +17,9 @@ from mfr.errors import DataError
 from mfr.seen_people import Role, SeenPeople
 from mfr.training import guard
 from mfr.training.averaging import between
+from mfr.training.judge import Judge
 from mfr.training.starting import NetworkToTrain
-from mfr.training.validation import Judged, Validator
+from mfr.training.validation import Judged
 
 MODEL_NAME: Final = "model.safetensors"
 REFUSED_NAME: Final = "refused.safetensors"
@@ -48,37 +49,34 @@ class Point:
 
 
 def best_point(
-    built: NetworkToTrain,
+    judge: Judge,
     end: Mapping[str, Tensor],
-    validator: Validator,
     config: RunConfig,
     summary: Mapping[str, Any],
 ) -> Point:
     """The point, of the shares that ``config`` names, whose worst domain is best.
 
     Args:
-        built: the network, and what it was.
+        judge: of the run.
         end: the backbone's weights at the end of training.
-        validator: of the held-out people of the sources.
         config: of the run.
         summary: what goes into the model's record.
     """
+    built = judge.built
     if not built.start:
         encoder = built.encoder(end, **summary)
-        return Point(1.0, encoder, validator.judge(encoder))
+        return Point(1.0, encoder, judge.judge(encoder))
     device = next(iter(end.values())).device
     start = {name: value.to(device) for name, value in built.start.items()}
-    before = validator.judge(built.encoder(start))
     points = []
     # Without anybody who could choose, nothing speaks for less than the end.
-    for share in config.shares if before else config.shares[-1:]:
+    for share in config.shares if judge.start else config.shares[-1:]:
         # A share of 1 is the end to the bit.
         weights = end if share == 1 else between(start, end, share)
         encoder = built.encoder(weights, **summary)
-        points.append(Point(share, encoder, validator.judge(encoder)))
-    best = min(points, key=lambda one: guard.worst_relative_fnmr(before, one.judged))
-    known = guard.compare(before, best.judged, config.seed)
-    return Point(best.share, best.encoder, best.judged, known)
+        points.append(Point(share, encoder, judge.judge(encoder)))
+    best = min(points, key=lambda one: judge.relative(one.judged))
+    return Point(best.share, best.encoder, best.judged, judge.compare(best.judged))
 
 
 def with_seen_people(

@@ -1,8 +1,9 @@
 """The guard of a run: a tuned network may not be worse where the one it came from already worked.
 
-Held-out people of every source domain judge points on the way from the start to the result. The
-point whose worst domain is best is the model; where it is worse than the start on a domain, beyond
-the interval of the paired difference, there is no model.
+Held-out people of every source domain, also in the conditions that the run simulates, judge points
+on the way from the start to the result. The point whose worst domain is best is the model; where it
+is worse than the start on a domain, beyond the interval of the paired difference, there is no
+model.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from mfr.benchmark import paired
 from mfr.benchmark.metrics import operating_points
 from mfr.training.validation import Judged
 
-_RESAMPLES: Final = 500
+RESAMPLES: Final = 500
+"""Behind the intervals that decide whether there is a model."""
 _ERRORS: Final = 10
 """A false match rate is compared where so many false matches stand behind it."""
 
@@ -49,45 +51,63 @@ class Known:
         return f"{self.domain}: FNMR {rates} at an FMR of {self.fmr:g}"
 
 
-def worst_relative_fnmr(start: Mapping[str, Judged], other: Mapping[str, Judged]) -> float:
-    """The largest ratio, over domains, of the other's FNMR to the start's.
+def relative_fnmr(start: Mapping[str, Judged], other: Mapping[str, Judged]) -> dict[str, float]:
+    """The ratio of the other's FNMR to the start's on each domain.
 
     Half an error is added to both, so that a domain without errors has a ratio.
     """
-    ratios = [1.0] if not start else []
+    ratios = {}
     for domain, before in start.items():
-        fmr = _resolved(before)
+        fmr = resolved_fmr(before)
         half = 0.5 / len(before.compared.mated.scores)
-        ratios.append((_fnmr(other[domain], fmr) + half) / (_fnmr(before, fmr) + half))
-    return max(ratios)
+        ratios[domain] = (fnmr(other[domain], fmr) + half) / (fnmr(before, fmr) + half)
+    return ratios
 
 
-def compare(start: Mapping[str, Judged], end: Mapping[str, Judged], seed: int) -> list[Known]:
-    """What became of each domain, with the paired intervals."""
+def worst_relative_fnmr(start: Mapping[str, Judged], other: Mapping[str, Judged]) -> float:
+    """The largest of the ratios of `relative_fnmr`; 1 without domains."""
+    return max(relative_fnmr(start, other).values(), default=1.0)
+
+
+def compare(
+    start: Mapping[str, Judged],
+    end: Mapping[str, Judged],
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> list[Known]:
+    """What became of each domain, with the paired intervals.
+
+    Args:
+        start: what the start made of held-out people, by domain.
+        end: what is judged beside it, of the same domains.
+        seed: of the resamples of people.
+        resamples: how many there are.
+    """
     found = []
     for domain, before in start.items():
-        after, fmr = end[domain], _resolved(before)
+        after, fmr = end[domain], resolved_fmr(before)
         differences = paired.differences(
-            after.compared, before.compared, before.persons, seed=seed, resamples=_RESAMPLES
+            after.compared, before.compared, before.persons, seed=seed, resamples=resamples
         )
         interval = next(one.interval for one in differences if one.key == f"tar@fmr={fmr:g}")
         found.append(
             Known(
                 domain,
                 fmr,
-                _fnmr(before, fmr),
-                _fnmr(after, fmr),
+                fnmr(before, fmr),
+                fnmr(after, fmr),
                 None if interval is None else (-interval[1], -interval[0]),
             )
         )
     return found
 
 
-def _resolved(judged: Judged) -> float:
+def resolved_fmr(judged: Judged) -> float:
     """The lowest false match rate that enough comparisons stand behind."""
     nonmated = len(judged.compared.nonmated.scores)
     return next((fmr for fmr in reversed(paired.FMRS) if nonmated * fmr >= _ERRORS), paired.FMRS[0])
 
 
-def _fnmr(judged: Judged, fmr: float) -> float:
+def fnmr(judged: Judged, fmr: float) -> float:
+    """The false non-match rate at the threshold of a false match rate, 0 to 1."""
     return 1 - float(operating_points(judged.scores, [fmr]).tar[0])

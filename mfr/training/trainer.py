@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import torch
 
@@ -16,9 +16,8 @@ from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
 from mfr.data.simulated import SimulatedCrops, with_simulated
 from mfr.data.step_loader import StepLoader
-from mfr.data.used import note_used
 from mfr.devices import usable_device
-from mfr.errors import DataError, TrainingError, WriteError
+from mfr.errors import TrainingError
 from mfr.locking import refusing_others
 from mfr.random_bits import RandomBits
 from mfr.seen_people import Role
@@ -27,12 +26,14 @@ from mfr.training.distributed import ALONE, Processes
 from mfr.training.finishing import MODEL_NAME, REFUSED_NAME
 from mfr.training.guard import Known
 from mfr.training.interruption import deferred_interrupt
+from mfr.training.judge import Judge
 from mfr.training.methods.building import build_method
+from mfr.training.noting import note_in_dataset, summary
 from mfr.training.optimiser import make_optimiser
 from mfr.training.run_log import RunLog
 from mfr.training.starting import initial_network, training_people
 from mfr.training.stepping import NETWORK_STREAM, Stepper
-from mfr.training.validation import Validator, figures
+from mfr.training.validation import Validator
 
 CONFIG_NAME: Final = "config.toml"
 CHECKPOINTS_NAME: Final = "checkpoints"
@@ -47,12 +48,14 @@ class Progress:
         steps: how many the run will take.
         kind: 'train' after every step, 'validation' after each validation on held-out people.
         values: figures by name.
+        worst: of a validation, the domain that has become worst beside the start, if it has one.
     """
 
     step: int
     steps: int
     kind: str
     values: dict[str, float]
+    worst: Known | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class TrainingResult:
 
     Attributes:
         out: the run's directory.
-        model: the model file, or None if the run was interrupted before its end or refused.
+        model: the model file, or None if the run was interrupted before it, or it was refused.
         step: how many steps are done.
         steps: how many the run was to take.
         left_out: identities with a single image, of which no pair can be made, by source domain.
@@ -69,8 +72,9 @@ class TrainingResult:
         uncalibrated: why the model has no calibration, if it has none.
         unnoted: why the dataset does not know that its people were used, if it does not.
         share: how far the model lies from the start to the end of training, 0 to 1.
-        known: the model beside its start on held-out people of each source domain; empty in
-            processes other than the main one, and where a run starts from random weights.
+        known: the model beside its start on held-out people of each source domain, simulated ones
+            included; empty in processes other than the main one, and where a run starts from random
+            weights.
         refused: the file of a result that is worse than its start on one of these, in place of a
             model.
     """
@@ -88,6 +92,12 @@ class TrainingResult:
     refused: Path | None = None
 
 
+class _Tell(Protocol):
+    """Writes a record into the log and tells who watches the run."""
+
+    def __call__(self, kind: str, values: dict[str, float], worst: Known | None = None) -> None: ...
+
+
 def _ignore(progress: Progress) -> None:
     pass
 
@@ -101,7 +111,9 @@ def start(
 ) -> TrainingResult:
     """Train from the beginning, into the directory ``out``.
 
-    On Ctrl-C the current step is finished, the state is saved, and the result has no model.
+    On Ctrl-C the current step is finished, the state is saved, and the result has no model, also
+    where it was the last step. A second Ctrl-C, and one in what follows the last step, raises
+    KeyboardInterrupt; `resume` goes on from the last checkpoint.
 
     Args:
         config: what to train.
@@ -131,12 +143,21 @@ def start(
 
 
 def resume(
-    out: str | Path, *, watch: Callable[[Progress], None] = _ignore, group: Processes = ALONE
+    out: str | Path,
+    *,
+    accept_worse: bool = False,
+    watch: Callable[[Progress], None] = _ignore,
+    group: Processes = ALONE,
 ) -> TrainingResult:
     """Continue the run in ``out`` from its last checkpoint, to the bit as if never interrupted.
 
     It can be continued by another number of processes than before, though to the bit only by as
-    many. The arguments are those of `start`.
+    many. Of a run that has taken all its steps, the last part is repeated: what becomes the model.
+
+    Args:
+        accept_worse: from now on the run takes a result that is worse than its start; one that was
+            refused becomes the model.
+        out, watch, group: as of `start`.
 
     Raises:
         TrainingError: there is no run, its checkpoint is damaged, or as for `start`.
@@ -146,7 +167,12 @@ def resume(
     if not (out / CONFIG_NAME).is_file():
         raise TrainingError(f"There is no run in {out} to resume: start one without --resume.")
     with _training_alone(out) if group.is_main else nullcontext():
-        run = _Run(read_run_config(out / CONFIG_NAME), out, group)
+        config = read_run_config(out / CONFIG_NAME)
+        if accept_worse and not config.accept_worse:
+            config = config.model_copy(update={"accept_worse": True})
+            if group.is_main:
+                write_run_config(out / CONFIG_NAME, config)
+        run = _Run(config, out, group)
         last = checkpoint.latest(out / CHECKPOINTS_NAME)
         if last is not None:
             run.restore(checkpoint.read(last))
@@ -166,14 +192,17 @@ class _Run:
         self.manifest = Manifest.read(config.data).where(domains=config.sources)
         self.people = training_people(self.manifest, config)
         self.held_out = self.manifest.where(splits=["val"], cropped=True)
-        self.validator = Validator(self.held_out, config.seed) if group.is_main else None
         # The first rows are those of `people`; whom the run uses is not changed by what it draws.
         drawn = with_simulated(self.people, config.simulate)
         drawn.refuse_empty()
+        validator = (
+            Validator(self.held_out, config.seed, config.simulate) if group.is_main else None
+        )
         self.pool = IdentityPool(drawn.manifest, [*config.sources, *drawn.domains])
         store = SimulatedCrops(drawn, int(config.crop_memory * 2**30))
         self.method = build_method(config, self.pool, store, group)
         self.built = initial_network(config, RandomBits(config.seed, 0, 0, NETWORK_STREAM).seed())
+        self.judge = Judge(validator, self.built, config.seed) if validator else None
         self.network = self.built.network.to(self.device)
         self.method.attach(self.network)
         self.optimiser = make_optimiser(config, self.network)
@@ -186,16 +215,16 @@ class _Run:
 
     def go(self, watch: Callable[[Progress], None]) -> TrainingResult:
         config, group = self.config, self.group
-        unnoted = self._note_used() if group.is_main else None
+        unnoted = note_in_dataset(config.data, self._used()) if group.is_main else None
         # Their processes start before the first exchange, which starts threads.
         steps = StepLoader(self.method.prepare, config.workers).steps(self.done, config.steps)
         self._begin_equal()
         with RunLog(self.out, self.done) if group.is_main else nullcontext() as log:
 
-            def tell(kind: str, values: dict[str, float]) -> None:
+            def tell(kind: str, values: dict[str, float], worst: Known | None = None) -> None:
                 if log is not None:
                     log.write(self.done, kind, values)
-                    watch(Progress(self.done, config.steps, kind, values))
+                    watch(Progress(self.done, config.steps, kind, values, worst))
 
             with (
                 deferred_interrupt() as interruption,
@@ -205,7 +234,8 @@ class _Run:
             ):
                 validation = self._steps(steps, tell, lambda: interruption.asked)
             ended: dict[str, Any] = {}
-            if self.done == config.steps:
+            # Also asked for in the last step, its validation or its checkpoint, a stop is a stop.
+            if not group.any(interruption.asked) and self.done == config.steps:
                 ended = self._finish(tell) if group.is_main else {"model": self.out / MODEL_NAME}
         return TrainingResult(
             self.out,
@@ -221,7 +251,7 @@ class _Run:
     def _steps(
         self,
         steps: Iterable[Any],
-        tell: Callable[[str, dict[str, float]], None],
+        tell: _Tell,
         interrupted: Callable[[], bool],
     ) -> dict[str, float]:
         """Take the steps whose data is ``steps``; returns the figures of the last validation."""
@@ -266,13 +296,14 @@ class _Run:
         self._refuse_broken(state)
         checkpoint.write(self.out / CHECKPOINTS_NAME, state)
 
-    def _finish(self, tell: Callable[[str, dict[str, float]], None]) -> dict[str, Any]:
+    def _finish(self, tell: _Tell) -> dict[str, Any]:
         """Choose the point, calibrate and write it: the result's fields about the model."""
         config = self.config
         backbone = self.network.backbone
         end = self.average.weights if self.average.count else backbone.state_dict()
-        assert self.validator is not None
-        point = finishing.best_point(self.built, end, self.validator, config, self._summary())
+        assert self.judge is not None
+        told = summary(config, self.people, self.pool)
+        point = finishing.best_point(self.judge, end, config, told)
         tell(
             "result",
             {"share": point.share}
@@ -283,6 +314,8 @@ class _Run:
         path = self.out / (REFUSED_NAME if refused else MODEL_NAME)
         encoder = finishing.with_seen_people(point.encoder, self.built, self._used())
         _, uncalibrated = finishing.write_model(encoder, self.manifest, config, path)
+        if not refused:
+            (self.out / REFUSED_NAME).unlink(missing_ok=True)  # what was refused is accepted now
         return {
             "model": None if refused else path,
             "refused": path if refused else None,
@@ -291,36 +324,12 @@ class _Run:
             "known": list(point.known),
         }
 
-    def _summary(self) -> dict[str, Any]:
-        config = self.config
-        drawn = [f"{one}+{name}" for one in config.sources for name in config.simulate]
-        return {
-            "recipe": config.model_dump(mode="json", exclude={"data", "init", "device", "workers"})
-            | {"init": Path(config.init).name if config.init else None},
-            "data": {
-                "sources": config.sources,
-                "identities": self.pool.classes,
-                "simulated": drawn,
-                "images": int((self.pool.rows < len(self.people)).sum()),
-                "left_out": self.pool.left_out,
-                "split": self.people.notes.get("split"),
-            },
-        }
-
     def _used(self) -> dict[Role, list[str]]:
         """The people whom this run uses, single images included, by what it uses them for."""
         return {
             "trained": self.people.column("person"),
             "validated": self.held_out.column("person"),
         }
-
-    def _note_used(self) -> str | None:
-        """Note in the dataset whom this run uses; a reason if that is not possible."""
-        try:
-            note_used(self.config.data, self._used())
-        except (DataError, WriteError) as error:  # no reason not to train
-            return str(error)
-        return None
 
     def _begin_equal(self) -> None:
         """Give all processes the same weights, and make sure that they are at the same step."""
@@ -334,13 +343,13 @@ class _Run:
                 f"finds step {int(done)}: let all machines see the same directory."
             )
 
-    def _validate(self, tell: Callable[[str, dict[str, float]], None]) -> dict[str, float]:
-        if self.validator is None:
+    def _validate(self, tell: _Tell) -> dict[str, float]:
+        if self.judge is None:
             return {}
-        values = figures(self.validator.judge(self.built.encoder()))
-        if values:
-            tell("validation", values)
-        return values
+        seen = self.judge.look(self.done)
+        if seen.figures:
+            tell("validation", seen.figures, seen.worst)
+        return seen.figures
 
     def _refuse_broken(self, state: checkpoint.Checkpoint) -> None:
         for name, tensor in state.network.items():

@@ -69,6 +69,10 @@ def test_status_of_a_domain_drawn_on_another():
     data = {"sources": ["lfw"], "simulated": ["lfw+mask"]}
     drawn = [None, "mask on lfw, seed 3"]
     assert domain_status(record(data=data), "covered", drawn) == "simulated from lfw"
+    both = {"sources": ["lfw", "orl"], "simulated": ["lfw+mask", "lfw+nir", "orl+mask", "orl+nir"]}
+    drawn = ["mask on orl, seed 0", "mask on lfw, seed 0"]
+    status = domain_status(record(data=both), "simulated:mask", drawn)
+    assert status == "simulated from lfw and orl"
     drawn = ["nir on lfw, seed 0"]
     assert domain_status(record(data=data), "dark", drawn) == "drawn on lfw, which was seen"
     assert domain_status(record(data=data), "dark", ["nir on orl, seed 0"]) == "unseen"

@@ -1,12 +1,15 @@
 """From the last step to the model: the point that is written, and what the guard refuses."""
 
+import os
+import signal
+
 import pytest
 import torch
 
 from mfr.encoder import Encoder
 from mfr.model_file import read_model
 from mfr.training.run_log import read_log
-from mfr.training.trainer import start
+from mfr.training.trainer import resume, start
 from tests.datasets import write_dataset
 from tests.training.test_trainer import OUTSIDE, RECIPE, configure, trained
 
@@ -19,7 +22,7 @@ def test_the_model_lies_between_its_start_and_the_mean_of_the_weights(tmp_path):
     values = {**RECIPE, "shares": [0.25], "steps": 4, "init": init, "backbone": None}
     result = start(configure(dataset, **values), tmp_path / "second")
     assert result.share == 0.25
-    assert [one.domain for one in result.known] == ["a", "b", "c"]
+    assert [one.domain for one in result.known] == ["a", "b", "c", "simulated:jpeg"]
     state = trained(tmp_path / "second")
     assert state.averaged == 3  # steps 2, 3 and 4
     begun, ended = read_model(init)[1], read_model(result.model)[1]
@@ -54,6 +57,41 @@ def test_a_result_worse_than_its_start_is_no_model_unless_it_is_accepted(tmp_pat
     assert accepted.model is not None and accepted.refused is None
     (told,) = (one for one in read_log(tmp_path / "refused") if one["kind"] == "result")
     assert told["a/fnmr"] > told["a/fnmr_of_start"]
+    # What was refused can still be taken, without training again; and then the run has taken it.
+    log = [one for one in read_log(tmp_path / "refused") if one["kind"] != "result"]
+    assert resume(tmp_path / "refused").model is None
+    taken = resume(tmp_path / "refused", accept_worse=True)
+    assert taken.model.read_bytes() == accepted.model.read_bytes()
+    assert [one for one in read_log(tmp_path / "refused") if one["kind"] != "result"] == log
+    assert not result.refused.exists()
+    assert resume(tmp_path / "refused").model == taken.model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["train", "validation"])
+def test_ctrl_c_in_the_last_step_stops_before_the_model(tmp_path, moment):
+    data, out = tmp_path / "data", tmp_path / "run"
+    write_dataset(data, {"a": 10, "b": 10, "c": 9}, images=2)
+
+    def press(now):
+        if (now.step, now.kind) == (1, moment):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    config = configure(data, method="triplet", steps=1)
+    stopped = start(config, out, watch=press)
+    assert (stopped.model, stopped.refused, stopped.step) == (None, None, 1)
+    assert not (out / "model.safetensors").exists()
+    # Nothing is lost: what is left to do is what follows the last step.
+    seen = []
+    assert resume(out, watch=seen.append).model == out / "model.safetensors"
+    assert [one.kind for one in seen] == ["result"]
+
+    def press_in_the_judging(now):
+        if now.kind == "result":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        resume(out, watch=press_in_the_judging)
 
 
 @pytest.mark.slow
