@@ -72,7 +72,8 @@ def robustness(
             allow_seen=allow_seen,
             on_progress=tell,
         )
-    _answer(report.seen, robustness_verdict(report), *write_robustness(report, out), as_json)
+    first = [*report.seen, *(f"Note: {warning}" for warning in report.warnings)]
+    _answer(first, robustness_verdict(report), *write_robustness(report, out), as_json)
 
 
 def attacks(
@@ -130,12 +131,12 @@ def attacks(
 
 
 def _answer(
-    seen: Sequence[str], verdict: Sequence[str], whole: Path, page: Path, as_json: bool
+    first: Sequence[str], verdict: Sequence[str], whole: Path, page: Path, as_json: bool
 ) -> None:
     """Print what a report comes to, and where it lies.
 
     Args:
-        seen: sentences on people whom a model has seen.
+        first: sentences to be read before it, on people whom a model has seen and on the images.
         verdict: sentences.
         whole: the report as JSON.
         page: the report to be read.
@@ -144,6 +145,6 @@ def _answer(
     if as_json:
         print_json({"verdict": list(verdict), "json": whole, "html": page})
         return
-    for sentence in [*seen, *verdict]:
+    for sentence in [*first, *verdict]:
         say(sentence)
     say(f"The report is {page}.")
