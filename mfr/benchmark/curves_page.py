@@ -47,9 +47,14 @@ def robustness_verdict(report: RobustnessReport) -> list[str]:
             clean, strongest = (one.clean.fnmr.value or 0.0 for one in (rungs[0], rungs[-1]))
             limit = max(2 * clean, clean + _MANY_MORE)
             worse = [rung for rung in rungs if (rung.clean.fnmr.value or 0.0) > limit]
-            refused = f"more than {percent(limit)} of rightful people"
+            many = (
+                "twice as many as"
+                if limit == 2 * clean
+                else f"{100 * _MANY_MORE:g} points more than"
+            )
+            refused = f"more than {percent(limit)} of rightful people, {many} on clean probes"
             ruled = (
-                f"refuses {refused} from {worse[0].strength:g} on"
+                f"refuses {refused}, from {worse[0].strength:g} on"
                 if worse
                 else f"never refuses {refused}"
             )

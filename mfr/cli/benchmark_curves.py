@@ -50,12 +50,14 @@ def robustness(
     Example: mfr benchmark-robustness runs/first/model.safetensors --data DATASET --domain lfw
     --faults mask,blur --out robustness/
     """
+    from mfr import atomic
     from mfr.benchmark.curves_page import robustness_verdict
     from mfr.benchmark.robustness import measure_robustness
     from mfr.benchmark.writing import write_robustness
     from mfr.data.manifest import Manifest
 
     chosen = names_in(faults, "--faults")
+    atomic.check_directory(out)
     manifest = Manifest.read(data)
     encoders = load_named(models, backbone=backbone, device=device)
     with progress("judging") as tell:
@@ -105,12 +107,14 @@ def attacks(
     Example: mfr benchmark-attacks runs/first/model.safetensors --data DATASET --domain lfw
     --eps 1,4 --out attacks/
     """
+    from mfr import atomic
     from mfr.benchmark.attacks import measure_attacks
     from mfr.benchmark.curves_page import attacks_verdict
     from mfr.benchmark.writing import write_attacks
     from mfr.data.manifest import Manifest
 
     levels = [int(text) if text.isdigit() else 0 for text in names_in(eps, "--eps")]
+    atomic.check_directory(out)
     manifest = Manifest.read(data)
     encoders = load_named(models, backbone=backbone)
     with progress("attacking") as tell:

@@ -69,16 +69,16 @@ def test_curves_begin_where_the_benchmark_is_and_fall(data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("clean", "strong", "told"),
+    ("clean", "strong", "does", "limit", "more"),
     [
-        (0.0, 0.06, "a refuses more than 5.00% of rightful people from 1 on"),
-        (0.0, 0.04, "a never refuses more than 5.00% of rightful people"),
-        (0.02, 0.06, "a never refuses more than 7.00% of rightful people"),
-        (0.2, 0.41, "a refuses more than 40.00% of rightful people from 1 on"),
-        (0.2, 0.39, "a never refuses more than 40.00% of rightful people"),
+        (0.0, 0.06, "refuses", "5.00%", "5 points more than"),
+        (0.0, 0.04, "never refuses", "5.00%", "5 points more than"),
+        (0.02, 0.06, "never refuses", "7.00%", "5 points more than"),
+        (0.2, 0.41, "refuses", "40.00%", "twice as many as"),
+        (0.2, 0.39, "never refuses", "40.00%", "twice as many as"),
     ],
 )
-def test_a_verdict_names_the_rate_it_is_about(clean, strong, told):
+def test_a_verdict_names_the_rate_it_is_about(clean, strong, does, limit, more):
     def rung(strength, fnmr):
         rate = Metric(key="fnmr", name="FNMR", rule="", value=fnmr)
         return SimpleNamespace(strength=strength, clean=SimpleNamespace(fnmr=rate))
@@ -87,7 +87,9 @@ def test_a_verdict_names_the_rate_it_is_about(clean, strong, told):
         interval_reason=None, curves={"mask": {"a": [rung(0, clean), rung(1, strong)]}}
     )
     (sentence,) = robustness_verdict(report)
-    assert f": {told}; FNMR" in sentence
+    since = ", from 1 on" if does == "refuses" else ""
+    told = f": a {does} more than {limit} of rightful people, {more} on clean probes{since}; FNMR"
+    assert told in sentence
 
 
 @pytest.mark.slow
