@@ -88,6 +88,26 @@ def write_unflushed(path: Path, data: bytes) -> None:
         raise write_error(path, error) from error
 
 
+def check_directory(directory: Path) -> None:
+    """Refuse a place where no files could be written, before work whose results belong there.
+
+    Nothing is made. That nothing else goes wrong later is not promised.
+
+    Raises:
+        WriteError: ``directory`` or one above it is a file, or may not be written to.
+    """
+    there = _nearest(directory)
+    if not there.is_dir():
+        raise write_error(directory, NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise write_error(directory, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def _nearest(path: Path) -> Path:
+    """``path``, or the nearest directory or file above it that there is."""
+    return next(one for one in (path, *path.absolute().parents) if os.path.lexists(one))
+
+
 def sync_directory(directory: Path) -> None:
     """Make a rename in ``directory`` outlast a crash."""
     descriptor = os.open(directory, os.O_RDONLY)
@@ -106,6 +126,13 @@ def write_error(path: Path, error: OSError) -> WriteError:
         )
     if error.errno == errno.ELOOP:
         return WriteError(f"{path} is a symbolic link, which is not followed: remove the link.")
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        there = _nearest(path)
+        if not there.is_dir():
+            return WriteError(
+                f"Cannot write {path} ({there} is a file, not a directory): choose a place you "
+                "can write to."
+            )
     return WriteError(
         f"Cannot write {path} ({error.strerror or error}): choose a place you can write to."
     )

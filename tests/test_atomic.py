@@ -88,8 +88,14 @@ def test_a_real_full_device(tmp_path):
 
 def test_a_parent_that_is_a_file(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(WriteError, match="choose a place you can write to"):
-        atomic.write_bytes(tmp_path / "file" / "inside", b"x")
+    told = f"{tmp_path / 'file'} is a file, not a directory.: choose a place you can write to"
+    for place in (tmp_path / "file" / "inside", tmp_path / "file" / "further" / "inside"):
+        with pytest.raises(WriteError, match=told):
+            atomic.write_bytes(place, b"x")
+        with pytest.raises(WriteError, match=told):
+            atomic.check_directory(place)
+    atomic.check_directory(tmp_path / "new" / "inside")
+    assert not (tmp_path / "new").exists()
 
 
 WRITER = """

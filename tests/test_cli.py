@@ -210,6 +210,10 @@ def test_calibrate_then_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert cli.run([*arguments, "--out", str(tmp_path / "report"), "--protocol", "all-pairs"]) == 0
     said = capsys.readouterr().out
     assert "The report is" in said and "Rightful people refused (FNMR)" in said
+    # A table fits a terminal: what would make it wide stands below, once.
+    assert max(len(line) for line in said.splitlines() if line.startswith("│")) <= 110
+    told = "TAR at FMR 0.1%, TAR at FMR 0.01%: 135 non-mated comparisons cannot tell"
+    assert said.count(told) == 2  # domains
     both = ["benchmark", start, model, "--data", data, "--domain", "x", "--resamples", "0"]
     answer = _json(capsys, *both, "--out", str(tmp_path / "both"))
     assert isinstance(answer, dict)
@@ -248,6 +252,21 @@ def test_options_of_a_benchmark_that_do_not_go_together(
     capsys: pytest.CaptureFixture[str], arguments: list[str], word: str
 ) -> None:
     assert word in _refused(capsys, "benchmark", "m", "--data", "d", "--out", "o", *arguments)
+
+
+def test_a_benchmark_is_refused_before_it_begins(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write_dataset(tmp_path / "data", {"a": 2}, splits=("test",))
+    (tmp_path / "file").touch()
+    arguments = ["m", "--data", str(tmp_path / "data"), "--domain", "y,a,x", "--gap-from", "z"]
+    told = _refused(capsys, "benchmark", *arguments, "--out", str(tmp_path / "o"))
+    assert "Unknown domain x, y, z:" in told
+    for command in ("benchmark", "benchmark-robustness", "benchmark-attacks"):
+        place = str(tmp_path / "file" / "o")
+        told = _refused(capsys, command, *arguments[:3], "--domain", "a", "--out", place)
+        assert f"{tmp_path / 'file'} is a file, not a directory" in told
+    assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.slow

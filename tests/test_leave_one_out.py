@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,12 @@ def test_each_domain_is_left_out_once_and_nothing_is_repeated(
         judge(images=200)
     path, page = write_targets(report, tmp_path / "out")
     assert LeaveOneOut.model_validate(json.loads(path.read_text())) == report
-    assert Page(page.read_text()).open == []
+    parsed = Page(page.read_text())
+    assert parsed.open == []
+    # Five people of each domain are judged.
+    said = re.sub(r"\s+", " ", " ".join(parsed.words))
+    reason = "An interval needs at least 10 people with mated comparisons, and here are 5."
+    assert said.count(f"No intervals. {reason}") == 3 and "95 % interval" not in said
 
 
 def test_what_cannot_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +145,9 @@ def test_differences_are_means_over_seeds_within_each_resample() -> None:
     assert area.interval == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])))
     counts = Counts(people=30, images=150, mated=1, nonmated=1, left_out=0)
     target = judge_target({"agg": bad, "mfr": good}, counts, ["x"])
-    assert target.methods["agg"].difference == []
+    assert target.methods["agg"].difference == [] and target.interval_reason is None
+    few = [one.key for run in bad for one in run.metrics if one.thin]
+    assert few and target.methods["agg"].thin == sorted(set(few))
     assert target.methods["mfr"].mean("auc") == pytest.approx(
         np.mean([m.value for one in good for m in one.metrics if m.key == "auc"])
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 from markupsafe import Markup
 
@@ -16,12 +16,15 @@ from mfr.benchmark.robustness import KEYS, RobustnessReport, Rung
 from mfr.benchmark.verdicts import percent
 
 _TEMPLATE = "curves.html.j2"
+_MANY_MORE: Final = 0.05
+"""By how much the FNMR has to rise at least to be told in a verdict."""
 
 
 def render_robustness(report: RobustnessReport) -> str:
     """The page; everything that comes from data is escaped."""
     return _render(
         report,
+        warnings=report.warnings,
         told=f"{report.people} people of split {report.split} of domain {report.domain}; "
         f"{report.probes} probes with each fault against the gallery as it is.",
         verdict=robustness_verdict(report),
@@ -30,26 +33,34 @@ def render_robustness(report: RobustnessReport) -> str:
 
 
 def robustness_verdict(report: RobustnessReport) -> list[str]:
-    """At which strength each model refuses twice as many rightful people as on clean probes."""
+    """From which strength on each model refuses many more rightful people than on clean probes.
+
+    Many more are twice as many, and 5 points more at least. Where there are too few people for an
+    interval no such strength is named, because a single person may make it.
+    """
     sentences = []
+    if few := report.interval_reason:
+        sentences.append(f"{few} So it is not said from which strength on a model gets worse.")
     for fault, models in report.curves.items():
         ladder = LADDERS[fault]
         for name, rungs in models.items():
-            clean = rungs[0].clean.fnmr.value or 0.0
-            worse = [
-                rung
-                for rung in rungs
-                if (rung.clean.fnmr.value or 0.0) > max(2 * clean, clean + 0.05)
-            ]
-            strongest = rungs[-1].clean.fnmr.value or 0.0
-            told = (
-                f"refuses more than twice as many rightful people from {worse[0].strength:g} on"
+            clean, strongest = (one.clean.fnmr.value or 0.0 for one in (rungs[0], rungs[-1]))
+            limit = max(2 * clean, clean + _MANY_MORE)
+            worse = [rung for rung in rungs if (rung.clean.fnmr.value or 0.0) > limit]
+            many = (
+                "twice as many as"
+                if limit == 2 * clean
+                else f"{100 * _MANY_MORE:g} points more than"
+            )
+            refused = f"more than {percent(limit)} of rightful people, {many} on clean probes"
+            ruled = (
+                f"refuses {refused}, from {worse[0].strength:g} on"
                 if worse
-                else "never refuses twice as many rightful people"
+                else f"never refuses {refused}"
             )
             sentences.append(
-                f"{_heading(fault)} ({ladder.unit}): {name} {told}; FNMR {percent(clean)} clean, "
-                f"{percent(strongest)} at {rungs[-1].strength:g}."
+                f"{_heading(fault)} ({ladder.unit}): {name} {'' if few else f'{ruled}; '}FNMR "
+                f"{percent(clean)} clean, {percent(strongest)} at {rungs[-1].strength:g}."
             )
     return sentences
 
@@ -83,6 +94,7 @@ def render_attacks(report: AttackReport) -> str:
         )
     return _render(
         report,
+        warnings=[],
         told=f"At most {report.pairs} comparisons of split {report.split} of domain "
         f"{report.domain} for each goal, one a person, that are judged rightly without an attack. "
         f"The attacker knows the model; {held}.",

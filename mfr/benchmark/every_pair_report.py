@@ -11,10 +11,10 @@ from mfr.benchmark import bootstrap
 from mfr.benchmark.domain_people import embed_people
 from mfr.benchmark.embedding import numbered
 from mfr.benchmark.every_pair import EDGES, EveryPair, compare_every_pair
-from mfr.benchmark.measurement import failure_to_acquire
+from mfr.benchmark.measurement import IntervalRule, failure_to_acquire
 from mfr.benchmark.origin import title_of
 from mfr.benchmark.report import Counts, Histogram, Metric, Report, RocCurve
-from mfr.benchmark.reporting import provenance, resized_warning
+from mfr.benchmark.reporting import failed_warning, provenance, resized_warning
 from mfr.benchmark.seen import not_known, seen_domains
 from mfr.data.manifest import Manifest
 
@@ -52,6 +52,16 @@ def benchmark_every_pair(
     rows, acquired = people.rows, people.acquired
     persons = numbered(rows.column("person"))
     found = compare_every_pair(people.embeddings, persons, acquired)
+    counts = Counts(
+        people=len(np.unique(persons)),
+        images=len(rows),
+        mated=len(found.mated) + found.failed_mated,
+        nonmated=found.nonmated,
+        left_out=people.left_out,
+        failed=int((~acquired).sum()),
+        failed_mated=found.failed_mated,
+        failed_nonmated=found.failed_nonmated,
+    )
     return Report(
         seen=people.seen,
         title=f"{title_of(encoder.record, name)} on {domain}, every pair",
@@ -67,20 +77,12 @@ def benchmark_every_pair(
         ],
         roc=_curve(found),
         histogram=_histogram(found),
-        counts=Counts(
-            people=len(np.unique(persons)),
-            images=len(rows),
-            mated=len(found.mated) + found.failed_mated,
-            nonmated=found.nonmated,
-            left_out=people.left_out,
-            failed=int((~acquired).sum()),
-            failed_mated=found.failed_mated,
-            failed_nonmated=found.failed_nonmated,
-        ),
+        counts=counts,
         mistakes=[],
         warnings=[
             *seen_domains(encoder, [domain], split=split, told=people.seen is not None),
             *not_known(encoder),
+            *failed_warning(counts),
             *resized_warning(rows),
         ],
         split=split,
@@ -94,12 +96,12 @@ def _metrics(
     drawn = bootstrap.draw_multiplicities(int(persons.max()) + 1, resamples=resamples, seed=seed)
     whose = persons[found.rows]
     failed = found.failed_mated / (len(found.mated) + found.failed_mated)
-    enough = len(np.unique(whose)) >= bootstrap.FEWEST_PEOPLE
+    shown = IntervalRule(whose, resamples)
 
     def interval(wins: NDArray[np.float64]) -> tuple[float, float] | None:
         # What failed is a constant share that no threshold accepts.
         shares = bootstrap.resample_shares(wins, whose, drawn) * (1 - failed)
-        return bootstrap.percentile_interval(shares) if enough else None
+        return bootstrap.percentile_interval(shares) if shown.enough else None
 
     metrics = []
     for fmr in FMRS:
@@ -120,6 +122,7 @@ def _metrics(
                 f"{100 / found.nonmated:.2g}%.",
                 interval=ends,
                 interval_method=_OVER_MATED if ends else None,
+                interval_reason=shown.reason if resolved else None,
                 threshold=float(found.mated[position])
                 if resolved and position is not None
                 else None,
@@ -137,6 +140,7 @@ def _metrics(
             value=found.auc,
             interval=ends,
             interval_method=_OVER_MATED if ends else None,
+            interval_reason=shown.reason,
         ),
     ]
 

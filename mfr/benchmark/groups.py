@@ -14,7 +14,7 @@ from mfr.benchmark import bootstrap
 from mfr.benchmark.comparisons import Compared
 from mfr.benchmark.measurement import error_rate
 from mfr.benchmark.metrics import Scores
-from mfr.benchmark.mistakes import judging_threshold
+from mfr.benchmark.mistakes import judging_fmr, judging_threshold
 from mfr.benchmark.report import Differential, GroupRates, Groups, Metric
 from mfr.benchmark.thresholds import GAP_FMR, Setting
 from mfr.csv_rows import read_csv
@@ -85,7 +85,7 @@ def group_setting(settings: Sequence[Setting], compared: Compared, images: int) 
         if setting.own and setting.wanted_fmr == GAP_FMR:
             return setting
     threshold = judging_threshold(Scores.of(compared.mated.scores, compared.nonmated.scores))
-    fmr = max(GAP_FMR, 1 / len(compared.nonmated.scores))
+    fmr = judging_fmr(len(compared.nonmated.scores))
     return Setting(
         "all comparisons here", False, fmr, np.array([[threshold]]), np.zeros(images, np.intp)
     )

@@ -106,7 +106,7 @@ def masked(crop: Crop, height: float, draws: Draws) -> Crop:
 
 LADDERS: Final[dict[str, Ladder]] = {
     "mask": Ladder("mask", "share of a mask's height", (0, 0.25, 0.5, 0.75, 1), masked),
-    "blur": Ladder("blur", "sigma (pixels of a crop of 112)", (0, 1, 2, 3, 4, 6), blurred),
+    "blur": Ladder("blur", "sigma, in pixels of a crop of 112", (0, 1, 2, 3, 4, 6), blurred),
     "jpeg": Ladder("JPEG", "quality", (100, 50, 30, 20, 10, 5), compressed),
     "occlusion": Ladder("occlusion", "covered share", (0, 0.1, 0.2, 0.3, 0.4), occluded),
     "darkness": Ladder("darkness", "halvings of the light", (0, 1, 2, 3, 4, 5), darkened),

@@ -63,7 +63,7 @@ def measure(
         int(persons.max()) + 1, resamples=resamples, seed=seed
     )
     drawn = resampled(compared, persons, multiplicities, fmrs)
-    shown = _Shown(persons[mated.first], resamples)
+    shown = IntervalRule(persons[mated.first], resamples)
     metrics = []
     for position, fmr in enumerate(FMRS):
         resolved = resolves(scores, fmr)
@@ -119,7 +119,7 @@ def measure(
                 "another person is a miss.",
                 float(compared.rank_one.mean()),
                 shares,
-                _Shown(persons[compared.probes], resamples),
+                IntervalRule(persons[compared.probes], resamples),
                 method="95 % percentile interval of a bootstrap over the people of the probes, "
                 "the gallery kept whole.",
             )
@@ -134,11 +134,15 @@ def measure(
     )
 
 
-class _Shown:
+class IntervalRule:
     """Whether intervals can be given: the people behind mated comparisons or searches, (m,).
 
     People with one image take part in non-mated comparisons only, and say nothing about how much
     a person's own comparisons vary.
+
+    Attributes:
+        enough: whether there are enough people.
+        reason: why there are no intervals, where resamples were asked for; None where there are.
     """
 
     def __init__(self, persons: NDArray[np.int32], resamples: int) -> None:
@@ -158,7 +162,7 @@ def _metric(
     rule: str,
     value: float | None,
     drawn: NDArray[np.float64],
-    shown: _Shown,
+    shown: IntervalRule,
     *,
     unit: Literal["share", "area"] = "share",
     threshold: float | None = None,

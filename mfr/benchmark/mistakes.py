@@ -18,12 +18,18 @@ MISTAKES_FMR: Final = 1e-3
 _MISTAKES: Final = 8
 
 
-def judging_threshold(scores: Scores) -> float:
-    """The threshold by which comparisons count as mistaken: that for an FMR of 0.1%.
+def judging_fmr(nonmated: int) -> float:
+    """The FMR at whose threshold comparisons count as mistaken: 0.1%, or the lowest they can tell.
 
-    Where there are too few non-mated comparisons, it is that for the lowest FMR they can tell.
+    Args:
+        nonmated: how many non-mated comparisons there are.
     """
-    fmr = max(MISTAKES_FMR, 1 / len(scores.nonmated))
+    return max(MISTAKES_FMR, 1 / nonmated)
+
+
+def judging_threshold(scores: Scores) -> float:
+    """The threshold by which comparisons count as mistaken, that for `judging_fmr`."""
+    fmr = judging_fmr(len(scores.nonmated))
     return float(operating_points(scores, [fmr]).thresholds[0])
 
 

@@ -259,6 +259,19 @@ def benchmark_open_set(
     )
     measured = _measured(found)
     fta = failure_to_acquire(acquired, persons, seed=seed, resamples=resamples)
+    counts = Counts(
+        people=len(np.unique(persons)),
+        images=len(rows),
+        mated=len(found.mated),
+        nonmated=len(found.strange),
+        left_out=people.left_out,
+        failed=len(rows.where(cropped=False)),
+        failed_mated=int(compared.mated.failed.sum()),
+        failed_nonmated=int(compared.nonmated.failed.sum()),
+        probes=len(found.mated),
+        strangers=len(np.unique(persons[found.strange])),
+        strange_searches=len(found.strange),
+    )
     return Report(
         seen=people.seen,
         title=f"{title_of(encoder.record, name)} on {domain}, open set",
@@ -266,23 +279,11 @@ def benchmark_open_set(
         description=_describe(domain, split, seed),
         metrics=[*galleries[-1].metrics, fta],
         galleries=galleries,
-        counts=Counts(
-            people=len(np.unique(persons)),
-            images=len(rows),
-            mated=len(found.mated),
-            nonmated=len(found.strange),
-            left_out=people.left_out,
-            failed=len(rows.where(cropped=False)),
-            failed_mated=int(compared.mated.failed.sum()),
-            failed_nonmated=int(compared.nonmated.failed.sum()),
-            probes=len(found.mated),
-            strangers=len(np.unique(persons[found.strange])),
-            strange_searches=len(found.strange),
-        ),
+        counts=counts,
         warnings=[
             *seen_domains(encoder, [domain], split=split, told=people.seen is not None),
             *not_known(encoder),
-            *failed_warning(rows, compared),
+            *failed_warning(counts),
             *resized_warning(rows),
         ],
         split=split,

@@ -195,6 +195,7 @@ def judge_models(
             title=f"{' against '.join([', '.join(names[1:]), names[0]] if names[1:] else names)} "
             f"on {', '.join(domains)}",
             verdict=[
+                *_told_twins(encoders),
                 *compared_verdict(
                     names, {domain: one.differences for domain, one in judged_domains.items()}
                 ),
@@ -221,6 +222,17 @@ def judge_models(
         ),
         reports,
     )
+
+
+def _told_twins(encoders: Mapping[str, Encoder]) -> list[str]:
+    """A sentence for each model that was given before, under another name."""
+    first: dict[str, str] = {}  # by hash
+    sentences = []
+    for name, encoder in encoders.items():
+        twin = first.setdefault(encoder.model_hash, name)
+        if twin != name:
+            sentences.append(f"{name} and {twin} are one model, given twice.")
+    return sentences
 
 
 def map_embeddings(samples: Mapping[str, NDArray[np.float32]]) -> EmbeddingMap:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from markupsafe import Markup
 
+from mfr.benchmark.mistakes import judging_fmr
 from mfr.benchmark.overview import JudgedDomain, Overview
-from mfr.benchmark.page import amount, bounds, make_environment
+from mfr.benchmark.page import ALL_FIRST, NOBODY_REFUSED, amount, bounds, make_environment
 from mfr.benchmark.plots import (
     cmc_plot,
     compared_roc_plot,
@@ -20,6 +21,22 @@ from mfr.benchmark.report import FixedThreshold, Metric
 from mfr.benchmark.verdicts import named
 
 _TEMPLATE = "overview.html.j2"
+_STATUS: Final = {
+    "seen": "domain seen",
+    "unseen": "domain unseen",
+    "not known": "domain seen or not: not known",
+}
+"""A standing's status beside a model's name, where 'seen' could be taken for the people."""
+
+
+_NOT_DRAWN: Final = {"DET": NOBODY_REFUSED, "CMC": ALL_FIRST}
+
+
+class Note(NamedTuple):
+    """A warning of the reports, and which models it is on, to stand behind the word 'Note'."""
+
+    on: str
+    text: str
 
 
 def render_overview(overview: Overview) -> str:
@@ -27,12 +44,25 @@ def render_overview(overview: Overview) -> str:
     environment = make_environment()
     environment.filters.update(amount=amount, bounds=bounds, named=named)
     source = resources.files("mfr.benchmark").joinpath(_TEMPLATE).read_text(encoding="utf-8")
+    everywhere, of_domain = _notes(overview)
+    drawn = {
+        domain: _curves(each, number)
+        for number, (domain, each) in enumerate(overview.domains.items())
+    }
     # Drawn by us: the names in them are escaped by matplotlib.
     return environment.from_string(source).render(
         overview=overview,
+        everywhere=everywhere,
+        of_domain=of_domain,
+        status=lambda standing: _STATUS.get(standing.status, standing.status),
+        judging_fmr=judging_fmr,
         curves={
-            domain: {kind: Markup(svg) for kind, svg in _curves(each, number).items()}
-            for number, (domain, each) in enumerate(overview.domains.items())
+            domain: {kind: Markup(svg) for kind, svg in curves.items() if svg is not None}
+            for domain, curves in drawn.items()
+        },
+        not_drawn={
+            domain: [_NOT_DRAWN[kind] for kind, svg in curves.items() if svg is None]
+            for domain, curves in drawn.items()
         },
         shown=_shown,
         elsewhere=_elsewhere,
@@ -55,10 +85,44 @@ def render_overview(overview: Overview) -> str:
     )
 
 
-def _curves(judged: JudgedDomain, number: int) -> dict[str, str]:
+def _notes(overview: Overview) -> tuple[list[Note], dict[str, list[Note]]]:
+    """What is to be known before the figures: on every domain, and on each beyond that.
+
+    A note tells the models it is on, unless there is one model only.
+    """
+    found: dict[str, dict[str, list[str]]] = {}  # whom each warning is on, by domain
+    for domain, judged in overview.domains.items():
+        for name, standing in judged.standings.items():
+            for warning in standing.warnings:
+                found.setdefault(warning, {}).setdefault(domain, []).append(name)
+
+    def note(names: list[str], warning: str) -> Note:
+        if len(overview.models) == 1:
+            return Note("", warning)
+        every = len(names) == len(overview.models)
+        return Note(" on every model" if every else f" on {', '.join(names)}", warning)
+
+    general = {
+        warning: next(iter(by_domain.values()))
+        for warning, by_domain in found.items()
+        if len(by_domain) == len(overview.domains) > 1
+        and all(names == next(iter(by_domain.values())) for names in by_domain.values())
+    }
+    return [note(names, warning) for warning, names in general.items()], {
+        domain: [
+            note(by_domain[domain], warning)
+            for warning, by_domain in found.items()
+            if warning not in general and domain in by_domain
+        ]
+        for domain in overview.domains
+    }
+
+
+def _curves(judged: JudgedDomain, number: int) -> dict[str, str | None]:
+    """The drawings of a domain, or None for one in which there would be nothing to see."""
     rocs = {name: one.roc for name, one in judged.standings.items()}
     found = {name: one.cmc for name, one in judged.standings.items() if one.cmc}
-    drawn = {
+    drawn: dict[str, str | None] = {
         "ROC": compared_roc_plot(rocs, name=f"roc-{number}"),
         "DET": det_plot(rocs, name=f"det-{number}"),
     }

@@ -16,6 +16,8 @@ from mfr.benchmark.verdicts import told_differential, verdict
 
 _TEMPLATE = "report.html.j2"
 OPEN_SET: Final = "open-set"
+NOBODY_REFUSED: Final = "No DET: nobody is refused at any threshold that could be drawn."
+ALL_FIRST: Final = "No CMC: every search finds its person first."
 _RATES: Final = {
     False: (("false match rate", "true accept rate"), "false non-match rate"),
     True: (
@@ -51,12 +53,18 @@ def render(report: Report) -> str:
         data=data_sentences(report.model),
         # Drawn by us from numbers alone: nothing in them needs escaping.
         roc=Markup(roc_plot(report.roc, marks=marks, rates=rates)),
-        det=Markup(det_plot({"measured": report.roc}, rates=(rates[0], refusal))),
-        cmc=Markup(cmc_plot({"measured": report.cmc})) if report.cmc else None,
+        det=_drawn(det_plot({"measured": report.roc}, rates=(rates[0], refusal))),
+        cmc=_drawn(cmc_plot({"measured": report.cmc})) if report.cmc else None,
+        nobody_refused=NOBODY_REFUSED,
+        all_first=ALL_FIRST,
         histogram=Markup(
             histogram_plot(report.histogram, threshold=marked.threshold if marked else None)
         ),
     )
+
+
+def _drawn(svg: str | None) -> Markup | None:
+    return None if svg is None else Markup(svg)
 
 
 def _sizes_plot(report: Report) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,18 +116,27 @@ def det_plot(
     *,
     name: str = "det",
     rates: tuple[str, str] = ("false match rate", "false non-match rate"),
-) -> str:
+) -> str | None:
     """Detection error trade-off: FNMR over FMR, both on log axes, by name.
 
-    Where nobody is refused the FNMR has no logarithm, and the line ends.
+    Where nobody is refused the FNMR has no logarithm, and the line falls out of the drawing. One
+    that is nowhere in it is called so in the legend.
+
+    Returns:
+        The drawing; None where no curve refuses anybody.
     """
+    least = min((1 - tar for one in curves.values() for tar in one.tar if tar < 1), default=None)
+    if least is None:
+        return None
     canvas, axes = _axes(*(f"{rate} (log)" for rate in rates))
     lowest = min(curve.wanted_fmr[0] for curve in curves.values())
     for style, (label, curve) in zip(_styles(), curves.items(), strict=False):
         refused = 1 - np.array(curve.tar)
-        refused[refused <= 0] = np.nan
-        axes.step(curve.wanted_fmr, refused, where="post", linewidth=1.8, label=label, **style)
-    least = min((1 - tar for one in curves.values() for tar in one.tar if tar < 1), default=1e-3)
+        nobody = np.flatnonzero(refused <= 0)
+        refused[nobody] = np.nan
+        refused[nobody[:1]] = least / 100  # the first of them draws the fall
+        told = label if (refused >= least).any() else f"{label}: no refusals"
+        axes.step(curve.wanted_fmr, refused, where="post", linewidth=1.8, label=told, **style)
     axes.set_xscale("log")
     axes.set_xlim(min(lowest, 0.1), 1)
     axes.set_ylim(min(least / 1.2, 0.1), 1)
@@ -139,8 +148,16 @@ def det_plot(
     return _svg(canvas, name)
 
 
-def cmc_plot(curves: Mapping[str, Sequence[float]], *, name: str = "cmc") -> str:
-    """Cumulative match characteristic: the share of searches found by each rank, by name."""
+def cmc_plot(curves: Mapping[str, Sequence[float]], *, name: str = "cmc") -> str | None:
+    """Cumulative match characteristic: the share of searches found by each rank, by name.
+
+    Returns:
+        The drawing, whose upright axis has at least the ten points below 100%; None where every
+        search finds its person first.
+    """
+    least = min(share for shares in curves.values() for share in shares)
+    if least == 1:
+        return None
     canvas, axes = _axes("rank", "share of searches found by it")
     last = max(len(shares) for shares in curves.values())
     for style, (label, shares) in zip(_styles(), curves.items(), strict=False):
@@ -148,6 +165,9 @@ def cmc_plot(curves: Mapping[str, Sequence[float]], *, name: str = "cmc") -> str
         up = np.append(shares, np.full(last - len(shares), shares[-1]))  # nothing more is found
         axes.step(ranks, up, where="post", linewidth=1.8, label=label, **style)
     axes.set_xlim(1, max(2, last))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    bottom = min(0.9, np.floor(10 * least) / 10)
+    axes.set_ylim(bottom, 1 + 0.02 * (1 - bottom))  # a line at 100% is seen whole
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}%"))
     _legend(axes, "lower right")
     return _svg(canvas, name)

@@ -164,6 +164,7 @@ def judge_domain(
                 allow_seen=allow_seen,
             )
         )
+    counts = count(images, compared, persons, left_out=people.left_out)
     report = Report(
         seen=people.seen,
         title=f"{title_of(encoder.record, name)} on {domain}",
@@ -184,12 +185,12 @@ def judge_domain(
             seed=seed,
             resamples=resamples,
         ),
-        counts=count(images, compared, persons, left_out=people.left_out),
+        counts=counts,
         warnings=[
             *seen_domains(encoder, [domain], split=split, told=people.seen is not None),
             *not_known(encoder),
             *_left_out(people.left_out, people.every),
-            *failed_warning(images, compared),
+            *failed_warning(counts),
             *resized_warning(images),
         ],
         split=split,

@@ -105,18 +105,16 @@ def count(
     )
 
 
-def failed_warning(rows: Manifest, compared: Compared) -> list[str]:
+def failed_warning(counts: Counts) -> list[str]:
     """A warning about images without a crop, if there are any: their comparisons failed."""
-    bare = len(rows.where(cropped=False))
-    if not bare:
+    if not counts.failed:
         return []
-    mated, nonmated = compared.mated, compared.nonmated
     return [
-        f"{bare} of {len(rows)} images have no crop (the manifest says why of each). Comparisons "
-        "with them count as non-matches at every threshold (failure to acquire, ISO/IEC 19795-1): "
-        f"{mated.failed.sum()} of {len(mated.scores)} mated and {nonmated.failed.sum()} of "
-        f"{len(nonmated.scores)} non-mated ones. 'mfr data align --retry-missed --on-miss resize' "
-        "compares whole photos instead."
+        f"{counts.failed} of {counts.images} images have no crop (the manifest says why of each). "
+        "Comparisons with them count as non-matches at every threshold (failure to acquire, "
+        f"ISO/IEC 19795-1): {counts.failed_mated} of {counts.mated} mated and "
+        f"{counts.failed_nonmated} of {counts.nonmated} non-mated ones. 'mfr data align "
+        "--retry-missed --on-miss resize' compares whole photos instead."
     ]
 
 

@@ -20,9 +20,9 @@ from mfr.benchmark.domain_people import check_people
 from mfr.benchmark.embedding import CHUNK, by_path, embed_rows, numbered
 from mfr.benchmark.groups import group_setting
 from mfr.benchmark.ladders import LADDERS, apply_fault
-from mfr.benchmark.measurement import measure
+from mfr.benchmark.measurement import IntervalRule, measure
 from mfr.benchmark.report import Environment, FixedThreshold, Metric, Part, describe_environment
-from mfr.benchmark.reporting import check_resamples
+from mfr.benchmark.reporting import check_resamples, resized_warning
 from mfr.benchmark.seen import refuse_seen
 from mfr.benchmark.thresholds import measure_settings
 from mfr.data.manifest import Manifest
@@ -49,10 +49,13 @@ class RobustnessReport(Part):
     version: int = 1
     title: str
     seen: list[str]
+    warnings: list[str]
     domain: str
     split: str
     people: int
     probes: int
+    interval_reason: str | None = None
+    """Why no rate has an interval, where that is so."""
     curves: dict[str, dict[str, list[Rung]]]
     """By fault and model."""
     command: str
@@ -89,7 +92,8 @@ def measure_robustness(
 
     Raises:
         ConfigError: an unknown fault.
-        DataError: as `mfr.benchmark.protocols.benchmark_domain`.
+        DataError: masks for images in none of which a face was found, or as
+            `mfr.benchmark.protocols.benchmark_domain`.
         ModelError: an embedding is not finite.
     """
     check_resamples(resamples)
@@ -100,7 +104,8 @@ def measure_robustness(
     rows = by_path(every.where(cropped=True))
     check_people(rows, every, domain=domain, split=split)
     if people is not None:
-        rows = _first_people(rows, people)
+        rows, every = _first_people(rows, people), _first_people(every, people)
+    warnings = _warnings(rows, every, faults)
     names = rows.column("person")
     where = f"domain {domain}, split {split}"
     seen = [
@@ -145,10 +150,12 @@ def measure_robustness(
     return RobustnessReport(
         title=f"Robustness of {', '.join(encoders)} on {domain}",
         seen=[sentence for sentence in seen if sentence],
+        warnings=warnings,
         domain=domain,
         split=split,
         people=len(np.unique(persons)),
         probes=len(probes),
+        interval_reason=IntervalRule(persons[probes], resamples).reason,
         curves=curves,
         command=command,
         seed=seed,
@@ -156,6 +163,28 @@ def measure_robustness(
         environment=describe_environment(next(iter(encoders.values())).device),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
+
+
+def _warnings(rows: Manifest, every: Manifest, faults: Sequence[str]) -> list[str]:
+    """What is to be known of the images that are judged, ``rows``, and of those that cannot be.
+
+    Raises:
+        DataError: masks are asked for, and no image is known to show a face.
+    """
+    bare, resized = len(every) - len(rows), rows.column("alignment").count("resized")
+    warnings = [f"{bare} of {len(every)} images have no crop and are left out."] if bare else []
+    warnings += resized_warning(rows)
+    if "mask" in faults and resized == len(rows):
+        raise DataError(
+            "No face was found in any of these images, so there is nowhere to draw a mask: leave "
+            "mask out of --faults."
+        )
+    if "mask" in faults and resized:
+        warnings.append(
+            "In those, a mask lies where an aligned face would be, on whatever is there: read the "
+            "curve for masks with that in mind."
+        )
+    return warnings
 
 
 def _first_people(rows: Manifest, people: int) -> Manifest:

@@ -86,6 +86,7 @@ def benchmark_protocol(
     rows, persons, compared, measured = judged
     places = _places(rows.table["path"], everyone)
     settings = own_settings(encoder, rows, embedded[0][places], embedded[1][places])
+    counts = count(rows, compared, persons)
     return Report(
         seen=seen,
         title=f"{title_of(encoder.record, name)} on {protocol.name}",
@@ -95,11 +96,11 @@ def benchmark_protocol(
         fixed_thresholds=measure_settings(
             settings, compared, persons, seed=seed, resamples=resamples
         ),
-        counts=count(rows, compared, persons),
+        counts=counts,
         warnings=[
             *seen_domains(encoder, everyone.domains, split=None, told=seen is not None),
             *not_known(encoder),
-            *failed_warning(rows, compared),
+            *failed_warning(counts),
             *resized_warning(rows),
         ],
         split=None,

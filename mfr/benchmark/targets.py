@@ -22,10 +22,12 @@ class MethodOnTarget(Part):
 
     Attributes:
         values: by metric, the value of each seed.
+        thin: the metrics that rest on few errors with a seed (`mfr.benchmark.report.Metric.thin`).
         difference: its mean over seeds minus that of the first method, in each metric.
     """
 
     values: dict[str, list[float]]
+    thin: list[str]
     difference: list[Difference]
 
     def mean(self, key: str) -> float | None:
@@ -34,11 +36,19 @@ class MethodOnTarget(Part):
 
 
 class Target(Part):
-    """A domain that the runs have not seen, and what each method makes of it."""
+    """A domain that the runs have not seen, and what each method makes of it.
+
+    Attributes:
+        counts: of what was compared.
+        sources: the domains that the runs were trained on.
+        methods: by name, what the others are compared with first.
+        interval_reason: why differences have no interval, where they have none; a sentence.
+    """
 
     counts: Counts
     sources: list[str]
     methods: dict[str, MethodOnTarget]
+    interval_reason: str | None = None
 
 
 class LeaveOneOut(Part):
@@ -88,9 +98,23 @@ def judge_target(
         differences = mean_between(runs, first) if runs is not first else []
         methods[name] = MethodOnTarget(
             values={key: found for key, found in values.items() if len(found) == len(runs)},
+            thin=sorted({one.key for run in runs for one in run.metrics if one.thin}),
             difference=differences,
         )
-    return Target(counts=counts, sources=list(sources), methods=methods)
+    return Target(
+        counts=counts,
+        sources=list(sources),
+        methods=methods,
+        interval_reason=_why_no_intervals(first[0]) if len(methods) > 1 else None,
+    )
+
+
+def _why_no_intervals(run: Measurement) -> str | None:
+    """Why its metrics have no intervals; None where one has."""
+    if any(metric.interval for metric in run.metrics):
+        return None
+    reasons = (metric.interval_reason for metric in run.metrics if metric.interval_reason)
+    return next(reasons, "No resamples were drawn, so there are no intervals.")
 
 
 def over_targets(targets: Mapping[str, Target]) -> dict[str, dict[str, float]]:
@@ -124,7 +148,9 @@ def render_targets(report: LeaveOneOut) -> str:
     source = resources.files("mfr.benchmark").joinpath(_TEMPLATE).read_text(encoding="utf-8")
     methods = [one for target in report.targets.values() for one in target.methods.values()]
     keys = list(dict.fromkeys(key for one in methods for key in one.values))
-    return environment.from_string(source).render(report=report, keys=keys, spread=_spread)
+    return environment.from_string(source).render(
+        report=report, keys=keys, spread=_spread, thin=any(one.thin for one in methods)
+    )
 
 
 def _spread(values: Sequence[float]) -> float | None:

@@ -21,6 +21,13 @@ MAIN_METRICS: Final = (
 VERDICT_FMR: Final = 1e-3
 EVERY_PAIR: Final = "every-pair"
 """The protocol that keeps no scores, so that other thresholds cannot be tried."""
+_ERRORS: Final = {
+    "tar": ("false match", "false matches"),
+    "fmr": ("false match", "false matches"),
+    "fnmr": ("false non-match", "false non-matches"),
+    "fnir": ("stranger taken for somebody", "strangers taken for somebody"),
+}
+"""What is counted behind a rate, one and several, by what its key begins with."""
 
 
 def verdict(report: Report) -> list[str]:
@@ -198,7 +205,8 @@ def _told(metric: Metric) -> str:
         low, high = (amount(one, metric.unit) for one in metric.interval)
         shown += f" ({low} to {high})"
     if metric.thin and metric.errors:
-        shown += f", resting on {metric.errors} error{'s' * (metric.errors > 1)} only,"
+        one, several = _ERRORS.get(metric.key.partition("@")[0], ("error", "errors"))
+        shown += f", resting on {metric.errors} {one if metric.errors == 1 else several} only,"
     return shown
 
 

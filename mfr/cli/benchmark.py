@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from mfr.cli.console import busy, print_json, print_table, say
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mfr.benchmark.report import Report
 
 
+_WIDEST: Final = 40  # characters of a text in a table, which is broken there
 MARK = " †"
 """What stands after a rate that rests on few errors."""
 
@@ -92,6 +93,7 @@ def benchmark(
 
     mfr benchmark WEIGHTS --backbone mobilefacenet-112x96 --data DATASET --protocol lfw
     """
+    from mfr import atomic
     from mfr.benchmark.choice import choose_protocol, joint_protocol
     from mfr.benchmark.groups import read_groups
     from mfr.benchmark.overview import judge_models
@@ -110,7 +112,9 @@ def benchmark(
         protocol, domains, pairs=pairs, split=split, gap_from=other, groups=groups
     )
     joint = joint_protocol(protocol, models=len(models), domains=len(domains))
+    atomic.check_directory(out)
     manifest = Manifest.read(data)
+    manifest.where(domains=[*domains, *other])  # all that are unknown are named at once
     encoders = load_named(models, backbone=backbone, device=device)
     if joint is None:
         ((name, encoder),) = encoders.items()
@@ -186,6 +190,18 @@ def _summary(report: Report, data: Path, page: Path) -> dict[str, Any]:
     return {**{key: whole[key] for key in kept}, "json": data, "html": page}
 
 
+def _reasons(report: Report) -> list[tuple[list[str], str]]:
+    """Why metrics have no value or no interval: their names, and the reason, each once.
+
+    They stand below the table, which they would make too wide to read.
+    """
+    names: dict[str, list[str]] = {}
+    for metric in report.metrics:
+        if reason := metric.reason or (metric.interval_reason if metric.errors != 0 else None):
+            names.setdefault(reason, []).append(metric.name)
+    return [(each, reason) for reason, each in names.items()]
+
+
 def _print_report(report: Report, page: Path) -> None:
     from mfr.benchmark.page import amount, bounds, refused
     from mfr.benchmark.verdicts import verdict
@@ -198,16 +214,17 @@ def _print_report(report: Report, page: Path) -> None:
         table.add_row(
             Text(metric.name),
             amount(metric) + (MARK if metric.thin else ""),
-            metric.reason
-            or ("" if metric.errors == 0 else metric.interval_reason)
-            or bounds(metric),
+            "too few comparisons" if metric.reason else bounds(metric),
             "–" if metric.threshold is None else f"{metric.threshold:.4f}",
             refused(metric),
         )
     print_table(table)
+    for names, reason in _reasons(report):
+        say(f"{', '.join(names)}: {reason}")
     if report.fixed_thresholds:
         here = ("FMR here", "95% interval", "FNMR here", "95% interval")
-        table = Table("Threshold set on", "For an FMR of", *here, title="Thresholds set elsewhere")
+        where = Column("Threshold set on", max_width=_WIDEST)
+        table = Table(where, "For an FMR of", *here, title="Thresholds set elsewhere")
         for fixed in report.fixed_thresholds:
             shown = [
                 text
@@ -221,7 +238,7 @@ def _print_report(report: Report, page: Path) -> None:
         table = Table("People enrolled", "Searches for them", *rated)
         for size in report.galleries:
             shown = [
-                f"{amount(metric)}{MARK if metric.thin else ''} ({bounds(metric)})"
+                f"{amount(metric)}{MARK if metric.thin else ''}\n({bounds(metric)})"
                 for metric in size.metrics
             ]
             table.add_row(str(size.people), str(size.searches), *shown)

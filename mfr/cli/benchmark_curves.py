@@ -50,12 +50,14 @@ def robustness(
     Example: mfr benchmark-robustness runs/first/model.safetensors --data DATASET --domain lfw
     --faults mask,blur --out robustness/
     """
+    from mfr import atomic
     from mfr.benchmark.curves_page import robustness_verdict
     from mfr.benchmark.robustness import measure_robustness
     from mfr.benchmark.writing import write_robustness
     from mfr.data.manifest import Manifest
 
     chosen = names_in(faults, "--faults")
+    atomic.check_directory(out)
     manifest = Manifest.read(data)
     encoders = load_named(models, backbone=backbone, device=device)
     with progress("judging") as tell:
@@ -72,7 +74,8 @@ def robustness(
             allow_seen=allow_seen,
             on_progress=tell,
         )
-    _answer(report.seen, robustness_verdict(report), *write_robustness(report, out), as_json)
+    first = [*report.seen, *(f"Note: {warning}" for warning in report.warnings)]
+    _answer(first, robustness_verdict(report), *write_robustness(report, out), as_json)
 
 
 def attacks(
@@ -104,12 +107,14 @@ def attacks(
     Example: mfr benchmark-attacks runs/first/model.safetensors --data DATASET --domain lfw
     --eps 1,4 --out attacks/
     """
+    from mfr import atomic
     from mfr.benchmark.attacks import measure_attacks
     from mfr.benchmark.curves_page import attacks_verdict
     from mfr.benchmark.writing import write_attacks
     from mfr.data.manifest import Manifest
 
     levels = [int(text) if text.isdigit() else 0 for text in names_in(eps, "--eps")]
+    atomic.check_directory(out)
     manifest = Manifest.read(data)
     encoders = load_named(models, backbone=backbone)
     with progress("attacking") as tell:
@@ -130,12 +135,12 @@ def attacks(
 
 
 def _answer(
-    seen: Sequence[str], verdict: Sequence[str], whole: Path, page: Path, as_json: bool
+    first: Sequence[str], verdict: Sequence[str], whole: Path, page: Path, as_json: bool
 ) -> None:
     """Print what a report comes to, and where it lies.
 
     Args:
-        seen: sentences on people whom a model has seen.
+        first: sentences to be read before it, on people whom a model has seen and on the images.
         verdict: sentences.
         whole: the report as JSON.
         page: the report to be read.
@@ -144,6 +149,6 @@ def _answer(
     if as_json:
         print_json({"verdict": list(verdict), "json": whole, "html": page})
         return
-    for sentence in [*seen, *verdict]:
+    for sentence in [*first, *verdict]:
         say(sentence)
     say(f"The report is {page}.")

@@ -106,5 +106,15 @@ def test_a_report_of_every_pair_says_what_all_pairs_say(dataset, encoder):
     for curve in (every.roc, whole.roc):
         np.testing.assert_allclose(curve.tar, whole.roc.tar)
     assert every.title == "run (fake) on lfw, every pair"
+    # Eight people have two images with a crop or more, too few for an interval.
+    crops, alignments = dataset.column("crop"), dataset.column("alignment")
+    crops[2], alignments[2] = None, "missed"
+    bare = dataset.with_columns({"crop": crops, "alignment": alignments})
+    few = benchmark_every_pair(encoder, bare, "lfw", resamples=50)
+    for key in ("tar@fmr=0.01", "auc"):
+        assert few.metric(key).interval is None
+        assert "here are 8" in few.metric(key).interval_reason
+    alike = benchmark_domain(encoder, bare, "lfw", protocol="all-pairs", resamples=50)
+    assert few.warnings == alike.warnings and "1 of 30 images have no crop" in few.warnings[0]
     page = write_report(every, dataset.root / "report")[1].read_text()
     assert "Worst mistakes" not in page and "own threshold" not in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from mfr.benchmark.measurement import measure
 from mfr.benchmark.overview import Overview, judge_models, map_embeddings
 from mfr.benchmark.paired import between, compare_encoders
 from mfr.benchmark.protocols import judge_domain
-from mfr.benchmark.verdicts import compared_verdict, ruling
+from mfr.benchmark.report import Metric
+from mfr.benchmark.verdicts import compared_verdict, ruling, verdict
 from mfr.benchmark.writing import write_overview
 from tests.benchmark.conftest import FakeEncoder, make_dataset
 from tests.benchmark.test_paired import PERSONS, compared
@@ -64,7 +66,7 @@ def test_relative_differences_of_the_fnmr():
 @pytest.mark.slow
 def test_an_overview_of_models_and_domains(data, tmp_path):
     encoders = {
-        "start": Blind(sources=["easy"]),
+        "start": Blind(sources=["easy"], seen=None),
         HOSTILE: FakeEncoder(sources=["easy", "hard"]),
     }
     judged = judge_models(encoders, data, ["hard", "easy"], resamples=50, gap_from=["easy"])
@@ -99,6 +101,13 @@ def test_an_overview_of_models_and_domains(data, tmp_path):
     assert len(identifiers) == len(set(identifiers))
     words = re.sub(r"\s+", " ", " ".join(parsed.words))
     assert overview.verdict[0] in words and "Trained on domain easy" in words
+    # What holds of a model on every domain is told once, before the domains.
+    assert words.count("does not say whom it was trained on") == 1
+    assert words.index("Note on start. The model does not say") < words.index("At thresholds set")
+    assert words.count(f"Note on {HOSTILE}. The model was trained on domain hard, though on") == 1
+    assert "start domain unseen" in words and f"{HOSTILE} domain seen" in words
+    # 12 people with 4 images: 36 probes meet 11 strangers each.
+    assert "an FMR of 0.25% here, the lowest that 396 non-mated comparisons can tell" in words
     pictures = sum(len(s.mistakes) for d in (hard, easy) for s in d.standings.values())
     assert parsed.tags.count("img") == 2 * pictures
 
@@ -108,6 +117,32 @@ def test_one_model_on_two_domains_is_compared_with_nobody(data, tmp_path):
     overview = judge_models({"a": FakeEncoder()}, data, ["hard", "easy"], resamples=0).overview
     assert overview.domains["hard"].differences == {} and overview.title == "a on hard, easy"
     write_overview(overview, tmp_path)
+
+
+def test_a_model_given_twice_is_told(data):
+    encoders = {"a": FakeEncoder(), "b": Blind(), "a-2": FakeEncoder()}
+    verdict = judge_models(encoders, data, ["hard"], resamples=0).overview.verdict
+    assert verdict[0] == "a-2 and a are one model, given twice."
+    assert sum("given twice" in sentence for sentence in verdict) == 1
+
+
+def test_verdicts_say_what_a_rate_rests_on():
+    def rated(key, errors):
+        return Metric(key=key, name="X", rule="", value=0.5, errors=errors)
+
+    told = {
+        "tar@fmr=0.001": "X: 50.00%, resting on 2 false matches only.",
+        "fnir@fpir=0.1": "X: 50.00%, resting on 2 strangers taken for somebody only.",
+    }
+    for key, sentence in told.items():
+        report = SimpleNamespace(
+            metrics=[rated(key, 2)],
+            fixed_thresholds=[],
+            galleries=[],
+            groups=None,
+            protocol="every-pair",
+        )
+        assert verdict(report)[0] == sentence
 
 
 def test_hardest_pairs_show_each_two_people_once(data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mfr.benchmark.attacks import AttackReport, measure_attacks
 from mfr.benchmark.curves_page import attacks_verdict, robustness_verdict
 from mfr.benchmark.ladders import LADDERS
 from mfr.benchmark.protocols import judge_domain
+from mfr.benchmark.report import Metric
 from mfr.benchmark.robustness import RobustnessReport, measure_robustness
 from mfr.benchmark.writing import write_attacks, write_robustness
 from mfr.data.loading import load_crops
@@ -58,9 +60,53 @@ def test_curves_begin_where_the_benchmark_is_and_fall(data, tmp_path):
     assert Page(page.read_text()).open == []
     assert len(robustness_verdict(report)) == 2
     few = measure_robustness(
-        {"a": FakeEncoder()}, data, "lfw", faults=["blur"], people=5, resamples=0
+        {"a": FakeEncoder()}, data, "lfw", faults=["blur"], people=5, resamples=2
     )
     assert few.people == 5
+    first, second = robustness_verdict(few)
+    assert first.startswith("An interval needs at least 10 people") and "here are 5." in first
+    assert "refuses" not in second
+
+
+@pytest.mark.parametrize(
+    ("clean", "strong", "does", "limit", "more"),
+    [
+        (0.0, 0.06, "refuses", "5.00%", "5 points more than"),
+        (0.0, 0.04, "never refuses", "5.00%", "5 points more than"),
+        (0.02, 0.06, "never refuses", "7.00%", "5 points more than"),
+        (0.2, 0.41, "refuses", "40.00%", "twice as many as"),
+        (0.2, 0.39, "never refuses", "40.00%", "twice as many as"),
+    ],
+)
+def test_a_verdict_names_the_rate_it_is_about(clean, strong, does, limit, more):
+    def rung(strength, fnmr):
+        rate = Metric(key="fnmr", name="FNMR", rule="", value=fnmr)
+        return SimpleNamespace(strength=strength, clean=SimpleNamespace(fnmr=rate))
+
+    report = SimpleNamespace(
+        interval_reason=None, curves={"mask": {"a": [rung(0, clean), rung(1, strong)]}}
+    )
+    (sentence,) = robustness_verdict(report)
+    since = ", from 1 on" if does == "refuses" else ""
+    told = f": a {does} more than {limit} of rightful people, {more} on clean probes{since}; FNMR"
+    assert told in sentence
+
+
+@pytest.mark.slow
+def test_masks_need_faces(data):
+    alignments = ["resized"] * len(data)
+    faceless = data.with_columns({"alignment": alignments})
+    with pytest.raises(DataError, match="nowhere to draw a mask"):
+        measure_robustness({"a": FakeEncoder()}, faceless, "lfw", resamples=0)
+    crops = data.column("crop")
+    crops[0], alignments[:2], alignments[3:] = None, ["missed", "resized"], ["detected"] * 45
+    some = data.with_columns({"alignment": alignments, "crop": crops})
+    report = measure_robustness(
+        {"a": FakeEncoder()}, some, "lfw", faults=["mask"], people=2, resamples=0
+    )
+    assert report.warnings[0] == "1 of 6 images have no crop and are left out."
+    assert report.warnings[1].startswith("In 2 of 5 images no face was found")
+    assert "a mask lies where" in report.warnings[2]
 
 
 def test_unknown_faults_are_refused(data):
