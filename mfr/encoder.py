@@ -12,8 +12,8 @@ from torch import nn
 
 from mfr import runtimes
 from mfr.backbones import backbone_spec
+from mfr.backbones.assembly import assembled, feature_size
 from mfr.backbones.input import chip_input, network_input, pixel_input
-from mfr.backbones.unfilled import build_unfilled
 from mfr.backbones.weights import (
     CENTRE,
     is_model_file,
@@ -25,10 +25,10 @@ from mfr.errors import ModelError
 from mfr.geometry import CropGeometry
 from mfr.model_file import ModelRecord, hash_model, read_model, write_model
 from mfr.registry import is_place
-from mfr.runtimes import build_runtime
+from mfr.runtimes.choice import runtime_for
+from mfr.runtimes.precision import EXACT, Precision
 from mfr.runtimes.runtime import Runtime
 from mfr.seen_people import SeenPeople
-from mfr.tensor_file import type_name
 
 _Preparation: TypeAlias = Callable[[torch.Tensor, CropGeometry], torch.Tensor]
 """Faces, uint8, become the network's input."""
@@ -74,7 +74,8 @@ class Encoder:
         path: str | Path,
         *,
         backbone: str | None = None,
-        runtime: str = runtimes.DEFAULT,
+        runtime: str | None = None,
+        precision: Precision | None = None,
         device: str | torch.device = "cpu",
     ) -> Encoder:
         """Load a model file, or another program's checkpoint.
@@ -85,7 +86,9 @@ class Encoder:
                 knows its own, but one of a backbone outside MFR, ``package.module:NAME``, is loaded
                 only if that name is given here: the code of a package is never run because a file
                 says so.
-            runtime: what computes the features, by name.
+            runtime: what computes the features, by name; if not given, what
+                `mfr.runtimes.choice.chosen` says.
+            precision: of the arithmetic, float32 or bfloat16; likewise.
             device: where to compute.
 
         Raises:
@@ -99,6 +102,7 @@ class Encoder:
                 backbone,
                 recipe={"weights": Path(path).name},
                 runtime=runtime,
+                precision=precision,
                 device=device,
             )
         record, tensors = read_model(path)
@@ -113,9 +117,11 @@ class Encoder:
                 f"name it: if you trust it, pass --backbone {record.backbone}."
             )
         centre = tensors.pop(CENTRE, None)
-        network = _assemble(record.backbone, record.arguments, tensors)
-        size = _feature_size(network, record.backbone, record.arguments, record.geometry)
-        encoder = cls(record, network, centre, build_runtime(runtime, network, device))
+        network = assembled(record.backbone, record.arguments, tensors)
+        size = feature_size(network, record.backbone, record.arguments, record.geometry)
+        inside = (record.geometry.height, record.geometry.width)
+        computing = runtime_for(network, inside, device, name=runtime, precision=precision)
+        encoder = cls(record, network, centre, computing)
         fits = size == record.embedding_size and record.centred == (centre is not None)
         if centre is not None:
             fits = fits and centre.shape == (encoder.embedding_size,)
@@ -135,7 +141,8 @@ class Encoder:
         calibration: Calibrations | None = None,
         recipe: Mapping[str, Any] | None = None,
         data: Mapping[str, Any] | None = None,
-        runtime: str = runtimes.DEFAULT,
+        runtime: str | None = runtimes.DEFAULT,
+        precision: Precision | None = EXACT,
         device: str | torch.device = "cpu",
     ) -> Encoder:
         """Make an encoder of a copy of ``network``'s weights, in float32.
@@ -148,7 +155,8 @@ class Encoder:
             calibration: what scores mean, if known.
             recipe: how it was trained.
             data: what it was trained on.
-            runtime: what computes the features, by name.
+            runtime: what computes the features, by name; None as for `load`.
+            precision: of the arithmetic; None as for `load`.
             device: where to compute.
 
         Raises:
@@ -170,6 +178,7 @@ class Encoder:
             recipe=recipe,
             data=data,
             runtime=runtime,
+            precision=precision,
             device=device,
         )
 
@@ -184,7 +193,8 @@ class Encoder:
         calibration: Calibrations | None = None,
         recipe: Mapping[str, Any] | None = None,
         data: Mapping[str, Any] | None = None,
-        runtime: str = runtimes.DEFAULT,
+        runtime: str | None = runtimes.DEFAULT,
+        precision: Precision | None = EXACT,
         device: str | torch.device = "cpu",
     ) -> Encoder:
         """Make an encoder of ``weights``, a state dict on the CPU, which it keeps without a copy.
@@ -193,17 +203,19 @@ class Encoder:
         """
         arguments = dict(arguments or {})
         spec = backbone_spec(backbone)
-        twin = _assemble(backbone, arguments, weights)
+        twin = assembled(backbone, arguments, weights)
         record = ModelRecord(
             backbone=backbone,
             arguments=arguments,
             geometry=spec.geometry,
-            embedding_size=_feature_size(twin, backbone, arguments, spec.geometry),
+            embedding_size=feature_size(twin, backbone, arguments, spec.geometry),
             flip_fusion=spec.flip_fusion,
             recipe=dict(recipe or {}),
             data=dict(data or {}),
         )
-        encoder = cls(record, twin, None, build_runtime(runtime, twin, device))
+        inside = (spec.geometry.height, spec.geometry.width)
+        computing = runtime_for(twin, inside, device, name=runtime, precision=precision)
+        encoder = cls(record, twin, None, computing)
         return encoder.with_centre(centre).with_calibration(calibration)
 
     @property
@@ -353,46 +365,3 @@ def _unit(vectors: torch.Tensor) -> torch.Tensor:
             "its weights are unfit; use another model file."
         )
     return vectors / norms
-
-
-def _assemble(
-    backbone: str, arguments: Mapping[str, Any], weights: Mapping[str, torch.Tensor]
-) -> nn.Module:
-    network = build_unfilled(backbone, **arguments)
-    try:
-        network.load_state_dict(dict(weights), assign=True)
-    except RuntimeError as error:
-        raise ModelError(
-            f"These weights are not of the backbone '{backbone}': use the file and the name that "
-            "belong together."
-        ) from error
-    for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point() and tensor.dtype != torch.float32:
-            raise ModelError(
-                f"The weights '{name}' are of the type {type_name(tensor)}, not float32: use a "
-                "model file that was written by mfr."
-            )
-    return network.eval().requires_grad_(False)
-
-
-def _feature_size(
-    network: nn.Module, backbone: str, arguments: Mapping[str, Any], geometry: CropGeometry
-) -> int:
-    """Length of the features, found with a blank face or, for sizes only a file knows, by shapes.
-
-    Following shapes takes no memory, whatever size a file names, but a second to load.
-    """
-    device = "meta"
-    if geometry == backbone_spec(backbone).geometry:
-        device = "cpu"
-    else:
-        network = build_unfilled(backbone, **arguments).eval()
-    with torch.inference_mode():
-        images = torch.zeros(1, 3, geometry.height, geometry.width, device=device)
-        try:
-            return int(network(images).shape[1])
-        except RuntimeError as error:
-            raise ModelError(
-                f"The backbone '{backbone}' does not take crops of the recorded geometry "
-                f"({geometry}): use the original model file."
-            ) from error

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mfr.conditions import Calibrations
     from mfr.encoder import Encoder
     from mfr.pretrained import PretrainedModel
+    from mfr.runtimes.precision import Precision
 
 
 def is_pretrained(model: str) -> bool:
@@ -39,7 +40,12 @@ def lasting_name(model: str) -> str:
 
 
 def load_encoder(
-    model: str = DEFAULT, *, backbone: str | None = None, device: str = "cpu"
+    model: str = DEFAULT,
+    *,
+    backbone: str | None = None,
+    runtime: str | None = None,
+    precision: Precision | None = None,
+    device: str = "cpu",
 ) -> Encoder:
     """Load the encoder of a model.
 
@@ -47,17 +53,22 @@ def load_encoder(
         model: the name of a pretrained model, or the path of a model file or of another program's
             checkpoint.
         backbone: the network of a checkpoint; recognised by its tensors if not given.
+        runtime: what computes, by name; if not given, what `mfr.runtimes.choice.chosen` says.
+        precision: of the arithmetic, float32 or bfloat16; likewise.
         device: where to compute.
 
     Raises:
-        ConfigError: a backbone was given for a pretrained model, or the device cannot be used.
+        ConfigError: a backbone was given for a pretrained model, or there is no such runtime,
+            precision or device here.
         ModelError: the file cannot be used, as `mfr.encoder.Encoder.load` says, or the weights of a
             pretrained model cannot be had.
     """
     from mfr.encoder import Encoder
 
     if not is_pretrained(model):
-        return Encoder.load(model, backbone=backbone, device=device)
+        return Encoder.load(
+            model, backbone=backbone, runtime=runtime, precision=precision, device=device
+        )
     known = PRETRAINED.find(model)
     if backbone not in (None, known.backbone):
         raise ConfigError(f"'{model}' names its own network: leave --backbone out.")
@@ -68,6 +79,8 @@ def load_encoder(
         calibration=shipped_calibration(known),
         recipe={"weights": path.name},
         data={"name": known.trained_on},
+        runtime=runtime,
+        precision=precision,
         device=device,
     )
 

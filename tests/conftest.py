@@ -7,6 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from mfr.runtimes.choice import PRECISION_VARIABLE, RUNTIME_VARIABLE
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The user's cache is neither read, where 'mfr doctor' may have chosen, nor written."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    for variable in (RUNTIME_VARIABLE, PRECISION_VARIABLE):
+        os.environ.pop(variable, None)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -43,10 +43,10 @@ ARROWS: dict[str, set[str]] = {
     "backbones": {"model_file", "tensor_file"},
     "losses": set(),
     "meta": {"images", "losses", "tensor_file"},
-    "runtimes": {"devices"},
+    "runtimes": {"devices", "tensor_file"},
     "encoder": {"backbones", "conditions", "model_file", "runtimes", "seen_people", "tensor_file"},
     "pretrained": {"backbones"},
-    "models": {"conditions", "encoder", "pretrained"},
+    "models": {"conditions", "encoder", "pretrained", "runtimes"},
     "recogniser": {"conditions", "decision", "encoder", "faces", "images", "models", "pretrained"},
     "gallery": {
         *("calibration", "conditions", "decision", "faces", "fusion", "images", "models"),

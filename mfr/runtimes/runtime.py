@@ -10,11 +10,12 @@ import torch
 class Runtime(Protocol):
     """What computes features of network input.
 
-    An implementation is made of a network in evaluation mode and the name of a device. It owes the
-    features that the network itself would give, up to the rounding of float32 arithmetic: a runtime
-    is no part of a model's identity, and embeddings from two runtimes are compared with each other.
-    It keeps nothing between two calls that could change a result, and may be called from several
-    threads at the same time.
+    An implementation is made of a network in evaluation mode, the name of a device, the input's
+    ``size`` (height, width) and the ``precision`` of its arithmetic, the latter two by keyword. In
+    float32 it owes the features that the network itself would give, up to rounding; in bfloat16
+    their cosine with the exact ones is 0.999 or more. A runtime is no part of a model's identity:
+    embeddings from two of them are compared with each other. It keeps nothing between two calls
+    that could change a result, and may be called from several threads at the same time.
     """
 
     @property

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +14,8 @@ from mfr.backbones import build_backbone
 from mfr.errors import ConfigError
 from mfr.runtimes import RUNTIMES, build_runtime
 from mfr.runtimes.runtime import Runtime
+
+SIZE = (56, 56)
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +29,24 @@ def network() -> nn.Module:
     return network
 
 
+def made(name: str, network: nn.Module, **options: Any) -> Runtime:
+    """The runtime, where it is installed."""
+    try:
+        return build_runtime(name, network, size=SIZE, **options)
+    except ConfigError as error:
+        if "not installed" in str(error):
+            pytest.skip(str(error))
+        raise
+
+
 @pytest.fixture(scope="module", params=RUNTIMES.names())
 def runtime(request: pytest.FixtureRequest, network: nn.Module) -> Runtime:
-    return build_runtime(request.param, network)
+    return made(request.param, network)
 
 
 @pytest.fixture(scope="module")
 def images() -> torch.Tensor:
-    return torch.randn(6, 3, 56, 56, generator=torch.Generator().manual_seed(1))
+    return torch.randn(6, 3, *SIZE, generator=torch.Generator().manual_seed(1))
 
 
 def test_gives_the_networks_features(
@@ -41,6 +55,26 @@ def test_gives_the_networks_features(
     found = runtime.features(images)
     assert found.dtype == torch.float32 and found.device == runtime.device
     torch.testing.assert_close(found, network(images), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_bfloat16_is_near_the_networks_features(
+    name: str, network: nn.Module, images: torch.Tensor
+) -> None:
+    try:
+        found = made(name, network, precision="bfloat16").features(images)
+    except ConfigError as error:
+        assert "no bfloat16 arithmetic" in str(error)
+        pytest.skip(str(error))
+    exact = network(images)
+    assert found.dtype == torch.float32
+    assert float(nn.functional.cosine_similarity(found, exact).min()) > 0.999
+    assert not torch.equal(found, exact)
+
+
+def test_a_precision_that_a_runtime_lacks_is_named(network: nn.Module) -> None:
+    with pytest.raises(ConfigError, match=r"onnxruntime has no bfloat16: .*--runtime openvino"):
+        made("onnxruntime", network, precision="bfloat16")
 
 
 def test_does_not_depend_on_the_batch(runtime: Runtime, images: torch.Tensor) -> None:
@@ -62,6 +96,13 @@ def test_leaves_network_and_images_as_they_are(
     assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
 
 
+def test_earlier_features_are_not_written_over(runtime: Runtime, images: torch.Tensor) -> None:
+    first = runtime.features(images)
+    kept = first.clone()
+    runtime.features(-images)
+    assert torch.equal(first, kept)
+
+
 def test_may_be_shared_by_threads(runtime: Runtime, images: torch.Tensor) -> None:
     expected = runtime.features(images)
     with ThreadPoolExecutor(6) as pool:
@@ -69,14 +110,26 @@ def test_may_be_shared_by_threads(runtime: Runtime, images: torch.Tensor) -> Non
     assert all(torch.equal(one, expected) for one in found)
 
 
+def test_a_forked_process_computes_the_same(runtime: Runtime, images: torch.Tensor) -> None:
+    expected = runtime.features(images)
+    fork = multiprocessing.get_context("fork")
+    receiver, sender = fork.Pipe(duplex=False)
+    child = fork.Process(target=lambda: sender.send(runtime.features(images).numpy()))
+    child.start()
+    assert receiver.poll(60)
+    found = torch.from_numpy(receiver.recv())
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    child.join()
+
+
 @pytest.mark.parametrize("name", RUNTIMES.names())
 def test_a_device_that_is_not_there_is_named(name: str, network: nn.Module) -> None:
     with pytest.raises(ConfigError, match="device 'quantum' cannot be used"):
-        build_runtime(name, network, "quantum")
+        made(name, network, device="quantum")
 
 
 def test_an_unknown_runtime_is_told_with_those_there_are(network: nn.Module) -> None:
     with pytest.raises(
         ConfigError, match=f"no runtime 'abacus': choose one of {', '.join(RUNTIMES.names())}"
     ):
-        build_runtime("abacus", network)
+        made("abacus", network)

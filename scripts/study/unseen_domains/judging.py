@@ -64,7 +64,10 @@ def people_of(manifest: Manifest, domain: str, split: str) -> People:
 def without_flip(encoder: Encoder) -> Encoder:
     """The encoder without the mirror image, which halves what judging costs."""
     record = encoder.record.model_copy(update={"flip_fusion": False})
-    return Encoder(record, encoder.network, None, build_runtime(DEFAULT, encoder.network, "cpu"))
+    size = (encoder.geometry.height, encoder.geometry.width)
+    return Encoder(
+        record, encoder.network, None, build_runtime(DEFAULT, encoder.network, size=size)
+    )
 
 
 def embed(encoder: Encoder, everybody: dict[str, People]) -> dict[str, NDArray[np.float32]]:

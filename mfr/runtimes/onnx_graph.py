@@ -1,0 +1,102 @@
+"""A network as an ONNX graph, kept from one process to the next.
+
+PyTorch takes seconds to make one, so it lies in the user's cache ($XDG_CACHE_HOME/mfr, or
+~/.cache/mfr) under a hash of all that shapes it: the network's layers and weights, the size of its
+input and the versions of MFR and PyTorch. What is damaged there is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import nn
+
+import mfr
+from mfr import atomic
+from mfr.errors import ConfigError, ModelError, WriteError
+from mfr.runtimes.cache import cache_directory
+from mfr.tensor_file import add_tensors
+
+IMAGES: Final = "images"
+"""The name of the graph's input: (N, 3, height, width) float32."""
+FEATURES: Final = "features"
+"""The name of its output: (N, d) float32."""
+_DIGEST: Final = hashlib.sha256().digest_size
+
+
+def onnx_graph(network: nn.Module, size: tuple[int, int]) -> bytes:
+    """The graph of ``network``, which is in evaluation mode and on the CPU.
+
+    Args:
+        network: what to write down; it stays as it is.
+        size: height and width of its input.
+
+    Raises:
+        ConfigError: the packages are missing that write graphs.
+        ModelError: PyTorch cannot write this network down, as its control flow depends on data.
+    """
+    path = cache_directory() / "graphs" / f"{_key(network, size)}.onnx"
+    kept = _kept(path)
+    if kept is None:
+        kept = _exported(network, size)
+        _keep(path, kept)
+    return kept
+
+
+def _exported(network: nn.Module, size: tuple[int, int]) -> bytes:
+    try:
+        import onnx  # noqa: F401  # torch's exporter needs both, and says so less plainly
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"A graph of the network cannot be made without the package {error.name}: install "
+            "mfr[onnx] or mfr[openvino], or choose --runtime torch."
+        ) from error
+    images = torch.zeros(2, 3, *size)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                network,
+                (images,),
+                dynamo=True,
+                input_names=[IMAGES],
+                output_names=[FEATURES],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                verbose=False,
+            )
+    except Exception as error:  # the exporter raises what it meets
+        raise ModelError(
+            "PyTorch cannot write this network as a graph, since what it does depends on its "
+            "input: choose --runtime torch."
+        ) from error
+    assert program is not None
+    return program.model_proto.SerializeToString()
+
+
+def _key(network: nn.Module, size: tuple[int, int]) -> str:
+    shape = f"{mfr.__version__} {torch.__version__} {size} {network!r}"
+    digest = hashlib.sha256(shape.encode())
+    add_tensors(digest, network.state_dict())
+    return digest.hexdigest()
+
+
+def _kept(path: Path) -> bytes | None:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, graph = content[:_DIGEST], content[_DIGEST:]
+    return graph if hashlib.sha256(graph).digest() == digest else None
+
+
+def _keep(path: Path, graph: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(path, hashlib.sha256(graph).digest() + graph)
+    except (OSError, WriteError):
+        pass  # it is made again the next time
