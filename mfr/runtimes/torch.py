@@ -30,7 +30,7 @@ class TorchRuntime:
     """Runs a network as PyTorch does, a little rearranged.
 
     On 2 CPU cores MobileFaceNet runs 1.6 times as fast in this form as in its own (folded alone
-    1.2, channels-last alone 1.3), with features equal to 2e-6 (docs/results/encoder.md).
+    1.2, channels-last alone 1.3), with features equal to 2e-6 (docs/results/runtimes.md).
 
     On a GPU the convolutions are exact: TF32 would make its embeddings differ from a CPU's in the
     third digit. PyTorch's flags for that belong to the whole process, and switching them around
