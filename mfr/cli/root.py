@@ -7,6 +7,7 @@ starts, so its module must import nothing heavy.
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import entry_points
 from typing import Annotated, Final
 
@@ -19,6 +20,7 @@ from mfr.cli import (
     benchmark_curves,
     calibrate,
     compare,
+    doctor,
     enroll,
     gallery,
     identify,
@@ -28,6 +30,7 @@ from mfr.cli import (
     verify,
     watch,
 )
+from mfr.runtimes.choice import PRECISION_VARIABLE, RUNTIME_VARIABLE, checked_precision
 
 COMMANDS: Final = "mfr.commands"
 """The group of entry points that name commands of other packages."""
@@ -60,8 +63,19 @@ def _root(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
+    runtime: Annotated[
+        str | None,
+        typer.Option(help="What computes embeddings: torch, openvino, onnxruntime; see doctor."),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="Of its arithmetic: float32 or bfloat16.")
+    ] = None,
 ) -> None:
-    pass
+    # Background processes of the command are to do the same.
+    if runtime is not None:
+        os.environ[RUNTIME_VARIABLE] = runtime
+    if precision is not None:
+        os.environ[PRECISION_VARIABLE] = checked_precision(precision)
 
 
 def _add_commands_of_other_packages() -> None:
@@ -84,6 +98,7 @@ for _command in (
     watch.watch,
     models.models,
     backbones.backbones,
+    doctor.doctor,
 ):
     app.command()(_command)
 app.command("benchmark-robustness")(benchmark_curves.robustness)
