@@ -119,6 +119,7 @@ def test_a_lost_crop_is_made_again_unless_it_came_as_one(dataset):
     assert (left["alignment"], left["crop"], left["blur"]) == ("pending", None, None)
 
 
+@pytest.mark.slow
 def test_exact_duplicates_within_an_identity_and_across(dataset):
     copy(dataset, "p00/0.png", "p00/x.png")
     copy(dataset, "p00/0.png", "p00/y.png")
