@@ -91,9 +91,8 @@ class FakeRecogniser:
         return np.eye(self.embedding_size, dtype=np.float32)[np.full(len(crops), 2)]
 
     def compare(self, *photos: object, **options: object) -> Decision:
-        from mfr.recogniser import (
-            Recogniser,
-        )  # processes of tests that compare nothing start at once
+        # Imported here, so that processes of tests that compare nothing start at once.
+        from mfr.recogniser import Recogniser
 
         return Recogniser.compare(self, *photos, **options)
 
