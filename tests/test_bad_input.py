@@ -290,7 +290,7 @@ def _mfr(*arguments: object, **options: object) -> subprocess.Popen[str]:
 def test_output_nobody_reads() -> None:
     reader, writer = os.pipe()
     os.close(reader)  # as `| head -1` leaves it
-    process = _mfr("backbones", stdout=writer)
+    process = _mfr("models", stdout=writer)
     os.close(writer)
     _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (1, "")
@@ -299,7 +299,7 @@ def test_output_nobody_reads() -> None:
 @pytest.mark.slow
 def test_output_to_a_full_disk() -> None:
     with Path("/dev/full").open("w") as full:
-        process = _mfr("backbones", "--json", stdout=full)
+        process = _mfr("models", "--json", stdout=full)
         _, err = process.communicate(timeout=120)
     assert process.returncode == 2
     _check_sentence(err)

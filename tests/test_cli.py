@@ -185,7 +185,7 @@ def test_calibrate_then_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[
 
     torch.manual_seed(0)
     start, model = str(tmp_path / "start.safetensors"), str(tmp_path / "calibrated.safetensors")
-    Encoder.from_network(build_backbone("mobilefacenet"), "mobilefacenet").save(start)
+    Encoder.from_network(build_backbone("smallfacenet"), "smallfacenet").save(start)
     data = str(tmp_path / "data")
     write_dataset(Path(data), {"x": 12, "y": 12}, splits=("val", "test"))
 

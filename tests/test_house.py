@@ -20,7 +20,7 @@ GROUND = {
     *("errors", "registry", "outside", "allocator", "cpus", "atomic", "geometry", "locking", "png"),
     "forking",
     "random_bits",
-    *("abreast", "csv_rows"),
+    *("abreast", "csv_rows", "user_cache"),
 }
 """What any room may use."""
 

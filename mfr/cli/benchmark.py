@@ -238,7 +238,9 @@ def _print_report(report: Report, page: Path) -> None:
         table = Table("People enrolled", "Searches for them", *rated)
         for size in report.galleries:
             shown = [
-                f"{amount(metric)}{MARK if metric.thin else ''}\n({bounds(metric)})"
+                amount(metric)
+                if metric.value is None
+                else f"{amount(metric)}{MARK if metric.thin else ''}\n({bounds(metric)})"
                 for metric in size.metrics
             ]
             table.add_row(str(size.people), str(size.searches), *shown)

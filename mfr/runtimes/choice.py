@@ -18,8 +18,8 @@ from mfr import atomic
 from mfr.cpus import usable_cpus
 from mfr.errors import ConfigError
 from mfr.runtimes import DEFAULT, build_runtime
-from mfr.runtimes.cache import cache_directory
 from mfr.runtimes.precision import EXACT, PRECISIONS, Precision
+from mfr.user_cache import cache_directory
 
 if TYPE_CHECKING:
     import torch

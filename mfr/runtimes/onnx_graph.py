@@ -18,8 +18,8 @@ from torch import nn
 import mfr
 from mfr import atomic
 from mfr.errors import ConfigError, ModelError, WriteError
-from mfr.runtimes.cache import cache_directory
 from mfr.tensor_file import add_tensors
+from mfr.user_cache import cache_directory
 
 IMAGES: Final = "images"
 """The name of the graph's input: (N, 3, height, width) float32."""

@@ -19,7 +19,13 @@ def inputs(name, count=2, dtype=torch.float32):
     return torch.randn(count, 3, geometry.height, geometry.width, generator=generator, dtype=dtype)
 
 
-@pytest.mark.parametrize("name", backbone_names())
+EVERY = [
+    pytest.param(name, marks=pytest.mark.slow) if name == "iresnet50" else name
+    for name in backbone_names()
+]
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_features_have_the_stated_shape_and_are_not_normalised(name):
     torch.manual_seed(0)
     network = build_backbone(name).eval()
@@ -108,7 +114,7 @@ def test_the_larger_ones_have_second_derivatives_too(name):
     assert sum(float(g.abs().sum()) for g in second if g is not None) > 0
 
 
-@pytest.mark.parametrize("name", backbone_names())
+@pytest.mark.parametrize("name", EVERY)
 def test_forward_leaves_its_input_alone(name):
     x = inputs(name)
     before = x.clone()

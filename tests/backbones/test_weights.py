@@ -49,7 +49,10 @@ WRAPPINGS = {
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name",
+    [name if name == NARROW else pytest.param(name, marks=pytest.mark.slow) for name in SMALL],
+)
 def test_weights_come_back_from_every_wrapping(tmp_path, states, name, wrapping):
     path = tmp_path / "weights.pth"
     torch.save(WRAPPINGS[wrapping](states[name]), path)

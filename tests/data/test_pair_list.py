@@ -58,6 +58,7 @@ def test_no_list_at_all(tmp_path, content):
         read_pair_list(path)
 
 
+@pytest.mark.slow
 def test_the_real_list(shared_data):
     pairs = read_pair_list(shared_data / "faces" / "lfw_pairs.txt")
     assert len(pairs) == 6000

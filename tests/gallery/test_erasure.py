@@ -56,9 +56,9 @@ def _traces(path: Path, seed: int) -> list[str]:
     }
     return [
         f"{what} of {seed} in {file.name}"
-        for file in path.iterdir()
+        for file, content in [(file, file.read_bytes()) for file in path.iterdir()]
         for what, secret in secrets.items()
-        if secret in file.read_bytes()
+        if secret in content
     ]
 
 

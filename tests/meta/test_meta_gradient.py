@@ -1,6 +1,7 @@
 """The meta-gradients against finite differences of the whole objective, in float64."""
 
 import copy
+import functools
 
 import pytest
 import torch
@@ -68,34 +69,45 @@ def make_task(network, generator):
     )
 
 
-@pytest.fixture
-def setting():
+def make_setting():
     torch.manual_seed(3)
     network = TinyNetwork().double().train()
     return network, make_task(network, torch.Generator().manual_seed(4))
 
 
-def objective_at(task, params, *, support_weight, query_weight, alpha):
-    """The scalar whose gradient a rule takes, with theta' made by a literal gradient step."""
+@pytest.fixture
+def setting():
+    return make_setting()
+
+
+def losses_at(task, params, *, alpha):
+    """The losses whose weighted sum a rule descends, with theta' made by a literal gradient step.
+
+    They are (2,) that of the support at theta and that of the query at theta'.
+    """
     leaves = {name: p.detach().requires_grad_() for name, p in params.items()}
     support = total(task.support(leaves))
     gradients = torch.autograd.grad(support, list(leaves.values()))
     stepped = {n: p - alpha * g for (n, p), g in zip(leaves.items(), gradients, strict=True)}
-    return (support_weight * support + query_weight * total(task.query(stepped))).item()
+    return torch.stack([support, total(task.query(stepped))]).detach()
 
 
-def finite_differences(function, params, step=1e-5):
+@functools.cache
+def finite_differences(alpha, step=1e-5):
+    """By parameter, (2, *shape) the derivatives of `losses_at`, found once for all weights."""
+    network, task = make_setting()
+    params = parameters_of(network)
     differences = {}
     for name, p in params.items():
-        flat = torch.zeros(p.numel(), dtype=p.dtype)
+        flat = torch.zeros(2, p.numel(), dtype=p.dtype)
         for i in range(p.numel()):
             values = []
             for sign in (1, -1):
                 moved = p.detach().clone()
                 moved.view(-1)[i] += sign * step
-                values.append(function({**params, name: moved}))
-            flat[i] = (values[0] - values[1]) / (2 * step)
-        differences[name] = flat.view_as(p)
+                values.append(losses_at(task, {**params, name: moved}, alpha=alpha))
+            flat[:, i] = (values[0] - values[1]) / (2 * step)
+        differences[name] = flat.view(2, *p.shape)
     return differences
 
 
@@ -118,14 +130,11 @@ def relative_error(found, expected):
 )
 def test_meta_gradient_is_that_of_finite_differences(setting, rule, weights, alpha):
     network, task = setting
-    params = parameters_of(network)
-    found, _ = rule.meta_gradient(params, task)
-    expected = finite_differences(
-        lambda p: objective_at(
-            task, p, support_weight=weights[0], query_weight=weights[1], alpha=alpha
-        ),
-        params,
-    )
+    found, _ = rule.meta_gradient(parameters_of(network), task)
+    expected = {
+        name: weights[0] * support + weights[1] * query
+        for name, (support, query) in finite_differences(alpha).items()
+    }
     assert relative_error(found, expected) < 1e-6
 
 

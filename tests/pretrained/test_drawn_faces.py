@@ -30,6 +30,7 @@ def test_its_weights_are_a_whole_network_s():
     assert backbone_spec(MODEL.backbone).embedding_size == 128
 
 
+@pytest.mark.slow
 def test_it_tells_people_apart_whom_it_has_never_seen():
     # Two images of each of eight people, in two of the domains it knows; in both, each person's two
     # are more alike than most pairs of two people.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import json
 import shutil
 from pathlib import Path
@@ -21,13 +23,20 @@ from mfr.errors import ConfigError, DataError
 SIDE = 112
 
 
-def write_photo(path: Path, seed: int, *, grey: bool = False) -> None:
-    """A picture of soft random blobs."""
+@functools.cache
+def photo(seed: int, grey: bool) -> bytes:
+    """The PNG of soft random blobs, encoded once for all tests."""
     generator = np.random.default_rng(seed)
     coarse = Image.fromarray(generator.integers(0, 256, (14, 14, 3), dtype=np.uint8))
     image = coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    file = io.BytesIO()
+    (image.convert("L").convert("RGB") if grey else image).save(file, "PNG")
+    return file.getvalue()
+
+
+def write_photo(path: Path, seed: int, *, grey: bool = False) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    (image.convert("L").convert("RGB") if grey else image).save(path)
+    path.write_bytes(photo(seed, grey))
 
 
 def row(name: str, domain: str = "a", **fields: object) -> dict:
@@ -119,6 +128,7 @@ def test_a_lost_crop_is_made_again_unless_it_came_as_one(dataset):
     assert (left["alignment"], left["crop"], left["blur"]) == ("pending", None, None)
 
 
+@pytest.mark.slow
 def test_exact_duplicates_within_an_identity_and_across(dataset):
     copy(dataset, "p00/0.png", "p00/x.png")
     copy(dataset, "p00/0.png", "p00/y.png")
