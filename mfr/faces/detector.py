@@ -50,6 +50,7 @@ DETECTORS: Final[Registry[Callable[..., Detector]]] = Registry(
     "detector",
     {
         "mtcnn": "mfr.faces.mtcnn.detector:MtcnnDetector",
+        "yunet": "mfr.faces.yunet.detector:YunetDetector",
     },
     ConfigError,
 )

@@ -9,13 +9,16 @@ import pytest
 
 from data_tools.synth.domains import DAYLIGHT
 from data_tools.synth.photograph import person, photograph
-from mfr.errors import ConfigError
+from mfr.errors import ConfigError, ModelError
 from mfr.faces import DETECTORS, Detector, Face, build_detector
 
 
 @pytest.fixture(scope="module", params=DETECTORS.names())
 def detector(request: pytest.FixtureRequest) -> Detector:
-    return build_detector(request.param)
+    try:
+        return build_detector(request.param)
+    except ModelError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

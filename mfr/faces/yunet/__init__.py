@@ -1,0 +1,1 @@
+"""YuNet (Wu et al., Machine Intelligence Research 2023) by OpenCV: faces in milliseconds."""
