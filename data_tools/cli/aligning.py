@@ -82,7 +82,7 @@ def align(
         ),
     ] = None,
     detector: Annotated[
-        str, typer.Option(help="The face detector: mtcnn, or package.module:name.")
+        str, typer.Option(help="The face detector: mtcnn, yunet, or package.module:name.")
     ] = "mtcnn",
     device: Annotated[
         str, typer.Option(help="Where the detector runs: cpu, cuda, cuda:1.")

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.table import Column, Table
 
 from mfr.cli.console import print_json, print_table, say
 from mfr.cli.options import AsJson
 
+app = typer.Typer(invoke_without_command=True)
+"""The command itself lists; its one subcommand fetches."""
 
-def models(as_json: AsJson = False) -> None:
+
+@app.command("fetch")
+def fetch(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Of a model that 'mfr models' lists, or yunet.")
+    ],
+) -> None:
+    """Download what a model or a detector needs, once; a computer without network needs it then.
+
+    Files are checked by their SHA-256 where it is known, and lie in the user's cache.
+
+    Example: mfr models fetch yunet
+    """
+    from mfr.faces.yunet.weights import YUNET
+    from mfr.models import PRETRAINED
+
+    path = YUNET.fetch() if name == "yunet" else PRETRAINED.find(name).fetch()
+    say(f"{name} is here: {path}.")
+
+
+@app.callback()
+def models(context: typer.Context, as_json: AsJson = False) -> None:
     """List the models that can be used by a name: licence, size, calibration, place, origin.
 
     Wherever a command takes --model, a model file of yours does as well.
 
     Example: mfr models
     """
+    if context.invoked_subcommand is not None:
+        return
     from mfr.backbones import backbone_spec
     from mfr.models import DEFAULT, PRETRAINED, shipped_calibration
 

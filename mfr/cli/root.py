@@ -96,7 +96,6 @@ for _command in (
     enroll.enroll,
     identify.identify,
     watch.watch,
-    models.models,
     backbones.backbones,
     doctor.doctor,
 ):
@@ -104,5 +103,6 @@ for _command in (
 app.command("benchmark-robustness")(benchmark_curves.robustness)
 app.command("benchmark-attacks")(benchmark_curves.attacks)
 app.command("benchmark-leave-one-out")(leave_one_out.leave_one_out)
+app.add_typer(models.app, name="models")
 app.add_typer(gallery.app, name="gallery")
 _add_commands_of_other_packages()

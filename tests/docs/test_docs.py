@@ -52,7 +52,10 @@ SHOWN = [(path, words) for path in PAGES for words in _commands_in(path)]
 
 def _find(words: list[str]) -> tuple[Any, list[str]]:
     command, rest = COMMAND, list(words)
-    while hasattr(command, "commands"):
+    while hasattr(command, "commands") and (rest or not command.invoke_without_command):
+        options = {name: one for one in command.params for name in one.opts}
+        while rest and rest[0] in options:
+            del rest[: 1 if options[rest[0]].is_flag else 2]
         assert rest and rest[0] in command.commands, f"no command {' '.join(words)}"
         command = command.commands[rest.pop(0)]
     return command, rest
