@@ -1,0 +1,120 @@
+"""What each detector finds, what becomes of verification with its landmarks, and what it costs.
+
+Photographs of test people go through the whole pipeline with one detector after another; where no
+face is found, all comparisons of the photograph fail. Differences of TAR are from the first
+detector, with paired 95% intervals over people. Times are of one core, of the detectors alone.
+
+    python -m scripts.study.detectors MODEL --data DATASET
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mfr.benchmark import paired
+from mfr.benchmark.comparisons import Compared, compare_all
+from mfr.benchmark.metrics import Scores, operating_points
+from mfr.data.manifest import Manifest
+from mfr.faces import DETECTORS, Detector, build_detector
+from mfr.images import read_image
+from mfr.recogniser import EmbeddedFace, Recogniser
+from mfr.runtimes.choice import processor
+
+FMRS: Final = paired.FMRS
+RESAMPLES: Final = 500
+TIMED: Final = 60
+
+
+def embedded(
+    recogniser: Recogniser, photos: Sequence[Path]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], list[EmbeddedFace | None]]:
+    """(n, D) embeddings, whether there is one, and the faces."""
+    faces = [
+        each if isinstance(each, EmbeddedFace) else None for each in recogniser.embed_each(photos)
+    ]
+    embeddings = np.zeros((len(faces), recogniser.embedding_size), np.float32)
+    for row, face in enumerate(faces):
+        if face is not None:
+            embeddings[row] = face.embedding
+    return embeddings, np.array([face is not None for face in faces]), faces
+
+
+def milliseconds(detectors: dict[str, Detector], photos: Sequence[Path]) -> dict[str, float]:
+    """The median time of one photograph, measured in turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in detectors}
+    for photo in photos:
+        image = read_image(photo)
+        for name, detector in detectors.items():
+            begin = time.perf_counter()
+            detector.detect([image])
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: 1e3 * statistics.median(each) for name, each in seconds.items()}
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--domains", default="lfw,celeb_photo,celeb_caricature,yaleb,orl")
+    parser.add_argument("--images", type=int, default=600, help="of a domain at most")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    detectors = {name: build_detector(name) for name in DETECTORS.names()}
+    first = next(iter(detectors))
+    recogniser = Recogniser.load(options.model)
+    print(f"{options.model}; {processor()}, OpenCV {cv2.__version__}, torch {torch.__version__}.\n")
+    heads = ["domain", "photographs", "detector", "ms a photograph", "without a face, %"]
+    heads += [f"TAR at FMR {fmr:.1%}" for fmr in FMRS]
+    heads.append(f"less {first} at {FMRS[-1]:.1%}, points")
+    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
+    for domain in options.domains.split(","):
+        photos, persons = _photos(Manifest.read(options.data), domain, options.images)
+        times = milliseconds(detectors, photos[:: max(1, len(photos) // TIMED)])
+        before: Compared | None = None
+        for name, detector in detectors.items():
+            found, acquired, _ = embedded(Recogniser(detector, recogniser.encoder), photos)
+            compared = compare_all(found, persons, acquired)
+            scores = Scores.of(compared.mated.scores, compared.nonmated.scores)
+            tars = operating_points(scores, FMRS).tar
+            cells = [domain, str(len(photos)), name, f"{times[name]:.1f}"]
+            cells += [f"{100 * (1 - acquired.mean()):.1f}", *(f"{100 * tar:.1f}" for tar in tars)]
+            cells.append("" if before is None else _difference(compared, before, persons))
+            before = before or compared
+            print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def _photos(manifest: Manifest, domain: str, most: int) -> tuple[list[Path], NDArray[np.int32]]:
+    """Photographs of test people with two or more, at most ``most``, and whose each is."""
+    rows = manifest.where(domains=[domain], splits=["test"])
+    _, persons, counts = np.unique(rows.column("person"), return_inverse=True, return_counts=True)
+    fitting = np.cumsum(np.where(counts > 1, counts, 0)) <= most
+    chosen = np.flatnonzero((counts > 1)[persons] & fitting[persons])
+    paths = rows.column("path")
+    photos = [manifest.root / paths[row] for row in chosen]
+    return photos, np.unique(persons[chosen], return_inverse=True)[1].astype(np.int32)
+
+
+def _difference(compared: Compared, before: Compared, persons: NDArray[np.int32]) -> str:
+    key = f"tar@fmr={FMRS[-1]:g}"
+    differences = paired.differences(compared, before, persons, seed=0, resamples=RESAMPLES)
+    tar = next(one for one in differences if one.key == key)
+    if tar.interval is None:
+        return f"{100 * tar.value:+.1f}"
+    low, high = (100 * end for end in tar.interval)
+    return f"{100 * tar.value:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
+if __name__ == "__main__":
+    main()
