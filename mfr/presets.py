@@ -24,7 +24,6 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "margin_scale": 32.0,
         "cosface_margin": 0.5,
         "margin_weight": 1.0,
-        "cross_domain_pairs": 0.5,
         "alpha": 0.001,
         "beta": 0.005,
         "steps": 100,

@@ -52,6 +52,8 @@ def main() -> None:
     people = {domain: people_of(manifest, domain, "test") for domain in DOMAINS}
     (result,) = (one for one in read_log(options.run) if one["kind"] == "result")
     drawn = f" --simulate {','.join(config.simulate)}" if config.simulate else ""
+    if config.cross_domain_pairs:
+        drawn += f" --cross-domain-pairs {config.cross_domain_pairs:g}"
     print(
         f"The run: `mfr train --data DATASET --sources {','.join(SOURCES)} --init WEIGHTS{drawn} "
         f"--steps {config.steps} --identities {config.identities} --alpha {config.alpha:g} "
