@@ -23,6 +23,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "scale": 1.0,
         "margin_scale": 32.0,
         "cosface_margin": 0.5,
+        "hard_pair_weight": 0.0,
         "margin_weight": 1.0,
         "alpha": 0.001,
         "beta": 0.005,

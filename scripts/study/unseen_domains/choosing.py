@@ -37,7 +37,7 @@ def read_runs(out: Path) -> list[Run]:
 
 
 def chosen_point(run: Run) -> str:
-    """The point of a run whose worst source domain is best; of equal ones, as in the guard, half."""
+    """The point whose worst source domain is best; of equal ones half, as in the guard."""
     return min(("half", "average"), key=lambda point: float(run["worst"][point]))
 
 

@@ -39,7 +39,7 @@ _DISTILLED: Final = {"distillation": 2.0}
 # Sharper classification, which finds the hard strangers, beside alignment as soft as before.
 _SHARP: Final = {"scale": 8.0, "alignment_scale": 1.0}
 _WITHOUT: Final = "scripts.study.unseen_domains.without"
-_NO_HARD_PAIRS: Final = {"losses": {"hard_pair": f"{_WITHOUT}:hard_pair"}}
+_NO_HARD_PAIRS: Final = {"hard_pair_weight": 0.0}
 _WITHIN: Final = {"cross_domain_pairs": 0.0}
 _RATES: Final = {"alpha": 0.001, "beta": 0.01}
 
