@@ -89,6 +89,9 @@ class RunConfig(BaseModel):
     alignment_scale: float | None = Field(
         default=None, gt=0, description="s of domain alignment, if it has one of its own"
     )
+    hard_pair_weight: float = Field(
+        default=1.0, ge=0, allow_inf_nan=False, description="of L_hp beside the other losses"
+    )
     margin_weight: float = Field(
         default=0.0, ge=0, allow_inf_nan=False, description="of a margin classifier beside L_cls"
     )

@@ -150,12 +150,13 @@ class EpisodeMethod(Method):
         def objective(params: Params) -> Losses:
             features = forward(network, params, images)
             gallery, probe = features.chunk(2)
-            losses = {
-                "hard_pair": self._hard_pair(gallery, probe, tau_p, tau_n) / unit.length,
-                "classification": self._classification(
-                    gallery, probe, scale=scale, prototype_gradient=config.prototype_gradient
-                ),
-            }
+            losses: dict[str, Tensor] = {}
+            if config.hard_pair_weight:
+                hard = self._hard_pair(gallery, probe, tau_p, tau_n)
+                losses["hard_pair"] = hard * config.hard_pair_weight / unit.length
+            losses["classification"] = self._classification(
+                gallery, probe, scale=scale, prototype_gradient=config.prototype_gradient
+            )
             if align and len(within):
                 losses["alignment"] = self._alignment(
                     gallery[within], probe[within], domains, scale=alignment_scale

@@ -46,7 +46,10 @@ from scripts.study.unseen_domains.methods import (
 )
 
 RESAMPLES: Final = 300
-TRIED: Final = ("alpha", "beta", "margin_weight", "distillation", "scale")
+TRIED: Final = (
+    *("alpha", "beta", "margin_weight", "hard_pair_weight", "distillation", "scale"),
+    "cross_domain_pairs",
+)
 """What tries differ in."""
 UNSEEN: Final = tuple(domain for group in GROUPS.values() for domain in group)
 OTHER: Final = {"A": "B", "B": "A"}

@@ -9,10 +9,11 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from mfr.config import read_run_config
+from mfr.config import RunConfig, make_run_config, read_run_config
 from mfr.data.manifest import Manifest
 from mfr.encoder import Encoder
 from mfr.models import load_encoder
+from mfr.presets import RECIPE, with_preset
 from mfr.training import checkpoint
 from mfr.training.averaging import between
 from mfr.training.run_log import read_log
@@ -26,6 +27,7 @@ from scripts.study.unseen_domains.judging import (
     without_flip,
 )
 
+GIVEN: Final = ("data", "sources", "init", "simulate", "seed", "device", "workers")
 SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -54,8 +56,7 @@ def main() -> None:
     drawn = f" --simulate {','.join(config.simulate)}" if config.simulate else ""
     print(
         f"The run: `mfr train --data DATASET --sources {','.join(SOURCES)} --init WEIGHTS{drawn} "
-        f"--steps {config.steps} --identities {config.identities} --alpha {config.alpha:g} "
-        f"--beta {config.beta:g} --seed {config.seed} --out RUNDIR`;\nDATASET is made by "
+        f"--seed {config.seed} --out RUNDIR`{_beside_the_recipe(config)};\nDATASET is made by "
         "scripts/study/unseen_domains/dataset.sh.\n"
     )
     simulated = f", with {', '.join(config.simulate)} drawn on them" if config.simulate else ""
@@ -75,6 +76,21 @@ def main() -> None:
             one, tenth = figures(embeddings[domain], people[domain].persons).fnmr
             cells.append(f"{100 * one:.1f} / {100 * tenth:.1f}")
         print(f"| {share:g} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _beside_the_recipe(config: RunConfig) -> str:
+    """What the run was given beside the values of the recipe, as a run file says it."""
+    recipe = make_run_config(
+        with_preset(RECIPE, {"data": config.data, "sources": config.sources, "init": config.init})
+    )
+    own = {
+        name: value
+        for name, value in config.model_dump(mode="json").items()
+        if name not in GIVEN and value != recipe.model_dump(mode="json")[name]
+    }
+    if not own:
+        return ""
+    return ", with " + ", ".join(f"`{name} = {value}`" for name, value in own.items())
 
 
 if __name__ == "__main__":

@@ -5,15 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def hard_pair(gallery: Tensor, probe: Tensor, tau_p: float, tau_n: float) -> Tensor:
-    """In place of L_hp (Guo et al., CVPR 2020, Eq. 1)."""
-    return (gallery * probe).sum() * 0
-
-
 def classification(
     gallery: Tensor, probe: Tensor, *, scale: float, prototype_gradient: bool
 ) -> Tensor:
-    """In place of L_cls (Eq. 2)."""
+    """In place of L_cls (Guo et al., CVPR 2020, Eq. 2)."""
     return (gallery * probe).sum() * 0
 
 
