@@ -74,7 +74,7 @@ def run_config(plan: Plan, name: str, dataset: Path, seed: int) -> RunConfig:
         "validate_every": plan.steps,
         "checkpoint_every": 10,
         # The methods' own losses alone, so that what is compared is the method.
-        **{"margin_weight": 0.0, "distillation": 0.0, "cross_domain_pairs": 0.0, "augment": {}},
+        **{"hard_pair_weight": 1.0, "margin_weight": 0.0, "augment": {}},
         # Here both results are shown, whatever they are.
         "accept_worse": True,
         **own,
