@@ -122,7 +122,8 @@ def _recipe(data: Path, rate: float, steps: int) -> dict[str, Any]:
         **{"data": str(data), "sources": ["daylight", "side_light", "webcam"]},
         **{"init": "dlib-resnet", "simulate": ["mask"], "identities": 8, "steps": steps},
         **{"optimiser": "torch.optim:AdamW", "beta": rate, "alpha": 0.0, "clip": 1.0},
-        **{"distillation": 100.0, "margin_weight": 0.0},
+        **{"distillation": 100.0, "margin_weight": 0.0, "hard_pair_weight": 1.0},
+        "cross_domain_pairs": 0.5,
     }
 
 
