@@ -61,4 +61,6 @@ def with_preset(name: str | None, values: dict[str, Any]) -> dict[str, Any]:
             "--init (dlib-resnet is installed), or train from random ones with --preset paper."
         )
     unread = {key for given, key in _UNREAD.items() if given in values}
+    if "hard_pair" in (values.get("losses") or {}):  # who brings a loss wants it to count
+        unread.add("hard_pair_weight")
     return {key: v for key, v in PRESETS[name].items() if key not in unread} | values

@@ -28,6 +28,15 @@ def test_a_preset_says_nothing_to_what_stands_in_for_our_own():
     assert "augment" not in with_preset(RECIPE, {**values, "augmentation": "mine:make"})
 
 
+def test_a_loss_of_ones_own_in_place_of_hard_pairs_counts():
+    values = {**DATA, "init": "dlib-resnet"}
+    assert make_run_config(with_preset(RECIPE, values)).hard_pair_weight == 0
+    own = {**values, "losses": {"hard_pair": "mine:loss"}}
+    assert make_run_config(with_preset(RECIPE, own)).hard_pair_weight == 1
+    other = {**values, "losses": {"classification": "mine:loss"}}
+    assert make_run_config(with_preset(RECIPE, other)).hard_pair_weight == 0
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_settings_of_a_run(name):
     assert set(PRESETS[name]) <= set(RunConfig.model_fields)
