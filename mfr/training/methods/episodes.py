@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from itertools import count
@@ -92,11 +93,14 @@ class EpisodeMethod(Method):
             rows = imprinted_rows(*imprinting_features(network, self.store, self.pool))
             device = next(network.parameters()).device
             network.classifier = nn.Parameter(rows.to(device))
-        if config.score_unit == "start" and config.alpha:
+        # What another loss is by chance is not known.
+        own = "classification" in config.losses
+        if config.score_unit == "start" and config.alpha and not own:
             meta_train, _ = self.prepare(0)[0]
             train_with(network, config.normalisation)
             support = self._objective(network, meta_train, 0, forward_isolated, align=True)
-            refuse_harmful_rate(network, support, config.alpha)
+            chance = math.log(len(meta_train.labels))
+            refuse_harmful_rate(network, support, config.alpha, chance)
 
     @abstractmethod
     def episodes(self, step: int) -> Iterable[Episode]:
