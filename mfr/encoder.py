@@ -119,8 +119,9 @@ class Encoder:
         centre = tensors.pop(CENTRE, None)
         network = assembled(record.backbone, record.arguments, tensors)
         size = feature_size(network, record.backbone, record.arguments, record.geometry)
-        inside = (record.geometry.height, record.geometry.width)
-        computing = runtime_for(network, inside, device, name=runtime, precision=precision)
+        computing = runtime_for(
+            network, record.geometry.size, device, name=runtime, precision=precision
+        )
         encoder = cls(record, network, centre, computing)
         fits = size == record.embedding_size and record.centred == (centre is not None)
         if centre is not None:
@@ -213,8 +214,7 @@ class Encoder:
             recipe=dict(recipe or {}),
             data=dict(data or {}),
         )
-        inside = (spec.geometry.height, spec.geometry.width)
-        computing = runtime_for(twin, inside, device, name=runtime, precision=precision)
+        computing = runtime_for(twin, spec.geometry.size, device, name=runtime, precision=precision)
         encoder = cls(record, twin, None, computing)
         return encoder.with_centre(centre).with_calibration(calibration)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,23 +62,18 @@ class KnownFile:
         found = self.find()
         if found is not None:
             return found
-        atomic.check_directory(self.path.parent)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic.replacing(self.path) as temporary:
-            try:
-                with (
-                    urllib.request.urlopen(self.source, timeout=_SECONDS) as answer,
-                    temporary.open("wb") as file,
-                ):
-                    shutil.copyfileobj(answer, file)
-            except (OSError, ValueError) as error:  # URLError and its kin among the former
-                raise ModelError(
-                    f"{self.source} could not be downloaded ({error}): get it on another computer "
-                    f"and put it at {self.path}."
-                ) from error
-            if hashlib.sha256(temporary.read_bytes()).hexdigest() != self.sha256:
-                raise ModelError(
-                    f"What {self.source} gave is not the file that was expected: try again later, "
-                    f"or get it elsewhere and put it at {self.path}."
-                )
+        try:
+            with urllib.request.urlopen(self.source, timeout=_SECONDS) as answer:
+                content = answer.read()
+        except (OSError, ValueError) as error:  # URLError and its kin among the former
+            raise ModelError(
+                f"{self.source} could not be downloaded ({error}): get it on another computer and "
+                f"put it at {self.path}."
+            ) from error
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise ModelError(
+                f"What {self.source} gave is not the file that was expected: try again later, or "
+                f"get it elsewhere and put it at {self.path}."
+            )
+        atomic.write_bytes(self.path, content)
         return self.path

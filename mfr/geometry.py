@@ -72,6 +72,11 @@ class CropGeometry(BaseModel):
     mean: float | tuple[float, float, float] = Field(default=127.5, description="one, or R, G, B")
     scale: float = Field(default=128.0, gt=0, allow_inf_nan=False)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the network's input."""
+        return self.height, self.width
+
     @field_validator("columns")
     @classmethod
     def _within(cls, columns: tuple[int, int]) -> tuple[int, int]:

@@ -28,7 +28,7 @@ def test_another_file_than_was_expected_is_not_kept(known):
     published.write_bytes(b"others")
     with pytest.raises(ModelError, match="is not the file that was expected"):
         file.fetch()
-    assert list(file.path.parent.iterdir()) == []
+    assert list(published.parent.rglob("*")) == [published]  # nothing, and no folder for it
 
 
 def test_a_file_that_was_altered_in_the_cache_is_refused(known):

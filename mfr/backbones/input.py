@@ -38,7 +38,7 @@ def pixel_input(pixels: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:
 def _placed(crops: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:
     first, last = geometry.columns
     images = crops[:, :, first:last].permute(0, 3, 1, 2).float().contiguous()
-    size = (geometry.height, geometry.width)
+    size = geometry.size
     # Neither function takes an empty batch.
     if geometry.template is not None and len(images):
         places = _places(geometry).to(images.device)

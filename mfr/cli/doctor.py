@@ -28,14 +28,12 @@ def doctor(
     Example: mfr doctor
     """
     import mfr
-    from mfr.encoder import Encoder
     from mfr.models import load_encoder
     from mfr.runtimes.choice import keep, machine
     from mfr.runtimes.measuring import BATCHES, fastest, measure
 
-    encoder: Encoder = load_encoder(model, runtime="torch", precision="float32")
-    geometry = encoder.geometry
-    measured = measure(encoder.network, (geometry.height, geometry.width))
+    encoder = load_encoder(model, runtime="torch", precision="float32")
+    measured = measure(encoder.network, encoder.geometry.size)
     choice = fastest(measured)
     path = keep(choice)
     if as_json:

@@ -81,7 +81,6 @@ def keep(choice: Choice) -> Path:
         WriteError: the cache is not writable.
     """
     path = _path()
-    atomic.check_directory(path.parent)
     finding = {**choice._asdict(), "machine": machine()}
     atomic.write_text(path, json.dumps(finding, indent=1) + "\n")
     return path
@@ -99,9 +98,9 @@ def runtime_for(
 
     Arguments and errors as `mfr.runtimes.build_runtime`.
     """
-    fallback = chosen() if str(device).partition(":")[0] == "cpu" else Choice()
     if name is None:
-        name, precision = fallback.runtime, precision or fallback.precision
+        choice = chosen() if str(device).partition(":")[0] == "cpu" else Choice()
+        name, precision = choice.runtime, precision or choice.precision
     return build_runtime(name, network, device, size=size, precision=precision or EXACT)
 
 

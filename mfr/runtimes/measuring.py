@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 from torch import nn
@@ -18,6 +18,8 @@ from mfr.runtimes.choice import Choice
 from mfr.runtimes.precision import EXACT, PRECISIONS
 from mfr.runtimes.runtime import Runtime
 
+K = TypeVar("K", bound=Hashable)
+Forward = Callable[[torch.Tensor], torch.Tensor]
 BATCHES: Final = (1, 16)
 """A photograph at a time, and many."""
 AGREEMENT: Final = 0.9999
@@ -68,24 +70,39 @@ def measure(network: nn.Module, size: tuple[int, int]) -> list[Measured]:
         exact = computed if exact is None else exact
         cosines[choice] = float(F.cosine_similarity(computed, exact).min())
         usable[choice] = runtime
-    # In turn, so that what else the machine does slows all of them alike.
-    seconds: dict[tuple[Choice, int], list[float]] = {(c, b): [] for c in usable for b in BATCHES}
-    for _ in range(_ROUNDS):
-        for (choice, batch), times in seconds.items():
-            usable[choice].features(images[:batch])  # brings its weights back into the caches
-            begin = time.perf_counter()
-            usable[choice].features(images[:batch])
-            times.append(time.perf_counter() - begin)
+    runs = {choice: runtime.features for choice, runtime in usable.items()}
+    rates = rates_in_turn(runs, images, _ROUNDS)
     return [
         Measured(choice, why_not=why_not[choice])
         if choice in why_not
-        else Measured(
-            choice,
-            tuple(batch / statistics.median(seconds[choice, batch]) for batch in BATCHES),
-            cosines[choice],
-        )
+        else Measured(choice, rates[choice], cosines[choice])
         for choice in choices
     ]
+
+
+def rates_in_turn(
+    runs: Mapping[K, Forward], images: torch.Tensor, rounds: int
+) -> dict[K, tuple[float, ...]]:
+    """Inputs a second of each of ``runs`` at each of `BATCHES`, medians.
+
+    They run in turn, so that what else the machine does slows all of them alike.
+
+    Args:
+        runs: what takes (n, 3, height, width) network input, by name.
+        images: as many as the largest batch has, or more.
+        rounds: how often each is timed.
+    """
+    seconds: dict[tuple[K, int], list[float]] = {(name, b): [] for name in runs for b in BATCHES}
+    for _ in range(rounds):
+        for (name, batch), times in seconds.items():
+            runs[name](images[:batch])  # brings its weights back into the caches
+            begin = time.perf_counter()
+            runs[name](images[:batch])
+            times.append(time.perf_counter() - begin)
+    return {
+        name: tuple(batch / statistics.median(seconds[name, batch]) for batch in BATCHES)
+        for name in runs
+    }
 
 
 def fastest(measured: Sequence[Measured]) -> Choice:

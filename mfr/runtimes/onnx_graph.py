@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,8 @@ from torch import nn
 
 import mfr
 from mfr import atomic
-from mfr.errors import ConfigError, ModelError, WriteError
+from mfr.errors import ModelError, WriteError
+from mfr.runtimes.extras import imported
 from mfr.tensor_file import add_tensors
 from mfr.user_cache import cache_directory
 
@@ -48,14 +50,8 @@ def onnx_graph(network: nn.Module, size: tuple[int, int]) -> bytes:
 
 
 def _exported(network: nn.Module, size: tuple[int, int]) -> bytes:
-    try:
-        import onnx  # noqa: F401  # torch's exporter needs both, and says so less plainly
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            f"A graph of the network cannot be made without the package {error.name}: install "
-            "mfr[onnx] or mfr[openvino], or choose --runtime torch."
-        ) from error
+    for package in ("onnx", "onnxscript"):  # torch's exporter says less plainly what is missing
+        imported(package)
     images = torch.zeros(2, 3, *size)
     try:
         with warnings.catch_warnings():
@@ -95,8 +91,6 @@ def _kept(path: Path) -> bytes | None:
 
 
 def _keep(path: Path, graph: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    # Where the cache cannot be written, the graph is made again the next time.
+    with suppress(WriteError):
         atomic.write_bytes(path, hashlib.sha256(graph).digest() + graph)
-    except (OSError, WriteError):
-        pass  # it is made again the next time

@@ -9,6 +9,7 @@ from torch import nn
 
 from mfr.errors import ConfigError
 from mfr.runtimes.compiled import Compiled
+from mfr.runtimes.extras import imported
 from mfr.runtimes.onnx_graph import FEATURES, IMAGES, onnx_graph
 from mfr.runtimes.precision import EXACT, Precision
 from mfr.runtimes.the_cpu import the_cpu
@@ -36,12 +37,7 @@ class OnnxRuntime:
         precision: Precision = EXACT,
     ) -> None:
         self.device = the_cpu(device, "onnxruntime")
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ConfigError(
-                "ONNX Runtime is not installed: install mfr[onnx], or choose --runtime torch."
-            ) from error
+        onnxruntime = imported("onnxruntime")
         if precision != EXACT:
             raise ConfigError(
                 f"The runtime onnxruntime has no {precision}: choose --precision float32, or "

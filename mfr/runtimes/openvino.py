@@ -11,6 +11,7 @@ from torch import nn
 
 from mfr.errors import ConfigError
 from mfr.runtimes.compiled import Compiled
+from mfr.runtimes.extras import imported
 from mfr.runtimes.onnx_graph import onnx_graph
 from mfr.runtimes.precision import EXACT, Precision
 from mfr.runtimes.the_cpu import the_cpu
@@ -42,20 +43,14 @@ class OpenVinoRuntime:
         precision: Precision = EXACT,
     ) -> None:
         self.device = the_cpu(device, "openvino")
-        try:
-            import openvino
-        except ImportError as error:
-            raise ConfigError(
-                "OpenVINO is not installed: install mfr[openvino], or choose --runtime torch."
-            ) from error
-        able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        core = imported("openvino").Core()
+        able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and "BF16" not in able:
             raise ConfigError(
                 "This processor has no bfloat16 arithmetic: choose --precision float32."
             )
 
         def compile(threads: int) -> Any:
-            core = openvino.Core()
             hints = {
                 "INFERENCE_PRECISION_HINT": _HINTS[precision],
                 "PERFORMANCE_HINT": "LATENCY",

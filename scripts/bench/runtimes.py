@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -28,21 +25,21 @@ from mfr.errors import ConfigError
 from mfr.models import load_encoder
 from mfr.runtimes import RUNTIMES, build_runtime
 from mfr.runtimes.choice import processor
+from mfr.runtimes.measuring import BATCHES, Forward, rates_in_turn
 from mfr.runtimes.precision import PRECISIONS
 
-BATCHES: Final = (1, 16)
 PEER: Final = "the network itself"
-Forward = Callable[[torch.Tensor], torch.Tensor]
 
 
 def variants(encoder: Encoder) -> dict[str, Forward]:
     """The ways to run the encoder's network, by name; each takes (N, 3, h, w) float32."""
-    size = (encoder.geometry.height, encoder.geometry.width)
     found: dict[str, Forward] = {PEER: encoder.network}
     for runtime in RUNTIMES.names():
         for precision in PRECISIONS:
             try:
-                made = build_runtime(runtime, encoder.network, size=size, precision=precision)
+                made = build_runtime(
+                    runtime, encoder.network, size=encoder.geometry.size, precision=precision
+                )
             except ConfigError as error:
                 print(f"{runtime}, {precision}: {error}")
                 continue
@@ -60,23 +57,15 @@ def measure(model: str, crops: np.ndarray, rounds: int) -> None:
     cosine = {
         name: F.cosine_similarity(run(images), exact).min().item() for name, run in runs.items()
     }
-    seconds: dict[tuple[str, int], list[float]] = {(n, b): [] for n in runs for b in BATCHES}
-    for _ in range(rounds):
-        for (name, batch), times in seconds.items():
-            part = images[:batch]
-            runs[name](part)  # what another network had in the caches is not this one's cost
-            begin = time.perf_counter()
-            runs[name](part)
-            times.append(time.perf_counter() - begin)
-    rates = {cell: cell[1] / statistics.median(times) for cell, times in seconds.items()}
+    rates = rates_in_turn(runs, images, rounds)
     print(f"\n## {Path(model).name}, {encoder.record.backbone}\n")
     heads = [f"crops a second, batch {batch} | x" for batch in BATCHES]
     print(f"| runtime, precision | {' | '.join(heads)} | lowest cosine |")
     print("|---" * (2 * len(BATCHES) + 2) + "|")
     for name in runs:
         cells = [
-            f"{rates[name, batch]:.0f} | {rates[name, batch] / rates[PEER, batch]:.1f}"
-            for batch in BATCHES
+            f"{rate:.0f} | {rate / base:.1f}"
+            for rate, base in zip(rates[name], rates[PEER], strict=True)
         ]
         print(f"| {name} | {' | '.join(cells)} | {cosine[name]:.5f} |", flush=True)
 

@@ -13,14 +13,7 @@ import sys
 from pathlib import Path
 
 from mfr import atomic
-
-
-def processor() -> str:
-    """The processor's name."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
+from mfr.runtimes.choice import processor
 
 
 def main() -> None:

@@ -29,8 +29,8 @@ class YunetDetector:
     """Finds faces one photo at a time; the same photo always gives the same faces.
 
     A photo is searched in a copy so small that the smallest face searched for has 16 pixels; with a
-    share of 0.05 its short side has 320. A photo in which nothing is found, and whose faces may
-    fill it, is searched once more with a border around it.
+    share of 0.05 its short side has 320. A photo in which nothing is found, as a face may fill it,
+    is searched once more with a border around it.
 
     Args:
         device: 'cpu'.

@@ -35,7 +35,8 @@ def yunet_file() -> Path:
     found = YUNET.find()
     if found is None:
         raise ModelError(
-            "The detector yunet needs a file of 0.3 MB: run 'mfr models fetch yunet' once, or get "
-            f"{YUNET.source} on another computer and name it in the environment's {VARIABLE}."
+            f"The detector yunet needs a file of {YUNET.megabytes:g} MB ({YUNET.licence}): run "
+            f"'mfr models fetch yunet' once, or get {YUNET.source} on another computer and name it "
+            f"in the environment's {VARIABLE}."
         )
     return found

@@ -40,8 +40,10 @@ def refuse_harmful_rate(
     losses = support(params)
     gradients = torch.autograd.grad(total(losses), list(params.values()), allow_unused=True)
     found, loss = (float(one.detach()) for one in (losses["classification"], total(losses)))
+    if found >= chance:  # before any step
+        return
     after = _after(support, params, gradients, alpha)["classification"]
-    if found >= chance or after < found + _COLLAPSED * (chance - found):
+    if after < found + _COLLAPSED * (chance - found):
         return
     lower = (alpha / 10**tenths for tenths in range(1, _TENTHS + 1))
     fitting = next((a for a in lower if _after(support, params, gradients, a)["sum"] < loss), None)

@@ -64,9 +64,11 @@ def people_of(manifest: Manifest, domain: str, split: str) -> People:
 def without_flip(encoder: Encoder) -> Encoder:
     """The encoder without the mirror image, which halves what judging costs."""
     record = encoder.record.model_copy(update={"flip_fusion": False})
-    size = (encoder.geometry.height, encoder.geometry.width)
     return Encoder(
-        record, encoder.network, None, build_runtime(DEFAULT, encoder.network, size=size)
+        record,
+        encoder.network,
+        None,
+        build_runtime(DEFAULT, encoder.network, size=encoder.geometry.size),
     )
 
 
