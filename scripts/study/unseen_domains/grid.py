@@ -12,7 +12,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,11 @@ from scripts.study.unseen_domains.learning import Tuned, Weights, tune
 from scripts.study.unseen_domains.methods import (
     ABLATIONS,
     COMMON,
+    EARLIER,
     METHODS,
     PAPER,
     SEEDED,
+    Settings,
 )
 
 SEEDS = (0, 1, 2)
@@ -73,9 +75,7 @@ class Job:
 
 def jobs(out: Path) -> Iterator[Job]:
     """All runs, in order of worth; which settings are chosen is read from the runs done so far."""
-    for method, (values, tries) in METHODS.items():
-        for attempt, more in enumerate(tries):
-            yield Job(method, attempt, SEEDS[0], {**values, **more})
+    yield from _tries(METHODS)
     yield from _chosen(out, SEEDED, SEEDS[1:2])
     for method, without in _alone():
         yield Job(method, 0, SEEDS[0], without)
@@ -84,6 +84,14 @@ def jobs(out: Path) -> Iterator[Job]:
     for seed in SEEDS[1:]:
         for method, without in _alone():
             yield Job(method, 0, seed, without)
+    yield from _tries(EARLIER)
+
+
+def _tries(methods: Mapping[str, Settings]) -> Iterator[Job]:
+    """Every setting of ``methods``, with the first seed."""
+    for method, (values, tries) in methods.items():
+        for attempt, more in enumerate(tries):
+            yield Job(method, attempt, SEEDS[0], {**values, **more})
 
 
 def _chosen(out: Path, methods: Sequence[str], seeds: Sequence[int]) -> Iterator[Job]:
