@@ -56,13 +56,15 @@ class Learned(BaseModel):
 def run_config(plan: Plan, name: str, dataset: Path, seed: int) -> RunConfig:
     """The configuration of a run of the method ``name``."""
     if name == AGG:
-        own = {
-            "beta": plan.agg_rate,
-            "margin_scale": plan.agg_scale,
-            "cosface_margin": plan.agg_margin,
-        }
+        own = {"beta": plan.agg_rate}
     else:
-        own = {"beta": plan.mfr_rate, "alpha": plan.mfr_rate, "scale": plan.mfr_scale}
+        own = {
+            "beta": plan.mfr_rate,
+            "alpha": plan.mfr_inner_rate,
+            "scale": plan.mfr_scale,
+            "hard_pair_weight": plan.mfr_hard_pairs,
+            "margin_weight": plan.mfr_margin,
+        }
     values: dict[str, Any] = {
         "data": dataset,
         "sources": list(SOURCES),
@@ -73,8 +75,9 @@ def run_config(plan: Plan, name: str, dataset: Path, seed: int) -> RunConfig:
         "seed": seed,
         "validate_every": plan.steps,
         "checkpoint_every": 10,
-        # The methods' own losses alone, so that what is compared is the method.
-        **{"hard_pair_weight": 1.0, "margin_weight": 0.0, "augment": {}},
+        "margin_scale": plan.agg_scale,
+        "cosface_margin": plan.agg_margin,
+        "augment": {},
         # Here both results are shown, whatever they are.
         "accept_worse": True,
         **own,

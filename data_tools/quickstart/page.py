@@ -93,9 +93,15 @@ def _mfr_losses(run: Learned) -> str:
         "meta_test/classification": "meta-test: classification",
         "meta_train/hard_pair": "meta-train: hard pairs",
         "meta_test/hard_pair": "meta-test: hard pairs",
+        "meta_train/margin": "meta-train: margin classifier",
+        "meta_test/margin": "meta-test: margin classifier",
     }
     return curves_plot(
-        {title: run.curves[0].losses[name] for name, title in names.items()},
+        {
+            title: run.curves[0].losses[name]
+            for name, title in names.items()
+            if name in run.curves[0].losses
+        },
         x="step",
         y="loss",
         name="mfr-losses",

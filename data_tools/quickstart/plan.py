@@ -45,7 +45,10 @@ class Plan(BaseModel):
     agg_rate: float = 0.03
     agg_scale: float = Field(default=32.0, description="s of CosFace, in units of the start")
     agg_margin: float = Field(default=MARGIN, description="of CosFace, in units of the start")
-    mfr_rate: float = Field(default=0.1, description="outer and inner rate")
+    mfr_rate: float = Field(default=0.1, description="outer rate")
+    mfr_inner_rate: float = 0.1
+    mfr_hard_pairs: float = Field(default=1.0, ge=0, description="weight of hard-pair attention")
+    mfr_margin: float = Field(default=0.0, ge=0, description="weight of the margin classifier")
     mfr_scale: float = Field(default=1.0, description="s of MFR's losses, in units of the start")
     enrolled: int = Field(default=6, ge=1, description="people enrolled in the gallery")
     strangers: int = Field(default=2, ge=1, description="probes of people who are not enrolled")

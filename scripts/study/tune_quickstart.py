@@ -30,11 +30,19 @@ SEED: Final = 31_337
 SETTINGS: Final[dict[str, list[dict[str, float]]]] = {
     AGG: [
         {"agg_rate": rate, "agg_scale": scale}
-        for rate, scale in [(0.003, 32), (0.01, 32), (0.03, 32), (0.01, 16)]
+        for rate, scale in [(0.01, 32), (0.03, 32), (0.1, 32), (0.03, 16)]
     ],
     MFR: [
-        {"mfr_rate": rate, "mfr_scale": scale}
-        for rate, scale in [(0.02, 1), (0.05, 1), (0.1, 1), (0.05, 2)]
+        {
+            **{"mfr_rate": rate, "mfr_inner_rate": inner},
+            **{"mfr_hard_pairs": hard_pairs, "mfr_margin": margin},
+        }
+        for rate, inner, hard_pairs, margin in [
+            (0.1, 0.1, 1, 0),
+            (0.1, 0.1, 0, 0),
+            (0.03, 0.001, 0, 1),
+            (0.1, 0.001, 0, 1),
+        ]
     ],
 }
 
@@ -88,13 +96,14 @@ def main() -> None:
     for method, settings in SETTINGS.items():
         for numbers in settings:
             plan = usual.model_copy(update=numbers)
-            rate, scale = (numbers[f"{method}_{one}"] for one in ("rate", "scale"))
-            runs = options.out / f"{method}-rate{rate:g}-scale{scale:g}"
+            named = {key.removeprefix(f"{method}_"): value for key, value in numbers.items()}
+            words = [f"{key.replace('_', ' ')} {value:g}" for key, value in named.items()]
+            runs = options.out / "-".join([method, *words]).replace(" ", "")
             learned = learn(plan, method, dataset, runs, lambda *_: None)
             encoders = [
                 Encoder.load(runs / run_directory(method, seed) / MODEL_NAME) for seed in plan.seeds
             ]
-            name = f"{method}, rate {rate:g}, scale {scale:g}"
+            name = ", ".join([method, *words])
             print(line(name, judged(encoders), learned.shares), flush=True)
 
 

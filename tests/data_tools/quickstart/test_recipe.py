@@ -32,5 +32,5 @@ def test_a_run_by_hand_is_configured_as_the_quickstarts(name):
 def test_both_methods_differ_in_nothing_but_their_losses_and_rates():
     plan = Plan()
     agg, mfr = (run_config(plan, name, Path("dataset"), 0).model_dump() for name in METHODS)
-    own = {"method", "alpha", "beta", "scale", "margin_scale", "cosface_margin"}
+    own = {"method", "alpha", "beta", "scale", "hard_pair_weight", "margin_weight"}
     assert {key for key in agg if agg[key] != mfr[key]} <= own
