@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,15 @@ from mfr.errors import ConfigError
 
 UNLIKE: Final = "unlike"
 """What a face is called that resembles no condition."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Matrices:
+    """Numbers of a record as arrays; not compared, since the record is."""
+
+    means: NDArray[np.float64]
+    discriminants: NDArray[np.float64]
+    components: NDArray[np.float64]
 
 
 class Regions(BaseModel):
@@ -77,8 +87,8 @@ class Regions(BaseModel):
 
     def distances(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
         """The squared distance of each embedding (n, D) from its condition's mean: (n,)."""
-        apart = embeddings - np.array(self.means)[self._conditions(embeddings)]
-        along = apart @ np.array(self.components).reshape(-1, embeddings.shape[1]).T
+        apart = embeddings - self._matrices.means[self._conditions(embeddings)]
+        along = apart @ self._matrices.components
         return np.asarray((along**2).sum(axis=1))
 
     def _conditions(self, embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -88,9 +98,20 @@ class Regions(BaseModel):
 
     def _squared(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
         """Squared distances (n, conditions) from the means, along the discriminants."""
-        directions = np.array(self.discriminants).reshape(-1, embeddings.shape[1]).T
-        apart = (embeddings @ directions)[:, None] - np.array(self.means) @ directions
+        directions = self._matrices.discriminants
+        apart = (embeddings @ directions)[:, None] - self._matrices.means @ directions
         return np.asarray((apart**2).sum(axis=2))
+
+    # Making arrays of lists took most of a decision's time. A copy with another margin or
+    # distance may keep them.
+    @cached_property
+    def _matrices(self) -> _Matrices:
+        means = np.array(self.means)
+        across, along = (
+            np.array(rows).reshape(-1, means.shape[1]).T
+            for rows in (self.discriminants, self.components)
+        )
+        return _Matrices(means, across, along)
 
 
 class Looks(BaseModel):
