@@ -25,6 +25,7 @@ from mfr.cli.options import (
     AsJson,
     Backbone,
     Condition,
+    DetectorOption,
     Device,
     Face,
     FaceOption,
@@ -52,6 +53,7 @@ def compare(
         Path | None,
         typer.Option("--csv", metavar="FILE", help="Write all pairs into this file instead."),
     ] = None,
+    detector: DetectorOption = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -66,12 +68,15 @@ def compare(
     """
     from mfr import atomic
     from mfr.comparing import compare_all, relative_to
+    from mfr.faces.detector import DEFAULT as DETECTOR
     from mfr.models import DEFAULT
     from mfr.photo_folder import photos_below
     from mfr.recogniser import Recogniser
 
     photos = photos_below(folder)
-    recogniser = Recogniser.load(model or DEFAULT, backbone=backbone, device=device)
+    recogniser = Recogniser.load(
+        model or DEFAULT, backbone=backbone, detector=detector or DETECTOR, device=device
+    )
     with progress("comparing") as report:
         result = compare_all(
             recogniser,

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mfr.cli.console import counted, print_json, progress, say, tell
-from mfr.cli.options import AsJson, Backbone, Device, Face, FaceOption, GalleryModel, GalleryPath
+from mfr.cli.options import (
+    AsJson,
+    Backbone,
+    DetectorOption,
+    Device,
+    Face,
+    FaceOption,
+    GalleryModel,
+    GalleryPath,
+)
 from mfr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,6 +69,7 @@ def enroll(
             show_default=False,
         ),
     ] = None,
+    detector: DetectorOption = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -92,6 +102,7 @@ def enroll(
                 any_quality=any_quality,
                 anyway=anyway,
                 keep_crops=keep_crops,
+                detector=detector,
                 device=device,
                 on_progress=report,
             )
@@ -113,6 +124,7 @@ def enroll(
         any_quality=any_quality,
         anyway=anyway,
         keep_crops=keep_crops,
+        detector=detector,
         device=device,
     )
     if as_json:

@@ -14,6 +14,7 @@ from mfr.cli.options import (
     AsJson,
     Backbone,
     Condition,
+    DetectorOption,
     Device,
     Faces,
     FacesOption,
@@ -56,6 +57,7 @@ def identify(
             "--csv", metavar="FILE", help="Of a FOLDER, write a row for each photo into this file."
         ),
     ] = None,
+    detector: DetectorOption = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -86,7 +88,7 @@ def identify(
     from mfr.photo_folder import photos_below
 
     photos = photos_below(probes[0]) if folders else []
-    recogniser = load_recogniser(path, model, backbone=backbone, device=device)
+    recogniser = load_recogniser(path, model, backbone=backbone, detector=detector, device=device)
     terms: dict[str, Any] = {"fpir": fpir, "threshold": threshold, "condition": condition}
     with Gallery.open(path, recogniser) as gallery:
         if face is Faces.all:

@@ -53,6 +53,15 @@ Condition = Annotated[
     ),
 ]
 Data = Annotated[Path, typer.Option(metavar="DATASET", help="Directory made by 'mfr data'.")]
+DetectorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--detector",
+        metavar="NAME",
+        help="What finds faces: mtcnn, yunet, or package.module:name; mtcnn if not given. A "
+        "gallery remembers its own.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")]
 FaceOption = Annotated[
     Face,

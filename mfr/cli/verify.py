@@ -12,6 +12,7 @@ from mfr.cli.options import (
     AsJson,
     Backbone,
     Condition,
+    DetectorOption,
     Device,
     Face,
     FaceOption,
@@ -43,6 +44,7 @@ def verify(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 0 for yes and 1 for no.")
     ] = False,
+    detector: DetectorOption = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -61,11 +63,14 @@ def verify(
             "PROBE.jpg): see 'mfr verify --help'."
         )
     if len(subjects) == 2:
+        from mfr.faces.detector import DEFAULT as DETECTOR
         from mfr.models import DEFAULT
         from mfr.recogniser import Recogniser
 
         first, second = subjects
-        recogniser = Recogniser.load(model or DEFAULT, backbone=backbone, device=device)
+        recogniser = Recogniser.load(
+            model or DEFAULT, backbone=backbone, detector=detector or DETECTOR, device=device
+        )
         decision = recogniser.compare(
             first, second, fmr=fmr, threshold=threshold, condition=condition, face=face.value
         )
@@ -82,7 +87,9 @@ def verify(
                 f"{path} is a photo, not a gallery: give two photos to compare, or a gallery, a "
                 "name and photos."
             )
-        recogniser = load_recogniser(path, model, backbone=backbone, device=device)
+        recogniser = load_recogniser(
+            path, model, backbone=backbone, detector=detector, device=device
+        )
         with Gallery.open(path, recogniser) as gallery:
             decision = gallery.verify(
                 identity,

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mfr.cli.console import counted, tell
-from mfr.cli.options import Backbone, Device, Fpir, GalleryModel, GalleryPath, Threshold
+from mfr.cli.options import (
+    Backbone,
+    DetectorOption,
+    Device,
+    Fpir,
+    GalleryModel,
+    GalleryPath,
+    Threshold,
+)
 
 if TYPE_CHECKING:
     from mfr.watching import Event
@@ -49,6 +57,7 @@ def watch(
     ] = 2,
     model: GalleryModel = None,
     backbone: Backbone = None,
+    detector: DetectorOption = None,
     device: Device = "cpu",
 ) -> None:
     """Tell who of a gallery is seen in a video: a line of JSON for everybody who was in view.
@@ -68,7 +77,7 @@ def watch(
 
     if draw is not None:
         check_place(Path(draw), source=source)
-    recogniser = load_recogniser(path, model, backbone=backbone, device=device)
+    recogniser = load_recogniser(path, model, backbone=backbone, detector=detector, device=device)
     with Gallery.open(path, recogniser) as gallery, open_frames(source, every=every) as frames:
         watcher = Watcher(
             recogniser,

@@ -73,6 +73,7 @@ def enroll_people(
     any_quality: bool = False,
     anyway: bool = False,
     keep_crops: bool | None = None,
+    detector: str | None = None,
     device: str = "cpu",
     on_progress: Progress = lambda done, total, note: None,
 ) -> BulkEnrolment:
@@ -89,6 +90,7 @@ def enroll_people(
         any_quality: take poor faces too (`mfr.faces.quality.flaws`).
         anyway: enroll in spite of doubts (`mfr.gallery.bulk_screening.undoubted`).
         keep_crops: keep the crops of photos from now on, or no longer; None goes on as before.
+        detector: what finds faces; a gallery that is there has its own.
         device: where to compute.
         on_progress: called as the work goes on.
 
@@ -99,11 +101,15 @@ def enroll_people(
         WriteError: the disk is full or the place not writable; what was stored is kept.
     """
     photos, unlisted = list_people(source)
-    recogniser, missing = recogniser_to_enroll(location, model, backbone=backbone, device=device)
+    recogniser, missing = recogniser_to_enroll(
+        location, model, backbone=backbone, detector=detector, device=device
+    )
     if missing:
         Gallery.create(location, recogniser).close()
     with closing(open_store(location)) as store:
-        if (remembered := source_to_remember(model, backbone, missing=missing)) is not None:
+        if (
+            remembered := source_to_remember(recogniser, model, backbone, missing=missing)
+        ) is not None:
             store.remember_model(remembered)
         if keep_crops is not None:
             settle_keeping(store, keep_crops)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mfr.errors import GalleryMissingError
 from mfr.faces.choice import OneFace
+from mfr.faces.detector import DEFAULT as DETECTOR
 from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.gallery import Gallery
 from mfr.gallery.names import identity_name
@@ -34,6 +35,7 @@ def enroll_photos(
     any_quality: bool = False,
     anyway: bool = False,
     keep_crops: bool | None = None,
+    detector: str | None = None,
     device: str = "cpu",
 ) -> Enrolment:
     """Enroll a person by photographs: by all of them or, on any error, by none.
@@ -51,6 +53,7 @@ def enroll_photos(
         any_quality: take poor faces too (`mfr.faces.quality.flaws`).
         anyway: enroll in spite of `Gallery.doubts`.
         keep_crops: keep the crops of photographs from now on, or no longer; None goes on as before.
+        detector: what finds faces; a gallery that is there has its own.
         device: where to compute.
 
     Raises:
@@ -60,7 +63,9 @@ def enroll_photos(
         WriteError: the disk is full or the place not writable.
     """
     name = identity_name(identity)
-    recogniser, missing = recogniser_to_enroll(location, model, backbone=backbone, device=device)
+    recogniser, missing = recogniser_to_enroll(
+        location, model, backbone=backbone, detector=detector, device=device
+    )
     keep = bool(keep_crops)
     if keep_crops is None and not missing:
         with closing(open_store(location)) as store:
@@ -76,7 +81,7 @@ def enroll_photos(
         if not anyway:
             insist_on_none(gallery.doubts(name, templates))
         done = gallery.add(name, templates)
-        if (source := source_to_remember(model, backbone, missing=missing)) is not None:
+        if (source := source_to_remember(recogniser, model, backbone, missing=missing)) is not None:
             gallery.remember_model(source)
     with closing(open_store(location)) as store:
         settle_keeping(store, keep)
@@ -84,7 +89,12 @@ def enroll_photos(
 
 
 def recogniser_to_enroll(
-    location: Location, model: str | None, *, backbone: str | None, device: str
+    location: Location,
+    model: str | None,
+    *,
+    backbone: str | None,
+    detector: str | None,
+    device: str,
 ) -> tuple[Recogniser, bool]:
     """The recogniser for a gallery that need not be there yet, and whether it is not.
 
@@ -92,6 +102,7 @@ def recogniser_to_enroll(
         location: the gallery.
         model: the model; of a new gallery, the default if not given.
         backbone: the network of a model that is another program's checkpoint.
+        detector: what finds faces; of a new gallery, the default if not given.
         device: where to compute.
 
     Raises:
@@ -100,26 +111,32 @@ def recogniser_to_enroll(
         ModelError: the model cannot be loaded.
     """
     try:
-        recogniser = load_recogniser(location, model, backbone=backbone, device=device)
+        recogniser = load_recogniser(
+            location, model, backbone=backbone, detector=detector, device=device
+        )
         # Another model is refused before the photographs are read.
         Gallery.open(location, recogniser).close()
     except GalleryMissingError:
         if occupied(location):  # by something else, so that no gallery can be made there
             raise
-        return Recogniser.load(model or DEFAULT, backbone=backbone, device=device), True
+        recogniser = Recogniser.load(
+            model or DEFAULT, backbone=backbone, detector=detector or DETECTOR, device=device
+        )
+        return recogniser, True
     return recogniser, False
 
 
 def source_to_remember(
-    model: str | None, backbone: str | None, *, missing: bool
+    recogniser: Recogniser, model: str | None, backbone: str | None, *, missing: bool
 ) -> ModelSource | None:
     """Where `recogniser_to_enroll` found the model, if the gallery does not know it already.
 
     Args:
+        recogniser: that it has loaded.
         model: the model that was given, if any.
         backbone: its network, if that was given.
         missing: whether there was no gallery, so that without a model the default was taken.
     """
     if model is None and not missing:
         return None
-    return ModelSource(lasting_name(model or DEFAULT), backbone)
+    return ModelSource(lasting_name(model or DEFAULT), backbone, recogniser.detector.name)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from mfr.errors import ConfigError, ForeignModelError, GalleryExistsError
+from mfr.errors import ConfigError, ForeignModelError, GalleryError, GalleryExistsError
 from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.joining import OnDoubt, Source, insist_on_joinable, people_of
 from mfr.gallery.own_calibration import has_settled, own_calibration, settle_calibration
+from mfr.gallery.own_model import remembered_detector
 from mfr.gallery.store import Location, Store, create_store, occupied, open_store
 
 _OTHER_CALIBRATION: Final = (
@@ -76,6 +77,13 @@ def merge(
                 raise ForeignModelError(
                     f"{location} is of another model than {locations[0]}, so their scores mean "
                     "different things: move one of them with 'mfr gallery migrate' first."
+                )
+            finds, usual = (remembered_detector(one.model_source()) for one in (store, first))
+            if finds != usual:
+                raise GalleryError(
+                    f"The faces of {location} were found by the detector '{finds}', those of "
+                    f"{locations[0]} by '{usual}', which aligns them differently: enroll the "
+                    "photos of one of them anew."
                 )
         calibration = own_calibration(first, None)
         sources = [

@@ -19,6 +19,7 @@ import numpy as np
 from mfr.errors import FaceError, GalleryError, ImageError
 from mfr.gallery.crops import crop_pixels, keeps_crops, settle_keeping
 from mfr.gallery.own_calibration import settle_calibration
+from mfr.gallery.own_model import detector_of
 from mfr.gallery.photo_places import PhotoPlaces
 from mfr.gallery.photos import EmbeddedPhoto, MovingRecogniser, template_of
 from mfr.gallery.records import ModelSource, NewTemplate
@@ -106,14 +107,15 @@ def migrate(
     """
     with ExitStack() as stack:
         old = stack.enter_context(closing(open_store(location)))
-        recogniser = Recogniser.load(model, backbone=backbone, device=device)
+        finds = detector_of(location, old.model_source())
+        recogniser = Recogniser.load(model, backbone=backbone, detector=finds, device=device)
         if recogniser.model_hash == old.model_hash:
             raise GalleryError(
                 f"The templates of {location} are of this model already: to copy them, use 'mfr "
                 f"gallery backup {location} {out}'."
             )
         new = stack.enter_context(closing(_opened(location, old, out, recogniser)))
-        new.remember_model(ModelSource(lasting_name(model), backbone))
+        new.remember_model(ModelSource(lasting_name(model), backbone, finds))
         settle_keeping(new, keeps_crops(old))
         work = _Moving(old, new, recogniser, PhotoPlaces(photos))
         work.run(on_progress)

@@ -14,6 +14,7 @@ from mfr.errors import (
     ModelError,
     WriteError,
 )
+from mfr.faces import detector as detectors
 from mfr.gallery.gallery import Gallery
 from mfr.gallery.own_calibration import has_settled, settle_calibration
 from mfr.gallery.records import ModelSource
@@ -31,6 +32,7 @@ def load_recogniser(
     model: str | None = None,
     *,
     backbone: str | None = None,
+    detector: str | None = None,
     device: str = "cpu",
 ) -> Recogniser:
     """Load the recogniser for a gallery.
@@ -39,22 +41,25 @@ def load_recogniser(
         location: the gallery, which must be there.
         model: the model, if it is not where the gallery remembers it; then it is remembered.
         backbone: the network of a model that is another program's checkpoint; remembered too.
+        detector: what finds faces, which is the gallery's own or refused.
         device: where to compute.
 
     Raises:
-        GalleryError: there is no such gallery, or it does not know where its model is.
+        GalleryError: there is no such gallery, it does not know where its model is, or its faces
+            were found by another detector.
         ModelError: the model cannot be loaded.
         ConfigError: the device cannot be used.
     """
     with Gallery.open(location) as gallery:
         source, model_hash = gallery.model_source(), gallery.model_hash
+    finds = detector_of(location, source, detector)
     if model is not None:
-        recogniser = Recogniser.load(model, backbone=backbone, device=device)
+        recogniser = Recogniser.load(model, backbone=backbone, detector=finds, device=device)
         _remember(location, recogniser, model, backbone)
         return recogniser
     if source is None:
         # Made from Python or from a table, it does not say; the default model is always there.
-        recogniser = Recogniser.load(DEFAULT, device=device)
+        recogniser = Recogniser.load(DEFAULT, detector=finds, device=device)
         if model_hash != recogniser.model_hash:
             raise GalleryError(f"{location} does not say where its model is: pass --model MODEL.")
         _remember(location, recogniser, DEFAULT, None)
@@ -69,9 +74,41 @@ def load_recogniser(
             f"The model of {location} uses a backbone outside MFR, whose code is not run unless "
             f"you name it: if you trust it, pass --backbone {source.backbone}."
         )
-    recogniser = Recogniser.load(source.model, backbone=backbone or source.backbone, device=device)
+    recogniser = Recogniser.load(
+        source.model, backbone=backbone or source.backbone, detector=finds, device=device
+    )
     _remember(location, recogniser, source.model, source.backbone)
     return recogniser
+
+
+def remembered_detector(source: ModelSource | None) -> str:
+    """The detector that a gallery remembers; the default if it remembers none."""
+    return detectors.DEFAULT if source is None else source.detector
+
+
+def detector_of(location: str | Path, source: ModelSource | None, named: str | None = None) -> str:
+    """The detector of a gallery: templates of two detectors are less alike than those of one.
+
+    Args:
+        location: the gallery.
+        source: what it remembers.
+        named: the detector that the user names.
+
+    Raises:
+        GalleryError: the user names another one, or does not name one outside MFR.
+    """
+    own = remembered_detector(source)
+    if named not in (None, own):
+        raise GalleryError(
+            f"The faces of {location} were found by the detector '{own}', and those that '{named}' "
+            "finds are aligned differently: leave --detector out, or make a new gallery."
+        )
+    if named is None and is_place(own):
+        raise GalleryError(
+            f"The faces of {location} were found by a detector outside MFR, whose code is not run "
+            f"unless you name it: if you trust it, pass --detector {own}."
+        )
+    return own
 
 
 def change_calibration(
@@ -123,7 +160,8 @@ def _remember(
             before = None if source is None else _calibration_of(source, store.model_hash)
             settle_calibration(store, before or recogniser.calibration)
         if source is None or not _is_there(source):
-            store.remember_model(ModelSource(lasting_name(model), backbone))
+            finds = recogniser.detector.name
+            store.remember_model(ModelSource(lasting_name(model), backbone, finds))
 
 
 def _calibration_of(source: ModelSource, model_hash: str) -> Calibrations | None:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from mfr.errors import ForeignModelError, GalleryError
+from mfr.faces.detector import DEFAULT as DETECTOR
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,12 @@ class ModelSource:
     Attributes:
         model: the absolute path of a model file, or the name of a pretrained model.
         backbone: the network's name when the file is another program's checkpoint.
+        detector: the name of what finds the faces for it.
     """
 
     model: str
     backbone: str | None = None
+    detector: str = DETECTOR
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,11 @@ class FakeFace:
     remarks: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class FakeDetector:
+    name: str = "mtcnn"
+
+
 @dataclass
 class FakeRecogniser:
     embedding_size: int = 3
@@ -52,6 +57,7 @@ class FakeRecogniser:
     scale: float = 1.0
     poor: tuple[str, ...] = ()
     doubtful: bool = False
+    detector: FakeDetector = FakeDetector()
 
     def embed_photo(self, source: str | Path | bytes, *, face: str = "main") -> FakeFace:
         name = "the image" if isinstance(source, bytes) else str(source)

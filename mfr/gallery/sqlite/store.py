@@ -7,6 +7,7 @@ import os
 import sqlite3
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -132,13 +133,14 @@ class SqliteStore:
         if row is None:
             return None
         value = self._json(row[0])
-        return ModelSource(value["model"], value["backbone"])
+        detector = value.get("detector", ModelSource.detector)  # older galleries name none
+        return ModelSource(value["model"], value["backbone"], detector)
 
     def remember_model(self, source: ModelSource) -> None:
         """Remember where the model was found."""
         if self.model_source() == source:
             return
-        value = json.dumps({"model": source.model, "backbone": source.backbone})
+        value = json.dumps(asdict(source))
         with self._file.writing() as connection:
             connection.execute(
                 "INSERT INTO meta VALUES ('model_source', ?) "
