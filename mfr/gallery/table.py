@@ -84,6 +84,10 @@ def read_table(path: Path) -> Iterator[Row]:
             names the row.
         DataError: a CSV file cannot be read, or lacks a column.
     """
+    if path.is_dir():  # of parts, as `mfr embed` writes them
+        for part in sorted(path.glob("*.parquet")):
+            yield from read_table(part)
+        return
     if _kind(path) == ".csv":
         for line, row in read_csv(path, _NEEDED):
             cells = {name: unguarded(row[name]) if name in _TEXTS else row[name] for name in row}
