@@ -22,6 +22,7 @@ from mfr.cli import (
     compare,
     doctor,
     enroll,
+    export,
     gallery,
     identify,
     leave_one_out,
@@ -97,6 +98,7 @@ for _command in (
     identify.identify,
     watch.watch,
     backbones.backbones,
+    export.export,
     doctor.doctor,
 ):
     app.command()(_command)
