@@ -24,7 +24,8 @@ def fused_features(
     """
     if not fusion:
         return features_of(faces)
-    straight, mirrored = features_of(torch.cat([faces, faces.flip(2)])).chunk(2)
+    both = features_of(torch.cat([faces, faces.flip(2)]))
+    straight, mirrored = both.unflatten(0, (2, -1))
     if fusion == "sum":
         return straight + mirrored
     return torch.cat([straight, mirrored], dim=1)
