@@ -88,5 +88,10 @@ def dataset_crops(dataset: Path) -> NDArray[np.uint8]:
     rows = by_path(Manifest.read(dataset).where(cropped=True))
     if not len(rows):
         raise DataError(f"{dataset} has no crops: run 'mfr data align {dataset}' first.")
-    chosen = np.linspace(0, len(rows) - 1, min(REAL_CROPS, len(rows))).round().astype(int)
+    return evenly(rows, REAL_CROPS)
+
+
+def evenly(rows: Manifest, most: int) -> NDArray[np.uint8]:
+    """Crops of ``most`` rows at most, one or more, evenly from the first to the last."""
+    chosen = np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)
     return load_crops(take_rows(rows, chosen.tolist()))
