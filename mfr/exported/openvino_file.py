@@ -38,6 +38,11 @@ def converted(graph: bytes, record: ModelRecord, notes: ExportNotes) -> tuple[by
     """
     openvino = imported("openvino", instead=None)
     model = openvino.Core().read_model(graph)
+    for number, operation in enumerate(model.get_ordered_ops()):
+        # OpenVINO itself numbers operations through the life of the process.
+        kind = operation.get_type_name()
+        if kind not in ("Parameter", "Result"):  # whose names are the graph's own
+            operation.set_friendly_name(f"{kind}_{number}")
     for key, value in metadata_of(record, notes).items():
         model.set_rt_info(value, [_PLACE, key])
     with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,8 @@
 """The guard of int8: an exported model may not tell people apart worse than its source does.
 
 Both embed the same test people of each domain, and all pairs are compared. The share of one
-person's pairs that match at a false match rate of 0.1% is compared within resamples of people; where
-it falls beyond the interval of the paired difference, the export is refused.
+person's pairs that match at a false match rate of 0.1% is compared within resamples of people;
+where it falls beyond the interval of the paired difference, the export is refused.
 """
 
 from __future__ import annotations
