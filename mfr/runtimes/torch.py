@@ -59,8 +59,8 @@ class TorchRuntime:
     ) -> None:
         if isinstance(network, SavedGraph):
             raise ConfigError(
-                f"{network.name} is an exported graph, which PyTorch does not run: choose "
-                f"--runtime {' or '.join(network.runtimes)}."
+                f"{network.name} is an exported model, which has no weights for PyTorch: give the "
+                f"model it was exported from, or choose --runtime {' or '.join(network.runtimes)}."
             )
         self.device = usable_device(device)
         if self.device.type == "cuda":

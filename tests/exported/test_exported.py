@@ -104,7 +104,7 @@ class TestEachForm:
 
     def test_pytorch_and_gpus_are_told_to_be_none_of_it(self, form: Any, tmp_path: Path) -> None:
         path = str(written(form, tmp_path))
-        with pytest.raises(ConfigError, match=r"PyTorch does not run: choose --runtime o"):
+        with pytest.raises(ConfigError, match=r"no weights for PyTorch: .*, or choose --runtime o"):
             load_encoder(path, runtime="torch")
         with pytest.raises(ConfigError, match="computes on the CPU, not on 'cuda'"):
             load_encoder(path, device="cuda")
