@@ -14,6 +14,7 @@ from mfr import runtimes
 from mfr.backbones import backbone_spec
 from mfr.backbones.assembly import assembled, feature_size
 from mfr.backbones.input import chip_input, network_input, pixel_input
+from mfr.backbones.views import fused_features
 from mfr.backbones.weights import (
     CENTRE,
     is_model_file,
@@ -22,8 +23,11 @@ from mfr.backbones.weights import (
 )
 from mfr.conditions import Calibrations
 from mfr.errors import ModelError
+from mfr.exported.computing import runtime_of
+from mfr.exported.exported_model import ExportedModel
+from mfr.exported.reading import is_exported, read_exported
 from mfr.geometry import CropGeometry
-from mfr.model_file import ModelRecord, hash_model, read_model, write_model
+from mfr.model_file import ModelRecord, check_backbone, hash_model, read_model, write_model
 from mfr.registry import is_place
 from mfr.runtimes.choice import runtime_for
 from mfr.runtimes.precision import EXACT, Precision
@@ -51,7 +55,8 @@ class Encoder:
 
     Args:
         record: everything about the model but its weights.
-        network: on the CPU, in evaluation mode, without gradients: the weights as they are saved.
+        network: on the CPU, in evaluation mode, without gradients: the weights as they are saved;
+            None for an exported model, which has only a graph.
         centre: (D,) the mean embedding that is subtracted, or None.
         runtime: what computes the network's features, and where.
     """
@@ -59,14 +64,14 @@ class Encoder:
     def __init__(
         self,
         record: ModelRecord,
-        network: nn.Module,
+        network: nn.Module | None,
         centre: torch.Tensor | None,
         runtime: Runtime,
     ) -> None:
         self.record = record
-        self.network = network
+        self._network = network
         self._runtime = runtime
-        self._centre = None if centre is None else centre.to(runtime.device)
+        self.centre = None if centre is None else centre.to(runtime.device)
 
     @classmethod
     def load(
@@ -78,7 +83,7 @@ class Encoder:
         precision: Precision | None = None,
         device: str | torch.device = "cpu",
     ) -> Encoder:
-        """Load a model file, or another program's checkpoint.
+        """Load a model file, an exported one, or another program's checkpoint.
 
         Args:
             path: the file.
@@ -93,8 +98,13 @@ class Encoder:
 
         Raises:
             ModelError: the file is missing, damaged, of no backbone or another than the named one.
-            ConfigError: there is no such runtime, or the device cannot be used.
+            ConfigError: there is no such runtime, or the device cannot be used; or the runtime
+                does not read this exported file.
         """
+        if is_exported(path):
+            exported = read_exported(path)
+            check_backbone(path, exported.record, backbone)
+            return cls.from_exported(exported, runtime=runtime, precision=precision, device=device)
         if not is_model_file(path):
             backbone = backbone or recognise_backbone(path)
             return cls.from_weights(
@@ -106,11 +116,7 @@ class Encoder:
                 device=device,
             )
         record, tensors = read_model(path)
-        if backbone not in (None, record.backbone):
-            raise ModelError(
-                f"{path} is a model of the backbone '{record.backbone}', not of '{backbone}': "
-                "leave the name out, the file knows it."
-            )
+        check_backbone(path, record, backbone)
         if backbone is None and is_place(record.backbone):
             raise ModelError(
                 f"{path} is a model of a backbone outside MFR, whose code is not run unless you "
@@ -130,6 +136,24 @@ class Encoder:
         if not fits:
             raise ModelError(f"The record in {path} belies its weights: use the original file.")
         return encoder
+
+    @classmethod
+    def from_exported(
+        cls,
+        exported: ExportedModel,
+        *,
+        runtime: str | None = None,
+        precision: Precision | None = None,
+        device: str | torch.device = "cpu",
+    ) -> Encoder:
+        """Make an encoder of an exported model: as its source in all but that it has no weights.
+
+        Other arguments as for `load`; errors as `mfr.exported.computing.runtime_of`.
+        """
+        computing = runtime_of(exported, device, name=runtime, precision=precision)
+        centre = exported.notes.centre
+        stored = None if centre is None else torch.tensor(centre, dtype=torch.float32)
+        return cls(exported.record, None, stored, computing)
 
     @classmethod
     def from_network(
@@ -219,6 +243,20 @@ class Encoder:
         return encoder.with_centre(centre).with_calibration(calibration)
 
     @property
+    def network(self) -> nn.Module:
+        """The network, with the weights as they are saved.
+
+        Raises:
+            ModelError: the model is an exported one.
+        """
+        if self._network is None:
+            raise ModelError(
+                "An exported model has no weights, which are needed here: give the model that it "
+                "was exported from."
+            )
+        return self._network
+
+    @property
     def device(self) -> torch.device:
         """Where embeddings are computed."""
         return self._runtime.device
@@ -283,12 +321,12 @@ class Encoder:
     def with_calibration(self, calibration: Calibrations | None) -> Encoder:
         """The same encoder with another calibration; the hash stays."""
         record = self.record.model_copy(update={"calibration": calibration})
-        return Encoder(record, self.network, self._centre, self._runtime)
+        return Encoder(record, self._network, self.centre, self._runtime)
 
     def with_seen(self, seen: SeenPeople | None) -> Encoder:
         """The same encoder with another record of the people it has seen; the hash stays."""
         record = self.record.model_copy(update={"seen": seen})
-        return Encoder(record, self.network, self._centre, self._runtime)
+        return Encoder(record, self._network, self.centre, self._runtime)
 
     def with_centre(self, centre: torch.Tensor | np.ndarray | None) -> Encoder:
         """The same network with another centre: the mean of uncentred embeddings, (D,).
@@ -313,10 +351,10 @@ class Encoder:
         """Write a model file atomically.
 
         Raises:
-            ModelError: a weight is not finite.
+            ModelError: a weight is not finite, or the model is an exported one.
             WriteError: the disk is full or the place not writable.
         """
-        write_model(path, self.record, self._tensors(self._centre))
+        write_model(path, self.record, self._tensors(self.centre))
 
     def _tensors(self, centre: torch.Tensor | None) -> dict[str, torch.Tensor]:
         tensors = dict(self.network.state_dict())
@@ -346,15 +384,8 @@ class Encoder:
     def _joined(
         self, faces: torch.Tensor, features_of: Callable[[torch.Tensor], torch.Tensor]
     ) -> torch.Tensor:
-        if self.record.flip_fusion:
-            faces = torch.cat([faces, faces.flip(2)])
-        features = features_of(faces)
-        if self.record.flip_fusion == "sum":
-            features = torch.add(*features.chunk(2))
-        elif self.record.flip_fusion:
-            features = torch.cat(features.chunk(2), dim=1)
-        embeddings = _unit(features)
-        return embeddings if self._centre is None else _unit(embeddings - self._centre)
+        embeddings = _unit(fused_features(faces, features_of, self.record.flip_fusion))
+        return embeddings if self.centre is None else _unit(embeddings - self.centre)
 
 
 def _unit(vectors: torch.Tensor) -> torch.Tensor:

@@ -145,3 +145,16 @@ def read_record(path: str | Path) -> ModelRecord:
         return ModelRecord.model_validate(raw)
     except (ValidationError, ValueError, AttributeError, RecursionError) as error:
         raise ModelError(f"The record in {path} is damaged: use the original file.") from error
+
+
+def check_backbone(path: str | Path, record: ModelRecord, backbone: str | None) -> None:
+    """Refuse another name of the network than that in the record of ``path``; None is none.
+
+    Raises:
+        ModelError: naming both.
+    """
+    if backbone not in (None, record.backbone):
+        raise ModelError(
+            f"{path} is a model of the backbone '{record.backbone}', not of '{backbone}': "
+            "leave the name out, the file knows it."
+        )

@@ -30,6 +30,8 @@ ROOM_TITLES: Final = {
     "mfr.simulation": "simulation: crops to crops in a condition",
     "mfr.training": "training: episodes to model",
     "mfr.runtimes": "runtimes: network input to features",
+    "mfr.exported": "exported: a file of another program's form to a model",
+    "mfr.exporting": "exporting: a model to such a file",
     "mfr.gallery": "gallery: embeddings to people",
     "mfr.watching": "watching: video to events",
     "mfr.benchmark": "benchmark: scores to evidence",

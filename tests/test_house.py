@@ -45,7 +45,12 @@ ARROWS: dict[str, set[str]] = {
     "losses": set(),
     "meta": {"images", "losses", "tensor_file"},
     "runtimes": {"devices", "tensor_file"},
-    "encoder": {"backbones", "conditions", "model_file", "runtimes", "seen_people", "tensor_file"},
+    "exported": {"model_file", "runtimes"},
+    "encoder": {
+        *("backbones", "conditions", "exported", "model_file", "runtimes", "seen_people"),
+        "tensor_file",
+    },
+    "exporting": {"backbones", "benchmark", "data", "encoder", "exported", "runtimes"},
     "pretrained": {"backbones"},
     "models": {"conditions", "encoder", "pretrained", "runtimes"},
     "recogniser": {"conditions", "decision", "encoder", "faces", "images", "models", "pretrained"},

@@ -39,17 +39,18 @@ def _placed(crops: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:
     first, last = geometry.columns
     images = crops[:, :, first:last].permute(0, 3, 1, 2).float().contiguous()
     size = geometry.size
+    count = images.shape[0]  # not len(): in a graph that would be the number of the example
     # Neither function takes an empty batch.
-    if geometry.template is not None and len(images):
+    if geometry.template is not None and count:
         places = _places(geometry).to(images.device)
         images = F.grid_sample(
             images,
-            places.expand(len(images), *places.shape),
+            places.expand(count, *places.shape),
             mode="bilinear",
             padding_mode="border",
             align_corners=False,
         )
-    elif images.shape[2:] != size and len(images):
+    elif images.shape[2:] != size and count:
         images = F.interpolate(images, size, mode="bilinear", align_corners=False)
     return _scaled(images.reshape(-1, 3, *size), geometry)
 

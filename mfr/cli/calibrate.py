@@ -52,8 +52,14 @@ def calibrate(
     from mfr.benchmark.calibration import calibrate_encoder
     from mfr.benchmark.seen import not_known
     from mfr.data.manifest import Manifest
+    from mfr.exported.reading import is_exported
     from mfr.models import load_encoder
 
+    if is_exported(model):
+        raise ConfigError(
+            f"{model} is an exported model, which has no weights for a model file: calibrate the "
+            "model it was exported from, and export the result."
+        )
     if condition and domains is not None:
         raise ConfigError("Give --domains, or --condition with the domains of each; not both.")
     conditions = _conditions_in(condition or [])

@@ -23,6 +23,7 @@ from mfr.cli import (
     doctor,
     embed,
     enroll,
+    export,
     gallery,
     identify,
     leave_one_out,
@@ -99,6 +100,7 @@ for _command in (
     identify.identify,
     watch.watch,
     backbones.backbones,
+    export.export,
     doctor.doctor,
 ):
     app.command()(_command)

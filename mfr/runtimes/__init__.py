@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mfr.runtimes.runtime import Runtime
+    from mfr.runtimes.saved_graph import SavedGraph
 
 DEFAULT: Final = "torch"
 """The runtime that is used unless another is named."""
@@ -35,7 +36,7 @@ RUNTIMES: Final[Registry[Callable[..., Runtime]]] = Registry(
 
 def build_runtime(
     name: str,
-    network: nn.Module,
+    network: nn.Module | SavedGraph,
     device: str | torch.device = "cpu",
     *,
     size: tuple[int, int],
@@ -45,13 +46,13 @@ def build_runtime(
 
     Args:
         name: one of ``RUNTIMES.names()``, or the place of another, ``package.module:name``.
-        network: in evaluation mode, on the CPU.
+        network: in evaluation mode, on the CPU; or its graph, which PyTorch does not read.
         device: where to compute.
         size: height and width of the network's input.
         precision: of the arithmetic, float32 or bfloat16.
 
     Raises:
         ConfigError: there is no such runtime, it is not installed, or it has not this device or
-            this precision on this machine.
+            this precision on this machine, or cannot read this graph.
     """
     return RUNTIMES.find_anywhere(name)(network, device, size=size, precision=precision)

@@ -19,6 +19,7 @@ from mfr.cpus import usable_cpus
 from mfr.errors import ConfigError
 from mfr.runtimes import DEFAULT, build_runtime
 from mfr.runtimes.precision import EXACT, PRECISIONS, Precision
+from mfr.runtimes.saved_graph import SavedGraph
 from mfr.user_cache import cache_directory
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def keep(choice: Choice) -> Path:
 
 
 def runtime_for(
-    network: nn.Module,
+    network: nn.Module | SavedGraph,
     size: tuple[int, int],
     device: str | torch.device = "cpu",
     *,
@@ -96,10 +97,21 @@ def runtime_for(
 ) -> Runtime:
     """The runtime ``name`` for ``network``; what is None is chosen, on a GPU PyTorch in float32.
 
+    A graph is run by one of the runtimes that read it, unless the environment names another.
+
     Arguments and errors as `mfr.runtimes.build_runtime`.
     """
+    on_cpu = str(device).partition(":")[0] == "cpu"
+    if isinstance(network, SavedGraph) and not on_cpu:
+        raise ConfigError(
+            f"{network.name} is an exported graph, which computes on the CPU, not on '{device}': "
+            "use the model file it was exported from."
+        )
     if name is None:
-        choice = chosen() if str(device).partition(":")[0] == "cpu" else Choice()
+        choice = chosen() if on_cpu else Choice()
+        if isinstance(network, SavedGraph) and RUNTIME_VARIABLE not in os.environ:
+            suits = choice.runtime in network.runtimes
+            choice = choice if suits else choice._replace(runtime=network.usual_runtime())
         name, precision = choice.runtime, precision or choice.precision
     return build_runtime(name, network, device, size=size, precision=precision or EXACT)
 

@@ -14,9 +14,15 @@ _EXTRAS: Final = {
     "onnxscript": "mfr[onnx] or mfr[openvino]",
 }
 
+WITH_TORCH: Final = "choose --runtime torch"
 
-def imported(package: str) -> Any:
+
+def imported(package: str, *, instead: str | None = WITH_TORCH) -> Any:
     """The module ``package``, one of those that extras bring.
+
+    Args:
+        package: its name.
+        instead: what else a user can do, a clause; None if there is nothing else.
 
     Raises:
         ConfigError: it is not installed.
@@ -24,7 +30,7 @@ def imported(package: str) -> Any:
     try:
         return import_module(package)
     except ImportError as error:
+        other = f", or {instead}" if instead else ""
         raise ConfigError(
-            f"The package {package} is not installed: install {_EXTRAS[package]}, or choose "
-            "--runtime torch."
+            f"The package {package} is not installed: install {_EXTRAS[package]}{other}."
         ) from error

@@ -20,6 +20,7 @@ import mfr
 from mfr import atomic
 from mfr.errors import ModelError, WriteError
 from mfr.runtimes.extras import imported
+from mfr.runtimes.saved_graph import SavedGraph
 from mfr.tensor_file import add_tensors
 from mfr.user_cache import cache_directory
 
@@ -30,17 +31,19 @@ FEATURES: Final = "features"
 _DIGEST: Final = hashlib.sha256().digest_size
 
 
-def onnx_graph(network: nn.Module, size: tuple[int, int]) -> bytes:
+def onnx_graph(network: nn.Module | SavedGraph, size: tuple[int, int]) -> bytes:
     """The graph of ``network``, which is in evaluation mode and on the CPU.
 
     Args:
-        network: what to write down; it stays as it is.
+        network: what to write down; it stays as it is. Of a graph in ONNX's form, that form.
         size: height and width of its input.
 
     Raises:
         ConfigError: the packages are missing that write graphs.
         ModelError: PyTorch cannot write this network down, as its control flow depends on data.
     """
+    if isinstance(network, SavedGraph):
+        return network.graph
     path = cache_directory() / "graphs" / f"{_key(network, size)}.onnx"
     kept = _kept(path)
     if kept is None:
@@ -50,18 +53,32 @@ def onnx_graph(network: nn.Module, size: tuple[int, int]) -> bytes:
 
 
 def _exported(network: nn.Module, size: tuple[int, int]) -> bytes:
+    return written_graph(network, torch.zeros(2, 3, *size), IMAGES, FEATURES)
+
+
+def written_graph(network: nn.Module, example: torch.Tensor, taken: str, given: str) -> bytes:
+    """The graph of ``network`` for any number of what ``example`` has some of.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        example: what it may be called with, two or more along the first axis.
+        taken: the name of the graph's input.
+        given: the name of its output.
+
+    Raises:
+        ConfigError, ModelError: as `onnx_graph`.
+    """
     for package in ("onnx", "onnxscript"):  # torch's exporter says less plainly what is missing
         imported(package)
-    images = torch.zeros(2, 3, *size)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 network,
-                (images,),
+                (example,),
                 dynamo=True,
-                input_names=[IMAGES],
-                output_names=[FEATURES],
+                input_names=[taken],
+                output_names=[given],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 verbose=False,
             )

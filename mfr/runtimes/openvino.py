@@ -9,11 +9,14 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from mfr.errors import ConfigError
+from mfr.errors import ConfigError, ModelError
 from mfr.runtimes.compiled import Compiled
-from mfr.runtimes.extras import imported
+from mfr.runtimes.extras import WITH_TORCH, imported
 from mfr.runtimes.onnx_graph import onnx_graph
+from mfr.runtimes.onnxruntime import OnnxRuntime
 from mfr.runtimes.precision import EXACT, Precision
+from mfr.runtimes.runtime import Runtime
+from mfr.runtimes.saved_graph import SavedGraph
 from mfr.runtimes.the_cpu import the_cpu
 from mfr.runtimes.torch import TorchRuntime
 
@@ -21,10 +24,14 @@ _HINTS: Final[dict[Precision, str]] = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class OpenVinoRuntime:
-    """Runs a network's graph on the CPU; in a forked process, the network as PyTorch does.
+    """Runs a network's graph on the CPU; in a forked process, another runtime does.
+
+    There PyTorch runs a network, and ONNX Runtime a graph in ONNX's form; one in OpenVINO's own
+    form is refused.
 
     Args:
-        network: in evaluation mode, on the CPU; it must not change before its first use.
+        network: in evaluation mode, on the CPU; it must not change before its first use. Or a
+            graph.
         device: 'cpu'.
         size: height and width of the network's input.
         precision: of the arithmetic.
@@ -36,14 +43,17 @@ class OpenVinoRuntime:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: nn.Module | SavedGraph,
         device: str | torch.device = "cpu",
         *,
         size: tuple[int, int],
         precision: Precision = EXACT,
     ) -> None:
         self.device = the_cpu(device, "openvino")
-        core = imported("openvino").Core()
+        openvino = imported(
+            "openvino", instead=None if isinstance(network, SavedGraph) else WITH_TORCH
+        )
+        core = openvino.Core()
         able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and "BF16" not in able:
             raise ConfigError(
@@ -56,18 +66,28 @@ class OpenVinoRuntime:
                 "PERFORMANCE_HINT": "LATENCY",
                 "INFERENCE_NUM_THREADS": threads,
             }
-            return core.compile_model(core.read_model(onnx_graph(network, size)), "CPU", hints)
+            weights = network.weights if isinstance(network, SavedGraph) else None
+            graph = onnx_graph(network, size)
+            try:
+                model = core.read_model(graph, weights) if weights else core.read_model(graph)
+                return core.compile_model(model, "CPU", hints)
+            except RuntimeError as error:
+                raise ModelError(
+                    f"OpenVINO {openvino.__version__} cannot run this graph: install a newer one, "
+                    "or export the model again."
+                ) from error
 
         self._compiled = Compiled(compile)
         self._own = local()
         self._process = os.getpid()
-        self._in_forked = Compiled(lambda _: TorchRuntime(network, precision=precision))
+        self._in_forked = Compiled(lambda _: _elsewhere(network, size, precision))
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """(N, 3, height, width) float32 network input -> (N, d) float32, not normalised.
 
         Raises:
-            ModelError: PyTorch cannot write the network as a graph.
+            ModelError: PyTorch cannot write the network as a graph, or OpenVINO not read it.
+            ConfigError: in a forked process, with a graph in OpenVINO's own form.
         """
         # In a forked process OpenVINO crashes, whatever is compiled anew there.
         if os.getpid() != self._process:
@@ -81,3 +101,17 @@ class OpenVinoRuntime:
         if not hasattr(self._own, "request"):
             self._own.request = compiled.create_infer_request()
         return self._own.request
+
+
+def _elsewhere(
+    network: nn.Module | SavedGraph, size: tuple[int, int], precision: Precision
+) -> Runtime:
+    """What computes in a forked process."""
+    if not isinstance(network, SavedGraph):
+        return TorchRuntime(network, precision=precision)
+    if network.weights is not None:
+        raise ConfigError(
+            f"OpenVINO, which {network.name} is written for, does not compute in a forked process: "
+            "load the model there, or export it with --to onnx."
+        )
+    return OnnxRuntime(network, size=size)

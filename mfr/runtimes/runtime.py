@@ -11,7 +11,9 @@ class Runtime(Protocol):
     """What computes features of network input.
 
     An implementation is made of a network in evaluation mode, the name of a device, the input's
-    ``size`` (height, width) and the ``precision`` of its arithmetic, the latter two by keyword. In
+    ``size`` (height, width) and the ``precision`` of its arithmetic, the latter two by keyword.
+    Instead of the network it may be given a `mfr.runtimes.saved_graph.SavedGraph`, the network as
+    an exported file holds it, which it may refuse by a `ConfigError`. In
     float32 it owes the features that the network itself would give, up to rounding; in bfloat16
     their cosine with the exact ones is 0.999 or more. A runtime is no part of a model's identity:
     embeddings from two of them are compared with each other. It keeps nothing between two calls

@@ -11,8 +11,10 @@ from torch import nn
 from torch.fx.experimental.optimization import fuse
 
 from mfr.devices import usable_device
+from mfr.errors import ConfigError
 from mfr.forking import insist_on_own_process, outlast_forks
 from mfr.runtimes.precision import EXACT, Precision
+from mfr.runtimes.saved_graph import SavedGraph
 
 # One for all runtimes: while torch.fx traces a network, it changes what a call of any module does.
 _folding = Lock()
@@ -38,23 +40,28 @@ class TorchRuntime:
 
     Args:
         network: in evaluation mode; it is copied when features are first asked for, and must not
-            change before.
+            change before. A graph is refused.
         device: where to compute.
         size: height and width of the input; any will do.
         precision: of convolutions and matrix products.
 
     Raises:
-        ConfigError: this machine has no such device.
+        ConfigError: this machine has no such device, or a graph is given.
     """
 
     def __init__(
         self,
-        network: nn.Module,
+        network: nn.Module | SavedGraph,
         device: str | torch.device = "cpu",
         *,
         size: tuple[int, int] | None = None,
         precision: Precision = EXACT,
     ) -> None:
+        if isinstance(network, SavedGraph):
+            raise ConfigError(
+                f"{network.name} is an exported model, which has no weights for PyTorch: give the "
+                f"model it was exported from, or choose --runtime {' or '.join(network.runtimes)}."
+            )
         self.device = usable_device(device)
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False
