@@ -22,7 +22,11 @@ from scripts.study.unseen_domains.page import TABLE_NOTE, Evidence, Row, print_t
 
 WINNER: Final = "aggregation"
 RATES: Final = (1e-5, 3e-5, 1e-4)
-ADAPTIVE: Final = {"optimiser": "torch.optim:AdamW", "clip": 1.0}
+ADAPTIVE: Final = {
+    "optimiser": "torch.optim:AdamW",
+    "optimiser_options": {"weight_decay": 0.0},
+    "clip": 1.0,
+}
 
 
 def main() -> None:
@@ -37,7 +41,7 @@ def main() -> None:
     judged = {domain: people_of(manifest, domain, "test") for domain in DOMAINS}
     held_out = {domain: people_of(manifest, domain, "val") for domain in SOURCES}
     common = {
-        **COMMON,
+        **{name: value for name, value in COMMON.items() if name != "weight_decay"},
         **{"data": str(options.data), "sources": list(SOURCES), "init": "dlib-resnet"},
         "steps": options.steps,
     }
