@@ -57,6 +57,7 @@ class MtcnnNetwork(nn.Module):
             self._add(f"prelu{number}", nn.PReLU(dense[1]))
             channels = dense[1]
         self.heads = heads
+        self.slides = dense is None
         for head, width in zip(heads, (2, 4, 10), strict=False):
             layer = nn.Conv2d(channels, width, 1) if dense is None else nn.Linear(channels, width)
             self.add_module(head, layer)
