@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 import cv2
 import numpy as np
 
-
 _NO_FRACTIONS: Final = np.empty(0, np.uint16)
 
 
