@@ -31,6 +31,7 @@ class MtcnnNetwork(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
+        self.name = name
         widths, sides, dense, heads = {
             "pnet": ((10, 16, 32), (3, 3, 3), None, ("conv4_1", "conv4_2")),
             "rnet": ((28, 48, 64), (3, 3, 2), (576, 128), ("dense5_1", "dense5_2")),

@@ -32,6 +32,7 @@ class OpenVinoNetwork:
     """
 
     def __init__(self, name: str) -> None:
+        self.name = name
         openvino = imported("openvino")
         network = load_network(name, torch.device("cpu"))
 
