@@ -38,7 +38,7 @@ ARROWS: dict[str, set[str]] = {
     "seen_people": set(),
     "decision": {"conditions"},
     "fusion": {"conditions"},
-    "faces": {"images", "fetching"},
+    "faces": {"images", "fetching", "runtimes"},
     "simulation": {"faces"},
     "data": {"images", "faces", "seen_people", "simulation"},
     "backbones": {"model_file", "tensor_file"},

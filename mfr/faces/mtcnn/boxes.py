@@ -15,7 +15,8 @@ from torch import Tensor
 CELL: Final = 12
 """Side of the first network's window, in pixels."""
 
-_STRIDE: Final = 2
+STRIDE: Final = 2
+"""By which the first network's windows follow each other, in pixels."""
 
 
 def proposed(moves: Tensor, probability: Tensor, scale: float, threshold: float) -> Tensor:
@@ -29,8 +30,8 @@ def proposed(moves: Tensor, probability: Tensor, scale: float, threshold: float)
     """
     rows, columns = (probability[0] >= threshold).nonzero(as_tuple=True)
     corner = torch.stack([columns, rows], dim=1).to(moves.dtype)
-    first = ((_STRIDE * corner + 1) / scale).floor()
-    last = ((_STRIDE * corner + CELL) / scale).floor()
+    first = ((STRIDE * corner + 1) / scale).floor()
+    last = ((STRIDE * corner + CELL) / scale).floor()
     score = probability[0, rows, columns][:, None]
     return torch.cat([first, last, score, moves[0, :, rows, columns].T], dim=1)
 

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from mfr.faces.mtcnn.averages import AreaAverages
-from mfr.faces.mtcnn.boxes import CELL, distinct_faces, moved, proposed, squared
+from mfr.faces.mtcnn.boxes import CELL, proposed
 from mfr.faces.mtcnn.networks import load_network, suppress_overlaps
+from mfr.faces.mtcnn.sifting import located, merged, refined, squares_of
 
 
 class Cascade:
@@ -61,8 +62,8 @@ class Cascade:
         proposals = [
             self._propose(averages, position, side) for position, side in enumerate(smallest)
         ]
-        refined = [_refined(self.thresholds[1], *seen) for seen in self._rnet(averages, proposals)]
-        return [_faces(self.thresholds[2], *seen) for seen in self._onet(averages, refined)]
+        closer = [refined(self.thresholds[1], *seen) for seen in self._rnet(averages, proposals)]
+        return [located(self.thresholds[2], *seen) for seen in self._onet(averages, closer)]
 
     def _propose(self, averages: AreaAverages, position: int, smallest: int) -> Tensor:
         """First stage: square boxes (n, 5) in one image, found at every scale."""
@@ -76,11 +77,7 @@ class Cascade:
             boxes = proposed(regression, probability[:, 1], scale, self.thresholds[0])
             proposals.append(boxes[suppress_overlaps(boxes[:, :4], boxes[:, 4], 0.5)])
             scale *= self.factor
-        found = torch.cat(proposals)
-        found = found[suppress_overlaps(found[:, :4], found[:, 4], 0.7)]
-        sides = (found[:, 2:4] - found[:, :2]).repeat(1, 2)
-        shifted = found[:, :4] + found[:, 5:9] * sides
-        return squared(torch.cat([shifted, found[:, 4:5]], dim=1))
+        return merged(torch.cat(proposals))
 
 
 class _Stage:
@@ -100,21 +97,12 @@ class _Stage:
     def __call__(
         self, averages: AreaAverages, squares: Sequence[Tensor]
     ) -> Iterator[tuple[Tensor, ...]]:
-        """For each image, its boxes (n, 5) that can be faces, and the network's outputs for them.
-
-        Boxes count pixels from 1, both ends included, as in the program of the networks' authors.
-        Boxes without a pixel in the image, or of more than twice its size, cannot be faces and are
-        left out.
-        """
+        """For each image, its boxes (n, 5) that can be faces, and what is said of them."""
         boxes = torch.cat(list(squares))
         counts = torch.tensor([len(each) for each in squares], device=boxes.device)
         owners = torch.arange(len(squares), device=boxes.device).repeat_interleave(counts)
-        corners = boxes[:, :4].trunc().long()
-        corners[:, :2] -= 1
-        limits = torch.tensor(averages.sizes, device=boxes.device).flip(1)[owners]
-        inside = (corners[:, :2].clamp(min=0) < corners[:, 2:].minimum(limits)).all(1)
-        sides = (corners[:, 2:] - corners[:, :2]).amax(1)
-        kept = inside & (sides <= 2 * limits.amax(1) + 1)
+        limits = torch.tensor(averages.sizes, device=boxes.device)[owners]
+        corners, kept = squares_of(boxes, limits)
         boxes, corners, owners = boxes[kept], corners[kept], owners[kept]
         said = [boxes.new_empty(0, width) for width in self.widths]
         if len(boxes):
@@ -135,29 +123,6 @@ class _Stage:
             ]
         shares = torch.bincount(owners, minlength=len(squares)).tolist()
         return zip(*(tensor.split(shares) for tensor in (boxes, *said)), strict=True)
-
-
-def _refined(threshold: float, boxes: Tensor, moves: Tensor, probability: Tensor) -> Tensor:
-    """The distinct squares (m, 5) of one image that the second network lets through, moved."""
-    keep = probability[:, 1] > threshold
-    boxes = torch.cat([boxes[keep, :4], probability[keep, 1:]], dim=1)
-    distinct = suppress_overlaps(boxes[:, :4], boxes[:, 4], 0.7)
-    return squared(moved(boxes[distinct], moves[keep][distinct]))
-
-
-def _faces(
-    threshold: float, boxes: Tensor, moves: Tensor, points: Tensor, probability: Tensor
-) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct boxes and landmarks in one image that the third network lets through."""
-    keep = probability[:, 1] > threshold
-    boxes = torch.cat([boxes[keep, :4], probability[keep, 1:]], dim=1)
-    # The points lie in the box as shares of its sides: all x, then all y.
-    sides = boxes[:, 2:4] - boxes[:, :2] + 1
-    landmarks = points[keep].reshape(-1, 2, 5).transpose(1, 2)
-    landmarks = landmarks * sides[:, None] + boxes[:, None, :2] - 1
-    found = moved(boxes, moves[keep]).cpu().numpy()
-    distinct = distinct_faces(found, 0.7)
-    return found[distinct], landmarks.cpu().numpy()[distinct]
 
 
 def _normalised(pixels: Tensor) -> Tensor:

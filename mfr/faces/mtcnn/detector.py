@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
@@ -12,7 +12,9 @@ import torch
 from mfr.faces.detector import MIN_FACE_FRACTION
 from mfr.faces.face import Face
 from mfr.faces.mtcnn.cascade import Cascade
+from mfr.faces.mtcnn.packed_cascade import PackedCascade
 from mfr.forking import outlast_forks
+from mfr.runtimes.choice import chosen
 
 MAX_SIDE: Final = 1024
 """Photos with a longer side are searched in a copy shrunk to this many pixels."""
@@ -28,8 +30,20 @@ _SECOND_LOOK_BORDER: Final = 0.5
 """Width of the border of the second look, as a share of the photo's short side."""
 
 
+class Search(Protocol):
+    """The three networks one after the other, as `Cascade` and `PackedCascade` run them."""
+
+    def search(
+        self, images: Sequence[np.ndarray], smallest: Sequence[int]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """As `Cascade.search`."""
+
+
 class MtcnnDetector:
     """Finds faces in batches of photos; the same photo always gives the same faces.
+
+    Its networks run on PyTorch, or on OpenVINO where that is chosen for embeddings too
+    (`mfr.runtimes.choice`): the faces are the same up to a thousandth of a pixel.
 
     A photo in which nothing is found gets a second look, brightened (or dimmed) to a middle grey
     and with a black border around it. The detector was trained on faces with some background
@@ -43,6 +57,12 @@ class MtcnnDetector:
             twice the size takes a quarter of it.
         thresholds: a candidate must pass all three of the cascade's networks (Zhang et al.).
         factor: ratio between the scales of the image pyramid.
+        runtime: 'openvino' or 'torch'; what is chosen for this machine if not given. On a GPU, and
+            where another runtime is chosen, it is PyTorch.
+
+    Raises:
+        ConfigError: OpenVINO is to be used and is not installed.
+        ModelError: facenet-pytorch, which has the weights, is not installed as it should be.
     """
 
     name: Final = "mtcnn"
@@ -54,10 +74,15 @@ class MtcnnDetector:
         min_face_fraction: float = MIN_FACE_FRACTION,
         thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
         factor: float = 0.709,
+        runtime: str | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.min_face_fraction = min_face_fraction
-        self._cascade = Cascade(self.device, thresholds, factor)
+        self._cascade: Search
+        if self.device.type == "cpu" and (runtime or chosen().runtime) == "openvino":
+            self._cascade = PackedCascade(thresholds, factor)
+        else:
+            self._cascade = Cascade(self.device, thresholds, factor)
         outlast_forks("torch")
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:

@@ -31,6 +31,7 @@ class MtcnnNetwork(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
+        self.name = name
         widths, sides, dense, heads = {
             "pnet": ((10, 16, 32), (3, 3, 3), None, ("conv4_1", "conv4_2")),
             "rnet": ((28, 48, 64), (3, 3, 2), (576, 128), ("dense5_1", "dense5_2")),
@@ -57,6 +58,7 @@ class MtcnnNetwork(nn.Module):
             self._add(f"prelu{number}", nn.PReLU(dense[1]))
             channels = dense[1]
         self.heads = heads
+        self.slides = dense is None
         for head, width in zip(heads, (2, 4, 10), strict=False):
             layer = nn.Conv2d(channels, width, 1) if dense is None else nn.Linear(channels, width)
             self.add_module(head, layer)
