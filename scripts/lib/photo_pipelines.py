@@ -51,6 +51,7 @@ def facenet_pytorch() -> Pipeline:
     The network has random weights, as its own would have to be downloaded; its time is the same.
     """
     resnet = InceptionResnetV1(pretrained=None, classify=False).eval()
+    detectors: dict[int, MTCNN] = {}
 
     @torch.inference_mode()
     def run(photos: Sequence[Path]) -> int:
@@ -58,8 +59,9 @@ def facenet_pytorch() -> Pipeline:
         for start in range(0, len(photos), _BATCH):
             images = [Image.open(path).convert("RGB") for path in photos[start : start + _BATCH]]
             smallest = max(20, round(MIN_FACE_FRACTION * min(images[0].size)))
-            mtcnn = MTCNN(keep_all=True, min_face_size=smallest)
-            crops = [each for each in mtcnn(images) if each is not None]
+            if smallest not in detectors:
+                detectors[smallest] = MTCNN(keep_all=True, min_face_size=smallest)
+            crops = [each for each in detectors[smallest](images) if each is not None]
             if crops:
                 found += len(resnet(torch.cat(crops)))
         return found
