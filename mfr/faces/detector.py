@@ -36,6 +36,10 @@ class Detector(Protocol):
     finds in each the same faces whatever photographs come with it: results never depend on the
     batch. It returns landmarks in the order of `mfr.geometry.TEMPLATE`, with distinct eyes, since
     crops are aligned by them. And it may be called from several threads at the same time.
+
+    It may have a number ``sure``, the probability that hardly any face reaches in a photograph that
+    lies on its side; where the main face does not reach it, the photograph is searched in all four
+    turns (`mfr.faces.turning`).
     """
 
     @property

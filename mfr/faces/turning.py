@@ -13,9 +13,9 @@ from mfr.faces.detector import Detector
 from mfr.faces.face import Face
 
 SURE: Final = 0.98
-"""The probability from which on a face is taken for upright. On 300 photos of LFW and of
-celebrities, 97% of the upright faces reach it and 1 to 4% of those that are turned
-(docs/results/face-quality.md)."""
+"""The probability from which on a face is taken for upright, unless the detector has a ``sure`` of
+its own. With MTCNN, 97% of the upright faces of 300 photos reach it and 1 to 4% of those that are
+turned (docs/results/turned-photos.md)."""
 
 
 class TurningDetector:
@@ -31,6 +31,7 @@ class TurningDetector:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
+        self._sure: float = getattr(detector, "sure", SURE)
 
     @property
     def name(self) -> str:
@@ -40,12 +41,12 @@ class TurningDetector:
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
         """The faces of each (H, W, 3) uint8 RGB image, largest first; an empty list for none."""
         found = self._detector.detect(images)
-        doubtful = [i for i, faces in enumerate(found) if _surety(faces, images[i]) < SURE]
+        doubtful = [i for i, faces in enumerate(found) if _surety(faces, images[i]) < self._sure]
         for quarters in (1, 2, 3) if doubtful else ():
             turned = [np.ascontiguousarray(np.rot90(images[i], quarters)) for i in doubtful]
             for i, faces in zip(doubtful, self._detector.detect(turned), strict=True):
                 back = [_turned_back(face, quarters, images[i]) for face in faces]
-                if _surety(back, images[i]) >= max(SURE, _surety(found[i], images[i])):
+                if _surety(back, images[i]) >= max(self._sure, _surety(found[i], images[i])):
                     found[i] = back
         return found
 

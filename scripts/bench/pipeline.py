@@ -5,10 +5,10 @@ random sample of those below PHOTOS, which must be of one size mostly, and group
 people composed from them (`scripts.lib.group_photos`). All start from the files, on all cores, and
 look for faces from 5% of the short side. Each pipeline has its own process, and the rounds
 alternate. The first warms up and is not counted. Memory is the peak resident memory during the
-rounds, the program included; CPU is that of all threads.
+rounds, the program included; CPU is that of all threads. In bfloat16 only embeddings are computed.
 
 Then the stages of MFR's pipeline, one photograph after the other on one core: medians over the
-rounds of the mean time of a photograph.
+rounds of the mean processor time of a photograph.
 
     python -m scripts.bench.pipeline --photos PHOTOS
 """

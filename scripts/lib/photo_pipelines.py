@@ -20,7 +20,8 @@ from mfr.faces.yunet.detector import YunetDetector
 from mfr.geometry import TEMPLATE
 from mfr.recogniser import Recogniser
 from mfr.runtimes import build_runtime
-from mfr.runtimes.choice import RUNTIME_VARIABLE
+from mfr.runtimes.choice import PRECISION_VARIABLE, RUNTIME_VARIABLE
+from mfr.runtimes.precision import EXACT
 
 Pipeline = Callable[[Sequence[Path]], int]
 """Embeds all faces of photographs of one size; gives their number."""
@@ -28,15 +29,15 @@ Pipeline = Callable[[Sequence[Path]], int]
 _BATCH: Final = 16
 
 
-def recogniser(detector: str, runtime: str) -> Recogniser:
+def recogniser(detector: str, runtime: str, precision: str = EXACT) -> Recogniser:
     """MFR's, with the default model."""
-    os.environ[RUNTIME_VARIABLE] = runtime
+    os.environ |= {RUNTIME_VARIABLE: runtime, PRECISION_VARIABLE: precision}
     return Recogniser.default(detector=detector)
 
 
-def mfr_pipeline(detector: str, runtime: str) -> Pipeline:
+def mfr_pipeline(detector: str, runtime: str, precision: str = EXACT) -> Pipeline:
     """MFR as its commands use it: several photographs at once, each in a thread of its own."""
-    made = recogniser(detector, runtime)
+    made = recogniser(detector, runtime, precision)
 
     def run(photos: Sequence[Path]) -> int:
         count = batches_at_once(made.encoder.device)
@@ -98,6 +99,8 @@ PIPELINES: Final[dict[str, Callable[[], Pipeline]]] = {
     "OpenCV's YuNet, iresnet50 by ONNX Runtime": yunet_and_onnxruntime,
     "MFR, mtcnn, PyTorch": lambda: mfr_pipeline("mtcnn", "torch"),
     "MFR, mtcnn, OpenVINO": lambda: mfr_pipeline("mtcnn", "openvino"),
+    "MFR, mtcnn, OpenVINO, bfloat16": lambda: mfr_pipeline("mtcnn", "openvino", "bfloat16"),
     "MFR, yunet, OpenVINO": lambda: mfr_pipeline("yunet", "openvino"),
+    "MFR, yunet, OpenVINO, bfloat16": lambda: mfr_pipeline("yunet", "openvino", "bfloat16"),
 }
 """By name, how each is made; facenet-pytorch's is what the others are compared with."""

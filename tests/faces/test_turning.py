@@ -69,3 +69,12 @@ def test_the_surer_of_two_turns_is_taken():
     # What is nowhere sure stays as it was found first.
     ((found,),) = TurningDetector(UprightOnly(0.9, elsewhere=0.5)).detect([turned])
     assert (found.probability, found.turn) == (0.5, 0)
+
+
+def test_a_detector_says_itself_when_it_is_sure():
+    inner = UprightOnly(0.93)
+    inner.sure = 0.92
+    turned = np.ascontiguousarray(np.rot90(scene()))
+    found = TurningDetector(inner).detect([scene(), turned])
+    assert [face.turn for (face,) in found] == [0, 90]
+    assert inner.seen == 2 + 3  # the upright photo is searched once
