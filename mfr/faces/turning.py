@@ -14,7 +14,7 @@ from mfr.faces.face import Face
 
 SURE: Final = 0.98
 """The probability from which on a face is taken for upright, unless the detector has a ``sure`` of
-its own. With MTCNN, 97% of the upright faces of 300 photos reach it and 1 to 4% of those that are
+its own. With MTCNN, 97% of the upright faces of 300 photos reach it and 3 to 5% of those that are
 turned (docs/results/turned-photos.md)."""
 
 
