@@ -24,7 +24,7 @@ from tests.gallery.fake_recogniser import FakeRecogniser, photo
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A model file whose content is its hash; '--backbone' is refused but for 'toy'."""
 
-    def load(model: str, *, backbone: str | None, device: str) -> FakeRecogniser:
+    def load(model: str, *, backbone: str | None, **_: object) -> FakeRecogniser:
         if backbone not in (None, "toy"):
             raise ModelError(f"There is no backbone '{backbone}'.")
         return FakeRecogniser(model_hash=Path(model).read_text())
@@ -126,7 +126,7 @@ def test_a_backbone_that_was_needed_is_remembered(
 ) -> None:
     asked = []
 
-    def load(model: str, *, backbone: str | None, device: str) -> FakeRecogniser:
+    def load(model: str, *, backbone: str | None, **_: object) -> FakeRecogniser:
         asked.append(backbone)
         return FakeRecogniser(model_hash="feed" * 4)
 
