@@ -7,6 +7,7 @@ that it was at are made again elsewhere; those that are done are files, and stay
 
 from __future__ import annotations
 
+import itertools
 import logging
 import socket
 from collections.abc import Iterable, Iterator
@@ -49,10 +50,10 @@ def on_cluster(address: str) -> Maker:
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(make)
         source = iter(shards)
         most = max(1, _AHEAD * int(ray.cluster_resources().get("CPU", 1)))
-        waiting = [task.remote(shard) for shard, _ in zip(source, range(most), strict=False)]
+        waiting = [task.remote(shard) for shard in itertools.islice(source, most)]
         while waiting:
             done, waiting = ray.wait(waiting)
-            waiting += [task.remote(shard) for shard, _ in zip(source, done, strict=False)]
+            waiting += [task.remote(shard) for shard in itertools.islice(source, len(done))]
             yield from ray.get(done)
 
     return make_all

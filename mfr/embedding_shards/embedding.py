@@ -106,7 +106,7 @@ def embed_dataset(
     for count in (make_all or _here(device))(missing):
         done += count
         on_progress(done, len(rows))
-    return Embedded(len(rows), already, len(chosen) - len(rows), len(shards))
+    return Embedded(done, already, len(chosen) - len(rows), len(shards))
 
 
 def _parts(count: int) -> list[range]:
