@@ -11,14 +11,11 @@ from data_tools.synth.domains import DAYLIGHT
 from data_tools.synth.photograph import person, photograph
 from mfr.errors import ConfigError, ModelError
 from mfr.faces import DETECTORS, Detector, Face, build_detector
-from mfr.faces.mtcnn.detector import MtcnnDetector
 
 
-@pytest.fixture(scope="module", params=[*DETECTORS.names(), "mtcnn on openvino"])
+@pytest.fixture(scope="module", params=DETECTORS.names())
 def detector(request: pytest.FixtureRequest) -> Detector:
     try:
-        if request.param == "mtcnn on openvino":
-            return MtcnnDetector(runtime="openvino")
         return build_detector(request.param)
     except (ModelError, ConfigError) as error:
         pytest.skip(str(error))
