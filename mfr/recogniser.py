@@ -129,7 +129,7 @@ class Recogniser:
         model: str | Path,
         *,
         backbone: str | None = None,
-        detector: str = detectors.DEFAULT,
+        detector: str | None = None,
         device: str = "cpu",
     ) -> Recogniser:
         """Load a model and join it to a detector.
@@ -138,7 +138,8 @@ class Recogniser:
             model: the path of a model file or of another program's checkpoint, or the name of a
                 pretrained model.
             backbone: the network of a checkpoint; recognised by its tensors if not given.
-            detector: the detector, by name or by its place ``package.module:name``.
+            detector: the detector, by name or by its place ``package.module:name``; the default if
+                not given.
             device: where both compute.
 
         Raises:
@@ -146,7 +147,7 @@ class Recogniser:
             ConfigError: there is no such detector, or the device cannot be used.
         """
         encoder = load_encoder(str(model), backbone=backbone, device=device)
-        return cls(build_detector(detector, device=device), encoder)
+        return cls(build_detector(detector or detectors.DEFAULT, device=device), encoder)
 
     @property
     def model_hash(self) -> str:

@@ -78,7 +78,7 @@ ARROWS: dict[str, set[str]] = {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),
         *("models", "seen_people", "tensor_file"),
     },
-    "embedding_shards": {"benchmark", "data", "devices", "encoder", "models"},
+    "embedding_shards": {"benchmark", "data", "devices", "encoder", "models", "runtimes"},
     "leave_one_out": {
         *("benchmark", "config", "data", "encoder", "models", "presets", "training"),
     },

@@ -68,14 +68,13 @@ def compare(
     """
     from mfr import atomic
     from mfr.comparing import compare_all, relative_to
-    from mfr.faces.detector import DEFAULT as DETECTOR
     from mfr.models import DEFAULT
     from mfr.photo_folder import photos_below
     from mfr.recogniser import Recogniser
 
     photos = photos_below(folder)
     recogniser = Recogniser.load(
-        model or DEFAULT, backbone=backbone, detector=detector or DETECTOR, device=device
+        model or DEFAULT, backbone=backbone, detector=detector, device=device
     )
     with progress("comparing") as report:
         result = compare_all(

@@ -63,13 +63,12 @@ def verify(
             "PROBE.jpg): see 'mfr verify --help'."
         )
     if len(subjects) == 2:
-        from mfr.faces.detector import DEFAULT as DETECTOR
         from mfr.models import DEFAULT
         from mfr.recogniser import Recogniser
 
         first, second = subjects
         recogniser = Recogniser.load(
-            model or DEFAULT, backbone=backbone, detector=detector or DETECTOR, device=device
+            model or DEFAULT, backbone=backbone, detector=detector, device=device
         )
         decision = recogniser.compare(
             first, second, fmr=fmr, threshold=threshold, condition=condition, face=face.value

@@ -16,6 +16,7 @@ from typing import Final
 from mfr.embedding_shards.embedding import Maker
 from mfr.embedding_shards.shard import Shard, make
 from mfr.errors import ConfigError
+from mfr.runtimes.extras import imported
 
 RETRIES: Final = 5
 """How often a shard is begun anew when the worker that makes it is lost."""
@@ -30,12 +31,7 @@ def on_cluster(address: str) -> Maker:
     Raises:
         ConfigError: Ray is not installed, or there is no cluster.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise ConfigError(
-            "Ray is not installed: install mfr[ray], or leave --ray out to use this machine."
-        ) from error
+    ray = imported("ray", instead="leave --ray out to use this machine")
 
     def make_all(shards: Iterable[Shard]) -> Iterator[int]:
         if not ray.is_initialized():

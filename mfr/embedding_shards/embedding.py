@@ -13,9 +13,9 @@ from mfr.abreast import batches_at_once, in_order
 from mfr.benchmark.embedding import by_path, take_rows
 from mfr.data.manifest import Manifest
 from mfr.devices import usable_device
-from mfr.embedding_shards.shard import ModelName, Shard, is_done, make
+from mfr.embedding_shards.shard import ModelName, Shard, encoder_of, is_done, make
 from mfr.errors import DataError
-from mfr.models import DEFAULT, lasting_name, load_encoder
+from mfr.models import DEFAULT, lasting_name
 
 ROWS: Final = 1024
 """Of a shard: a minute's work or less."""
@@ -82,7 +82,7 @@ def embed_dataset(
     if not len(rows):
         raise DataError(f"{root} has no crops to embed there: run 'mfr data align' first.")
     name = ModelName(lasting_name(model), backbone, device)
-    model_hash = load_encoder(name.model, backbone=backbone, device=device).model_hash
+    model_hash = encoder_of(name).model_hash
     atomic.check_directory(out.parent)
     out.mkdir(exist_ok=True)
     atomic.remove_unfinished(out)

@@ -88,7 +88,7 @@ def make(shard: Shard) -> int:
         DataError: a crop is missing or damaged.
         WriteError: the disk is full or the place not writable.
     """
-    encoder = _encoder(shard.model)
+    encoder = encoder_of(shard.model)
     embeddings = embed_rows(encoder, shard.manifest)
     rows = shard.manifest.table
     columns = {
@@ -112,8 +112,12 @@ def make(shard: Shard) -> int:
 
 
 @lru_cache(maxsize=1)
-def _encoder(name: ModelName) -> Encoder:
-    """That of this process, loaded once for all of its shards."""
+def encoder_of(name: ModelName) -> Encoder:
+    """The encoder of this process, loaded once for all of its shards.
+
+    Raises:
+        ModelError, ConfigError: as `mfr.models.load_encoder`.
+    """
     from mfr.models import load_encoder
 
     return load_encoder(name.model, backbone=name.backbone, device=name.device)

@@ -9,7 +9,6 @@ import numpy as np
 
 from mfr.errors import GalleryMissingError
 from mfr.faces.choice import OneFace
-from mfr.faces.detector import DEFAULT as DETECTOR
 from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.gallery import Gallery
 from mfr.gallery.names import identity_name
@@ -120,7 +119,7 @@ def recogniser_to_enroll(
         if occupied(location):  # by something else, so that no gallery can be made there
             raise
         recogniser = Recogniser.load(
-            model or DEFAULT, backbone=backbone, detector=detector or DETECTOR, device=device
+            model or DEFAULT, backbone=backbone, detector=detector, device=device
         )
         return recogniser, True
     return recogniser, False

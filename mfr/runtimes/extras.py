@@ -12,6 +12,7 @@ _EXTRAS: Final = {
     "onnxruntime": "mfr[onnx]",
     "onnx": "mfr[onnx] or mfr[openvino]",
     "onnxscript": "mfr[onnx] or mfr[openvino]",
+    "ray": "mfr[ray]",
 }
 
 WITH_TORCH: Final = "choose --runtime torch"

@@ -27,12 +27,10 @@ import argparse
 import multiprocessing
 import os
 import platform
-import random
 import shutil
 import statistics
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from multiprocessing.pool import Pool
@@ -47,6 +45,7 @@ from data_tools.importing.folder import import_folder
 from mfr.allocator import keep_freed_memory
 from mfr.faces import Detector, build_detector
 from mfr.images import image_size, read_image
+from scripts.lib.photo_sample import sample
 from scripts.lib.resident_memory import peak, reset_peak
 
 Job = Callable[[Sequence[Path], Path], int]
@@ -123,15 +122,6 @@ def run(job: Job, photos: Sequence[Path], folder: Path) -> tuple[float, float, i
     begin = time.perf_counter()
     found = job(photos, folder)
     return time.perf_counter() - begin, peak(), found
-
-
-def sample(folder: Path, count: int, seed: int) -> list[Path]:
-    """``count`` photos below ``folder``, of the most common size among four times as many."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in {".jpg", ".png"})
-    random.Random(seed).shuffle(paths)
-    sizes = {path: image_size(path) for path in paths[: 4 * count]}
-    ((size, _),) = Counter(sizes.values()).most_common(1)
-    return [path for path in sizes if sizes[path] == size][:count]
 
 
 def main() -> None:

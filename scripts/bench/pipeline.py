@@ -19,11 +19,9 @@ import argparse
 import multiprocessing
 import os
 import platform
-import random
 import statistics
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from multiprocessing.pool import Pool
@@ -46,6 +44,7 @@ from mfr.images import image_size
 from mfr.runtimes.choice import processor
 from scripts.lib.group_photos import HEIGHT, WIDTH, write_groups
 from scripts.lib.photo_pipelines import PIPELINES, Pipeline, recogniser
+from scripts.lib.photo_sample import sample
 from scripts.lib.resident_memory import peak, reset_peak
 from scripts.lib.stage_times import StageTimes, Timed
 
@@ -75,15 +74,6 @@ def run(name: str, photos: Sequence[Path]) -> Run:
     begin, began = time.perf_counter(), time.process_time()
     faces = pipeline(photos)
     return Run(time.perf_counter() - begin, time.process_time() - began, peak(), faces)
-
-
-def sample(folder: Path, count: int, seed: int) -> list[Path]:
-    """``count`` photos below ``folder``, of the most common size among four times as many."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in {".jpg", ".png"})
-    random.Random(seed).shuffle(paths)
-    sizes = {path: image_size(path) for path in paths[: 4 * count]}
-    ((size, _),) = Counter(sizes.values()).most_common(1)
-    return [path for path in sizes if sizes[path] == size][:count]
 
 
 def compare(kinds: dict[str, list[Path]], rounds: int) -> None:

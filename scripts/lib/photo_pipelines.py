@@ -16,6 +16,7 @@ from mfr.abreast import batches_at_once, in_order
 from mfr.backbones import build_backbone
 from mfr.faces import cut_face
 from mfr.faces.detector import MIN_FACE_FRACTION
+from mfr.faces.mtcnn.detector import MtcnnDetector
 from mfr.faces.yunet.detector import YunetDetector
 from mfr.geometry import TEMPLATE
 from mfr.recogniser import Recogniser
@@ -32,7 +33,8 @@ _BATCH: Final = 16
 def recogniser(detector: str, runtime: str, precision: str = EXACT) -> Recogniser:
     """MFR's, with the default model."""
     os.environ |= {RUNTIME_VARIABLE: runtime, PRECISION_VARIABLE: precision}
-    return Recogniser.default(detector=detector)
+    made = Recogniser.default(detector=detector)
+    return Recogniser(MtcnnDetector(runtime=runtime), made.encoder) if detector == "mtcnn" else made
 
 
 def mfr_pipeline(detector: str, runtime: str, precision: str = EXACT) -> Pipeline:

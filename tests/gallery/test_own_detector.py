@@ -18,9 +18,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The detectors that recognisers were loaded with."""
     names: list[str] = []
 
-    def load(*_: object, detector: str = "mtcnn", **__: object) -> FakeRecogniser:
-        names.append(detector)
-        return FakeRecogniser(detector=FakeDetector(detector))
+    def load(*_: object, detector: str | None = None, **__: object) -> FakeRecogniser:
+        names.append(detector or "mtcnn")
+        return FakeRecogniser(detector=FakeDetector(names[-1]))
 
     monkeypatch.setattr(Recogniser, "load", load)
     return names

@@ -17,7 +17,7 @@ from mfr.data.manifest import Manifest
 from scripts.study.unseen_domains.choosing import START, chosen, read_runs
 from scripts.study.unseen_domains.grid import SEEDS, Job, run
 from scripts.study.unseen_domains.judging import DOMAINS, SOURCES, people_of
-from scripts.study.unseen_domains.methods import COMMON, METHODS
+from scripts.study.unseen_domains.methods import METHODS, shared_values
 from scripts.study.unseen_domains.page import TABLE_NOTE, Evidence, Row, print_table
 
 WINNER: Final = "aggregation"
@@ -40,11 +40,8 @@ def main() -> None:
     manifest = Manifest.read(options.data)
     judged = {domain: people_of(manifest, domain, "test") for domain in DOMAINS}
     held_out = {domain: people_of(manifest, domain, "val") for domain in SOURCES}
-    common = {
-        **{name: value for name, value in COMMON.items() if name != "weight_decay"},
-        **{"data": str(options.data), "sources": list(SOURCES), "init": "dlib-resnet"},
-        "steps": options.steps,
-    }
+    common = shared_values(options.data, SOURCES, "dlib-resnet", options.steps)
+    del common["weight_decay"]  # of SGD; AdamW's is among its options
     for job in _jobs(options.out):
         if not (options.out / f"{job.name}.json").exists():
             run(job, common, judged, held_out, options.out)

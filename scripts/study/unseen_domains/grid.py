@@ -40,12 +40,12 @@ from scripts.study.unseen_domains.judging import (
 from scripts.study.unseen_domains.learning import Tuned, Weights, tune
 from scripts.study.unseen_domains.methods import (
     ABLATIONS,
-    COMMON,
     EARLIER,
     METHODS,
     PAPER,
     SEEDED,
     Settings,
+    shared_values,
 )
 
 SEEDS = (0, 1, 2)
@@ -157,11 +157,7 @@ def main() -> None:
     manifest = Manifest.read(options.data)
     judged = {domain: people_of(manifest, domain, "test") for domain in DOMAINS}
     held_out = {domain: people_of(manifest, domain, "val") for domain in SOURCES}
-    common = {
-        **COMMON,
-        **{"data": str(options.data), "sources": list(SOURCES), "init": options.init},
-        **{"steps": options.steps, "device": options.device},
-    }
+    common = shared_values(options.data, SOURCES, options.init, options.steps, options.device)
     while time.monotonic() < deadline:
         job = next((job for job in jobs(options.out) if _claim(options.out / job.name)), None)
         if job is None:

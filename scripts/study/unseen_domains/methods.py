@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 AUGMENT: Final = {"occlusion": 0.5, "grey": 0.3, "colour": 0.5, "blur": 0.2, "jpeg": 0.2}
@@ -25,6 +27,15 @@ COMMON: Final[dict[str, Any]] = {
 
 RATES: Final = (0.003, 0.01, 0.03)
 """What every method tries."""
+
+
+def shared_values(
+    data: Path, sources: Sequence[str], init: str, steps: int, device: str = "cpu"
+) -> dict[str, Any]:
+    """`COMMON`, and what runs are told beside it."""
+    told = {"data": str(data), "sources": list(sources), "init": init}
+    return {**COMMON, **told, "steps": steps, "device": device}
+
 
 FIRST_ORDER: Final = {"method": "mfr", "first_order": True}
 

@@ -21,11 +21,11 @@ from mfr.encoder import Encoder
 from mfr.training.averaging import between
 from mfr.training.guard import worst_relative_fnmr
 from scripts.study.runtime_decisions import View2
-from scripts.study.unseen_domains.choosing import START, file_name
+from scripts.study.unseen_domains.choosing import START, chosen_point, file_name
 from scripts.study.unseen_domains.grid import SEEDS, judge
 from scripts.study.unseen_domains.judging import SOURCES, People, people_of, without_flip
 from scripts.study.unseen_domains.learning import tune
-from scripts.study.unseen_domains.methods import COMMON, METHODS, RECIPE
+from scripts.study.unseen_domains.methods import METHODS, RECIPE, shared_values
 
 KNOWN: Final = tuple(domain for domain in SOURCES if domain != "lfw")
 ATTEMPT: Final = 1
@@ -46,11 +46,7 @@ def main() -> None:
     unseen = _unseen(pairs, manifest)
     view = View2(options.data, unseen)
     held_out = {domain: people_of(manifest, domain, "val") for domain in KNOWN}
-    common = {
-        **COMMON,
-        **{"data": str(options.data), "sources": list(KNOWN), "init": options.init},
-        "steps": options.steps,
-    }
+    common = shared_values(options.data, KNOWN, options.init, options.steps)
     start: NDArray[np.float64] | None = None
     print(
         f"{options.steps} steps on {' and '.join(KNOWN)}; {len(unseen)} of {len(pairs)} pairs, "
@@ -102,8 +98,8 @@ def _points(
         point: judge(each, tuned, {}, held_out, kept / f"{name}.{point}")[1]
         for point, each in weights.items()
     }
-    point = min(("half", "average"), key=lambda one: worst_relative_fnmr(known[START], known[one]))
-    return point, {
+    worst = {point: worst_relative_fnmr(known[START], one) for point, one in known.items()}
+    return chosen_point({"worst": worst}), {
         place: without_flip(tuned.built.encoder(each)) for place, each in weights.items()
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +21,10 @@ from mfr.faces.mtcnn.packed_cascade import PackedCascade
 from mfr.faces.mtcnn.packed_pyramid import packed_pyramid
 from mfr.faces.mtcnn.window_means import means
 from mfr.images import read_image
-from mfr.runtimes.choice import RUNTIME_VARIABLE
+from tests.faces.mtcnn.on_trial import ON_TRIAL
 
 pytest.importorskip("openvino")
-# Afterwards a signal ends this process with a segmentation fault, so it is not chosen yet either.
-pytestmark = pytest.mark.skipif(
-    "MFR_TEST_OPENVINO_MTCNN" not in os.environ,
-    reason="a later Ctrl-C would crash the tests: set MFR_TEST_OPENVINO_MTCNN and run this alone",
-)
+pytestmark = ON_TRIAL
 
 CPU = torch.device("cpu")
 THRESHOLDS, FACTOR = (0.6, 0.7, 0.7), 0.709
@@ -136,11 +131,10 @@ def test_real_faces_are_found_within_half_a_pixel(
     assert np.mean(np.array(apart) < 0.5) >= 0.999
 
 
-def test_the_detector_computes_with_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_detector_computes_with_what_it_is_told() -> None:
     image = drawn(1, 250)
     ((expected,),) = build_detector().detect([image])
-    monkeypatch.setenv(RUNTIME_VARIABLE, "openvino")
-    detector = build_detector()
+    detector = MtcnnDetector(runtime="openvino")
     ((found,),) = detector.detect([image])
     np.testing.assert_allclose(found.landmarks, expected.landmarks, atol=0.01)
     assert found.landmarks.tobytes() != expected.landmarks.tobytes()  # it was another runtime
