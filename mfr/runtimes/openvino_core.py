@@ -11,9 +11,9 @@ from mfr.runtimes.extras import imported
 def openvino_core(*, instead: str | None = None) -> Any:
     """OpenVINO's core, which is never thrown away.
 
-    OpenVINO's CPU plugin (seen in 2026.4) gives the thread that makes it an alternate stack for signals, and
-    frees it with the last core and compiled model. Where another thread threw these away, the
-    first one keeps the freed stack: the next signal, say Ctrl-C, ends the process with a
+    OpenVINO's CPU plugin (seen in 2026.4) gives the thread that makes it an alternate stack for
+    signals, and frees it with the last core and compiled model. Where another thread threw these
+    away, the first one keeps the freed stack: the next signal, say Ctrl-C, ends the process with a
     segmentation fault.
 
     Args:

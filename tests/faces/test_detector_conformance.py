@@ -12,15 +12,12 @@ from data_tools.synth.photograph import person, photograph
 from mfr.errors import ConfigError, ModelError
 from mfr.faces import DETECTORS, Detector, Face, build_detector
 from mfr.faces.mtcnn.detector import MtcnnDetector
-from tests.faces.mtcnn.on_trial import ON_TRIAL
-
-PACKED = "mtcnn on openvino"
 
 
-@pytest.fixture(scope="module", params=[*DETECTORS.names(), pytest.param(PACKED, marks=ON_TRIAL)])
+@pytest.fixture(scope="module", params=[*DETECTORS.names(), "mtcnn on openvino"])
 def detector(request: pytest.FixtureRequest) -> Detector:
     try:
-        if request.param == PACKED:
+        if request.param == "mtcnn on openvino":
             return MtcnnDetector(runtime="openvino")
         return build_detector(request.param)
     except (ModelError, ConfigError) as error:
