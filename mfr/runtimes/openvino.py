@@ -107,7 +107,7 @@ def _elsewhere(
 ) -> Runtime:
     """What computes in a forked process."""
     if not isinstance(network, SavedGraph):
-        return TorchRuntime(network, precision=precision)
+        return TorchRuntime(network, size=size, precision=precision)
     if network.weights is not None:
         raise ConfigError(
             f"OpenVINO, which {network.name} is written for, does not compute in a forked process: "
