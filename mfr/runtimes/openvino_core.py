@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from mfr.runtimes.extras import imported
@@ -23,9 +25,26 @@ def openvino_core(*, instead: str | None = None) -> Any:
         ConfigError: OpenVINO is not installed.
     """
     imported("openvino", instead=instead)
-    return _core()
+    with _making:
+        return _core()
 
 
 @cache
 def _core() -> Any:
-    return imported("openvino").Core()
+    openvino = imported("openvino")
+    # Where two threads are the first to ask for this, each waits for the other for ever: one holds
+    # the interpreter's lock and wants that of a variable of OpenVINO's, the other has it the other
+    # way round.
+    openvino.Type.f32.to_dtype()
+    return openvino.Core()
+
+
+_making = Lock()
+
+
+def _renew_lock() -> None:
+    global _making
+    _making = Lock()  # in a forked process, which may find it held by a thread that it lacks
+
+
+os.register_at_fork(after_in_child=_renew_lock)

@@ -39,3 +39,33 @@ def test_ctrl_c_after_another_thread_dropped_what_was_compiled() -> None:
         [sys.executable, "-c", INTERRUPTED_LATER], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
+
+
+FIRST_IN_TWO_THREADS = """
+import faulthandler, sys, threading
+from mfr.runtimes.openvino_core import openvino_core
+
+faulthandler.dump_traceback_later(30, exit=True)
+sys.setswitchinterval(1e-6)
+barrier = threading.Barrier(8)
+
+def compute():
+    barrier.wait()
+    openvino_core()
+    import openvino
+    openvino.Type.f32.to_dtype()  # which OpenVINO asks for at every inference
+
+threads = [threading.Thread(target=compute) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print("computed")
+"""
+
+
+def test_several_threads_may_be_the_first_to_compute() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_IN_TWO_THREADS], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "computed\n"), done.stderr
