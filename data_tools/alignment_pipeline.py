@@ -24,6 +24,9 @@ from mfr.png import write_png
 OnMiss = Literal["skip", "resize", "fail"]
 """What to do with a photo without a face: make no crop, resize the whole photo, or raise."""
 
+OneFaceChoice = Literal["main", "largest", "central"]
+"""Which face of a photo with several gets the crop."""
+
 NO_FACE: Final = "no face found"
 """The entry in the column ``problem`` for a photo that can be read but shows no face."""
 
@@ -70,23 +73,27 @@ class Aligner:
         root: Path,
         cropper: FaceCropper,
         on_miss: OnMiss,
-        face: Literal["main", "largest", "central"],
+        face: OneFaceChoice,
         abreast: int,
     ) -> None:
         self.root = root
         self.abreast = abreast
         self.cropper = cropper
         self.on_miss = on_miss
-        self.face: Literal["main", "largest", "central"] = face
+        self.face: OneFaceChoice = face
 
     def align(
-        self, tasks: Sequence[PhotoTask], batch: int, on_progress: Callable[[int, int], None]
+        self,
+        tasks: Sequence[PhotoTask],
+        batch: int,
+        record: Callable[[Sequence[journal.Row]], None],
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
-        """Do all ``tasks`` in order; each batch enters the journal once its crops are written."""
+        """Do all ``tasks`` in order; each batch's rows are recorded once its crops are written."""
         done = 0
         searching: deque[tuple[_Part, Future[list[list[FaceCrop]]]]] = deque()
-        writing: list[Future[dict[str, Any]]] = []
-        with journal.Journal(self.root) as record, computing_threads(self.abreast) as searchers:
+        writing: list[Future[journal.Row]] = []
+        with computing_threads(self.abreast) as searchers:
             pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="align")
             parts = _read_ahead(pool, tasks, batch, self.abreast + 1)
             try:
@@ -103,11 +110,11 @@ class Aligner:
                     for row in self._write(pool, part, crops):
                         writing.append(row)
                     # The crops of the previous batch were written while this one was searched.
-                    record.record([future.result() for future in writing[:before]])
+                    record([future.result() for future in writing[:before]])
                     del writing[:before]
                     done += before
                     on_progress(done, len(tasks))
-                record.record([future.result() for future in writing])
+                record([future.result() for future in writing])
                 writing.clear()
                 on_progress(len(tasks), len(tasks))
             finally:
@@ -117,7 +124,7 @@ class Aligner:
                 parts.close()
                 pool.shutdown(wait=True)
                 whole = [future for future in writing if future.exception() is None]
-                record.record([future.result() for future in whole])
+                record([future.result() for future in whole])
 
     def _search(self, part: _Part) -> list[list[FaceCrop]]:
         """Find the crops in those photos of ``part`` that need the detector."""
@@ -132,7 +139,7 @@ class Aligner:
 
     def _write(
         self, pool: ThreadPoolExecutor, part: _Part, found: list[list[FaceCrop]]
-    ) -> Iterator[Future[dict[str, Any]]]:
+    ) -> Iterator[Future[journal.Row]]:
         """Start writing the result for each photo of ``part``; a future gives the photo's row."""
         crops = iter(found)
         for task, image in part:
@@ -210,11 +217,11 @@ def _read(photo: Path) -> np.ndarray | ImageError:
         return error
 
 
-def _row(task: PhotoTask, alignment: str, **fields: Any) -> dict[str, Any]:
+def _row(task: PhotoTask, alignment: str, **fields: Any) -> journal.Row:
     return {"path": task.path, "alignment": alignment, **fields}
 
 
-def write_detected(root: Path, task: PhotoTask, found: FaceCrop) -> dict[str, Any]:
+def write_detected(root: Path, task: PhotoTask, found: FaceCrop) -> journal.Row:
     """Write the crop of a detected face, and give the row of its photo for the journal."""
     write_png(root / task.crop, found.crop)
     quality = found.quality
@@ -231,7 +238,7 @@ def write_detected(root: Path, task: PhotoTask, found: FaceCrop) -> dict[str, An
     )
 
 
-def _write_known(root: Path, task: PhotoTask, image: np.ndarray) -> dict[str, Any]:
+def _write_known(root: Path, task: PhotoTask, image: np.ndarray) -> journal.Row:
     landmarks = np.array(task.landmarks, np.float32).reshape(5, 2)
     try:
         crop = align_face(image, landmarks)
@@ -251,7 +258,7 @@ def _write_known(root: Path, task: PhotoTask, image: np.ndarray) -> dict[str, An
     )
 
 
-def _write_resized(root: Path, task: PhotoTask, image: np.ndarray) -> dict[str, Any]:
+def _write_resized(root: Path, task: PhotoTask, image: np.ndarray) -> journal.Row:
     crop = resize_whole(image)
     write_png(root / task.crop, crop)
     blur, brightness = measure_crop(crop)
