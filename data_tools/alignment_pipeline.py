@@ -17,8 +17,9 @@ from mfr.abreast import computing_threads
 from mfr.errors import FaceError, ImageError
 from mfr.faces import FaceCrop, FaceCropper, align_face
 from mfr.faces.align import resize_whole
+from mfr.faces.large_photo import SearchedPhoto, searched_pixels, whole_pixels
 from mfr.faces.quality import measure_crop
-from mfr.images import image_size, read_image
+from mfr.images import image_size, read_to_search
 from mfr.png import write_png
 
 OnMiss = Literal["skip", "resize", "fail"]
@@ -57,7 +58,7 @@ class PhotoTask:
     landmarks: list[float] | None
 
 
-_Part = list[tuple[PhotoTask, np.ndarray | ImageError]]
+_Part = list[tuple[PhotoTask, SearchedPhoto | ImageError]]
 """A batch of photos to align, each with its pixels or with the error from decoding it."""
 
 
@@ -95,7 +96,7 @@ class Aligner:
         writing: list[Future[journal.Row]] = []
         with computing_threads(self.abreast) as searchers:
             pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="align")
-            parts = _read_ahead(pool, tasks, batch, self.abreast + 1)
+            parts = _read_ahead(pool, tasks, batch, self.abreast + 1, self.cropper.enough)
             try:
                 on_progress(done, len(tasks))
                 while True:
@@ -150,7 +151,7 @@ class Aligner:
                 yield pool.submit(_row, task, "missed", problem=problem, landmarks=task.landmarks)
                 continue
             if task.landmarks is not None:
-                yield pool.submit(_write_known, self.root, task, image)
+                yield pool.submit(_write_known, self.root, task, searched_pixels(image))
                 continue
             faces = next(crops)
             if faces:
@@ -167,14 +168,18 @@ class Aligner:
 
 
 def _read_ahead(
-    pool: ThreadPoolExecutor, tasks: Sequence[PhotoTask], batch: int, parts: int
+    pool: ThreadPoolExecutor,
+    tasks: Sequence[PhotoTask],
+    batch: int,
+    parts: int,
+    enough: int | None,
 ) -> Generator[_Part, None, None]:
     """Batches of decoded photos in order, while the next photos are decoded in the background.
 
     The sizes are read from the headers first, so that many large photos at once cannot exhaust
     memory: `_PIXELS_AHEAD` bounds the last ``parts`` batches and the photos decoded ahead.
     """
-    waiting: deque[tuple[PhotoTask, int, Future[np.ndarray | ImageError]]] = deque()
+    waiting: deque[tuple[PhotoTask, int, Future[SearchedPhoto | ImageError]]] = deque()
     queue = deque(tasks)
     ahead = 0
     handed_out: deque[int] = deque(maxlen=parts)
@@ -185,7 +190,7 @@ def _read_ahead(
                 if waiting and ahead + sum(handed_out) + pixels > _PIXELS_AHEAD:
                     break
                 task = queue.popleft()
-                waiting.append((task, pixels, pool.submit(_read, task.photo)))
+                waiting.append((task, pixels, pool.submit(_read, task, enough)))
                 ahead += pixels
                 pixels = _pixels(queue[0].photo) if queue else 0
             part: _Part = []
@@ -210,9 +215,10 @@ def _pixels(photo: Path) -> int:
     return width * height
 
 
-def _read(photo: Path) -> np.ndarray | ImageError:
+def _read(task: PhotoTask, enough: int | None) -> SearchedPhoto | ImageError:
+    # Landmarks that were imported are those of the whole photo.
     try:
-        return read_image(photo)
+        return read_to_search(task.photo, enough if task.landmarks is None else None)
     except ImageError as error:
         return error
 
@@ -258,8 +264,8 @@ def _write_known(root: Path, task: PhotoTask, image: np.ndarray) -> journal.Row:
     )
 
 
-def _write_resized(root: Path, task: PhotoTask, image: np.ndarray) -> journal.Row:
-    crop = resize_whole(image)
+def _write_resized(root: Path, task: PhotoTask, image: SearchedPhoto) -> journal.Row:
+    crop = resize_whole(whole_pixels(image))
     write_png(root / task.crop, crop)
     blur, brightness = measure_crop(crop)
     return _row(task, "resized", crop=task.crop, problem=NO_FACE, blur=blur, brightness=brightness)

@@ -26,7 +26,8 @@ GROUND = {
 
 ARROWS: dict[str, set[str]] = {
     "decoding_cost": set(),
-    "images": {"decoding_cost"},
+    "pixels": set(),
+    "images": {"decoding_cost", "pixels"},
     "photo_folder": {"images"},
     "drawing": set(),
     "calibration": set(),

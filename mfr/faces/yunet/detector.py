@@ -21,6 +21,7 @@ _OVERLAP: Final = 0.3
 _CANDIDATES: Final = 5000
 _SMALLEST: Final = 16
 """The smallest face that is found reliably, in pixels of the searched copy."""
+_SHRUNK: Final = 3
 _LEAST_SIDE: Final = 32
 """Smaller copies leave the network without a cell at its coarsest stride."""
 
@@ -56,6 +57,8 @@ class YunetDetector:
                 "mtcnn, or --device cpu."
             )
         self.min_face_fraction = min_face_fraction
+        self.enough = round(_SHRUNK * _SMALLEST / min_face_fraction)
+        """See `Detector`: copies are so many times smaller (docs/results/large-photos.md)."""
         self._file = str(yunet_file())
         self._own = local()
         self._network()  # what is wrong with the file is said at once
