@@ -127,6 +127,8 @@ def until_stopped(command: list[str], begun: Callable[[], bool]) -> tuple[float,
         [sys.executable, "-m", "mfr", *command],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # What a shell runs in the background, and what that starts, would not hear it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not begun() and process.poll() is None:
         time.sleep(0.05)
@@ -177,11 +179,10 @@ def main() -> None:
         print("\n| faces in a batch | CPU ms each |\n|---|---|")
         for batch in (1, 2, 4, 16, 64):
             print(f"| {batch} | {milliseconds(batch):.1f} |", flush=True)
-        print("\n| stopped by Ctrl-C | photos | seconds until the end | CPU seconds |")
+        print("\n| stopped by Ctrl-C | sides | seconds until the end | CPU seconds |")
         print("|---|---|---|---|")
-        for (count, side), folder in folders.items():
-            if count not in (max(options.counts), max(options.large)):
-                continue
+        for count, side in ((max(options.counts), None), (max(options.large), LARGE)):
+            folder = folders[count, side]
             data, gallery = scratch / f"stopped-{side}", scratch / f"gallery-{side}"
             import_folder(folder, data, domain="d")
             commands = {
