@@ -20,6 +20,7 @@ from data_tools.alignment_pipeline import (
     PhotoTask,
     write_detected,
 )
+from data_tools.alignment_shards import AlignAll, Search, shards_of
 from data_tools.checking.embeddings import FOLDER, EmbeddingCache, embed_crops
 from data_tools.checking.face_agreement import (
     domains_without_strangers,
@@ -90,6 +91,7 @@ def align_dataset(
     detector: str = detectors.DEFAULT,
     device: str = "cpu",
     batch: int = 64,
+    align_all: AlignAll | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> AlignResult:
     """Detect and align faces in the photos of a dataset that have not been examined yet.
@@ -114,6 +116,8 @@ def align_dataset(
         detector: the detector, by name or as ``package.module:name``.
         device: the device on which the detector runs.
         batch: the number of photos passed to the detector at once.
+        align_all: aligns the photos in shards, as a cluster does; this process does if not given.
+            The result is the same. Faces are compared, for 'consistent', by this process.
         on_progress: called repeatedly with the number of photos done and the total.
 
     Raises:
@@ -134,17 +138,20 @@ def align_dataset(
     where = usable_device(device)
     cropper = FaceCropper(build_detector(detector, device=where, min_face_fraction=min_face))
     first = "main" if face == "consistent" else face
-    aligner = Aligner(root, cropper, on_miss, first, batches_at_once(where))
     exchanged: list[str] = []
     not_compared: list[str] = []
     with aligning_alone(root):
         journal.merge(root)
         tasks = _plan(Manifest.read(root), domains, retry_missed)
-        for crops in sorted({PurePosixPath(task.crop).parent for task in tasks}):
-            atomic.remove_unfinished(inside(root, crops))
+        _remove_unfinished(root, tasks)
         try:
-            if tasks:
-                aligner.align(tasks, batch, on_progress)
+            if tasks and align_all is not None:
+                search = Search(detector, min_face, device, on_miss, first, batch)
+                _align_shards(root, tasks, search, align_all, on_progress)
+            elif tasks:
+                aligner = Aligner(root, cropper, on_miss, first, batches_at_once(where))
+                with journal.Journal(root) as record:
+                    aligner.align(tasks, batch, record.record, on_progress)
         finally:
             journal.merge(root)
         if encoder is not None:
@@ -152,6 +159,30 @@ def align_dataset(
                 root, encoder, cropper, domains, on_progress
             )
     return _summary(Manifest.read(root).where(domains=domains), len(tasks), exchanged, not_compared)
+
+
+def _align_shards(
+    root: Path,
+    tasks: Sequence[PhotoTask],
+    search: Search,
+    align_all: AlignAll,
+    on_progress: Callable[[int, int], None],
+) -> None:
+    """Have all ``tasks`` done in shards; the rows of each enter the journal when it is done."""
+    done = 0
+    on_progress(done, len(tasks))
+    with journal.Journal(root) as record:
+        for rows in align_all(shards_of(root, tasks, search)):
+            record.record(rows)
+            done += len(rows)
+            on_progress(done, len(tasks))
+    _remove_unfinished(root, tasks)  # of machines that were lost
+
+
+def _remove_unfinished(root: Path, tasks: Sequence[PhotoTask]) -> None:
+    """Remove what was being written for ``tasks`` when a process was killed."""
+    for crops in sorted({PurePosixPath(task.crop).parent for task in tasks}):
+        atomic.remove_unfinished(inside(root, crops))
 
 
 def _take_consistent_faces(

@@ -17,12 +17,16 @@ from mfr.abreast import computing_threads
 from mfr.errors import FaceError, ImageError
 from mfr.faces import FaceCrop, FaceCropper, align_face
 from mfr.faces.align import resize_whole
+from mfr.faces.large_photo import SearchedPhoto, searched_pixels, whole_pixels
 from mfr.faces.quality import measure_crop
-from mfr.images import image_size, read_image
+from mfr.images import image_size, read_to_search
 from mfr.png import write_png
 
 OnMiss = Literal["skip", "resize", "fail"]
 """What to do with a photo without a face: make no crop, resize the whole photo, or raise."""
+
+OneFaceChoice = Literal["main", "largest", "central"]
+"""Which face of a photo with several gets the crop."""
 
 NO_FACE: Final = "no face found"
 """The entry in the column ``problem`` for a photo that can be read but shows no face."""
@@ -54,7 +58,7 @@ class PhotoTask:
     landmarks: list[float] | None
 
 
-_Part = list[tuple[PhotoTask, np.ndarray | ImageError]]
+_Part = list[tuple[PhotoTask, SearchedPhoto | ImageError]]
 """A batch of photos to align, each with its pixels or with the error from decoding it."""
 
 
@@ -70,25 +74,29 @@ class Aligner:
         root: Path,
         cropper: FaceCropper,
         on_miss: OnMiss,
-        face: Literal["main", "largest", "central"],
+        face: OneFaceChoice,
         abreast: int,
     ) -> None:
         self.root = root
         self.abreast = abreast
         self.cropper = cropper
         self.on_miss = on_miss
-        self.face: Literal["main", "largest", "central"] = face
+        self.face: OneFaceChoice = face
 
     def align(
-        self, tasks: Sequence[PhotoTask], batch: int, on_progress: Callable[[int, int], None]
+        self,
+        tasks: Sequence[PhotoTask],
+        batch: int,
+        record: Callable[[Sequence[journal.Row]], None],
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
-        """Do all ``tasks`` in order; each batch enters the journal once its crops are written."""
+        """Do all ``tasks`` in order; each batch's rows are recorded once its crops are written."""
         done = 0
         searching: deque[tuple[_Part, Future[list[list[FaceCrop]]]]] = deque()
-        writing: list[Future[dict[str, Any]]] = []
-        with journal.Journal(self.root) as record, computing_threads(self.abreast) as searchers:
+        writing: list[Future[journal.Row]] = []
+        with computing_threads(self.abreast) as searchers:
             pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="align")
-            parts = _read_ahead(pool, tasks, batch, self.abreast + 1)
+            parts = _read_ahead(pool, tasks, batch, self.abreast + 1, self.cropper.enough)
             try:
                 on_progress(done, len(tasks))
                 while True:
@@ -103,11 +111,11 @@ class Aligner:
                     for row in self._write(pool, part, crops):
                         writing.append(row)
                     # The crops of the previous batch were written while this one was searched.
-                    record.record([future.result() for future in writing[:before]])
+                    record([future.result() for future in writing[:before]])
                     del writing[:before]
                     done += before
                     on_progress(done, len(tasks))
-                record.record([future.result() for future in writing])
+                record([future.result() for future in writing])
                 writing.clear()
                 on_progress(len(tasks), len(tasks))
             finally:
@@ -117,7 +125,7 @@ class Aligner:
                 parts.close()
                 pool.shutdown(wait=True)
                 whole = [future for future in writing if future.exception() is None]
-                record.record([future.result() for future in whole])
+                record([future.result() for future in whole])
 
     def _search(self, part: _Part) -> list[list[FaceCrop]]:
         """Find the crops in those photos of ``part`` that need the detector."""
@@ -132,7 +140,7 @@ class Aligner:
 
     def _write(
         self, pool: ThreadPoolExecutor, part: _Part, found: list[list[FaceCrop]]
-    ) -> Iterator[Future[dict[str, Any]]]:
+    ) -> Iterator[Future[journal.Row]]:
         """Start writing the result for each photo of ``part``; a future gives the photo's row."""
         crops = iter(found)
         for task, image in part:
@@ -143,7 +151,7 @@ class Aligner:
                 yield pool.submit(_row, task, "missed", problem=problem, landmarks=task.landmarks)
                 continue
             if task.landmarks is not None:
-                yield pool.submit(_write_known, self.root, task, image)
+                yield pool.submit(_write_known, self.root, task, searched_pixels(image))
                 continue
             faces = next(crops)
             if faces:
@@ -160,14 +168,18 @@ class Aligner:
 
 
 def _read_ahead(
-    pool: ThreadPoolExecutor, tasks: Sequence[PhotoTask], batch: int, parts: int
+    pool: ThreadPoolExecutor,
+    tasks: Sequence[PhotoTask],
+    batch: int,
+    parts: int,
+    enough: int | None,
 ) -> Generator[_Part, None, None]:
     """Batches of decoded photos in order, while the next photos are decoded in the background.
 
     The sizes are read from the headers first, so that many large photos at once cannot exhaust
     memory: `_PIXELS_AHEAD` bounds the last ``parts`` batches and the photos decoded ahead.
     """
-    waiting: deque[tuple[PhotoTask, int, Future[np.ndarray | ImageError]]] = deque()
+    waiting: deque[tuple[PhotoTask, int, Future[SearchedPhoto | ImageError]]] = deque()
     queue = deque(tasks)
     ahead = 0
     handed_out: deque[int] = deque(maxlen=parts)
@@ -178,7 +190,7 @@ def _read_ahead(
                 if waiting and ahead + sum(handed_out) + pixels > _PIXELS_AHEAD:
                     break
                 task = queue.popleft()
-                waiting.append((task, pixels, pool.submit(_read, task.photo)))
+                waiting.append((task, pixels, pool.submit(_read, task, enough)))
                 ahead += pixels
                 pixels = _pixels(queue[0].photo) if queue else 0
             part: _Part = []
@@ -203,18 +215,19 @@ def _pixels(photo: Path) -> int:
     return width * height
 
 
-def _read(photo: Path) -> np.ndarray | ImageError:
+def _read(task: PhotoTask, enough: int | None) -> SearchedPhoto | ImageError:
+    # Landmarks that were imported are those of the whole photo.
     try:
-        return read_image(photo)
+        return read_to_search(task.photo, enough if task.landmarks is None else None)
     except ImageError as error:
         return error
 
 
-def _row(task: PhotoTask, alignment: str, **fields: Any) -> dict[str, Any]:
+def _row(task: PhotoTask, alignment: str, **fields: Any) -> journal.Row:
     return {"path": task.path, "alignment": alignment, **fields}
 
 
-def write_detected(root: Path, task: PhotoTask, found: FaceCrop) -> dict[str, Any]:
+def write_detected(root: Path, task: PhotoTask, found: FaceCrop) -> journal.Row:
     """Write the crop of a detected face, and give the row of its photo for the journal."""
     write_png(root / task.crop, found.crop)
     quality = found.quality
@@ -231,7 +244,7 @@ def write_detected(root: Path, task: PhotoTask, found: FaceCrop) -> dict[str, An
     )
 
 
-def _write_known(root: Path, task: PhotoTask, image: np.ndarray) -> dict[str, Any]:
+def _write_known(root: Path, task: PhotoTask, image: np.ndarray) -> journal.Row:
     landmarks = np.array(task.landmarks, np.float32).reshape(5, 2)
     try:
         crop = align_face(image, landmarks)
@@ -251,8 +264,8 @@ def _write_known(root: Path, task: PhotoTask, image: np.ndarray) -> dict[str, An
     )
 
 
-def _write_resized(root: Path, task: PhotoTask, image: np.ndarray) -> dict[str, Any]:
-    crop = resize_whole(image)
+def _write_resized(root: Path, task: PhotoTask, image: SearchedPhoto) -> journal.Row:
+    crop = resize_whole(whole_pixels(image))
     write_png(root / task.crop, crop)
     blur, brightness = measure_crop(crop)
     return _row(task, "resized", crop=task.crop, problem=NO_FACE, blur=blur, brightness=brightness)

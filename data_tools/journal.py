@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from data_tools.locking import changing_manifest
 from mfr import atomic
@@ -28,6 +28,9 @@ COLUMNS: Final = (
 )
 """The manifest's columns that an alignment fills."""
 
+Row: TypeAlias = Mapping[str, Any]
+"""What there is to say of one photo: its ``path``, and those of `COLUMNS` that it has."""
+
 
 class Journal:
     """An append-only file beside the manifest, one line per finished photo.
@@ -44,8 +47,8 @@ class Journal:
         except OSError as error:
             raise atomic.write_error(self.path, error) from error
 
-    def record(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append rows (``path`` and `COLUMNS`) and flush them to the disk.
+    def record(self, rows: Sequence[Row]) -> None:
+        """Append rows and flush them to the disk.
 
         Raises:
             WriteError: the disk is full.

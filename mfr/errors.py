@@ -37,6 +37,10 @@ class ConfigError(MfrError):
     """A run file or an option with a value that cannot be used."""
 
 
+class ClusterError(MfrError):
+    """A cluster that loses its workers again and again."""
+
+
 class TrainingError(MfrError):
     """Training that cannot start, go on or be resumed."""
 

@@ -17,6 +17,7 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -25,6 +26,7 @@ from PIL import Image, ImageFile
 
 from mfr.decoding_cost import MeteredBytes, TooCostlyError, check_jpeg_scans
 from mfr.errors import ImageError
+from mfr.pixels import rgb_pixels, webp_pixels
 
 Photo: TypeAlias = str | Path | bytes
 """A photograph: the path of an image file, or the bytes of one."""
@@ -52,12 +54,9 @@ EXTENSIONS: Final = frozenset(
 
 _HEIF_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _ADDRESS: Final = re.compile(r"((?:https?|ftp|s3|gs):)/+(.*)", re.IGNORECASE | re.DOTALL)
-_STRIP_PIXELS: Final = 2**20
 _ORIENTATION_TAG: Final = 0x0112
-_BITS_TAG: Final = 258
-_PHOTOMETRIC_TAG: Final = 262
+_ON_THEIR_SIDE: Final = (5, 6, 7, 8)  # orientations whose rows are columns of the upright photo
 _TILE_TAGS: Final = (322, 323)
-_WHITE_IS_ZERO: Final = 0
 
 _DAMAGE: Final = (
     OSError,
@@ -93,6 +92,60 @@ def read_image(
             several frames or pages, or with samples whose range is unknown.
     """
     name, data = _named_bytes(source, max_bytes)
+    return _decoded(name, data, max_pixels, None)[0]
+
+
+def read_to_search(source: Photo, enough: int | None) -> np.ndarray | ReducedPhoto:
+    """Read a photo as far as the search for its faces needs it.
+
+    A JPEG of which an eighth, a quarter or half of the sides is enough is decoded at that size,
+    which takes a fraction of the time (`PIL.Image.Image.draft`, of libjpeg-turbo).
+
+    Args:
+        source: path of a file, or the file's bytes.
+        enough: pixels of the short side beyond which more of them change nothing, which decides;
+            with None the photo is decoded whole.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    name, data = _named_bytes(source, MAX_BYTES)
+    pixels, factor, origin = _decoded(name, data, MAX_PIXELS, enough)
+    return pixels if factor == 1 else ReducedPhoto(pixels, factor, origin, name, data)
+
+
+@dataclass(frozen=True)
+class ReducedPhoto:
+    """A photo decoded at a fraction of its size.
+
+    Attributes:
+        pixels: (h, w, 3) uint8 RGB, upright; what is left over of a row or column is not there.
+        factor: each pixel stands for so many by so many of the photo.
+        origin: x, y in pixels of the upright photo of the centre of the first pixel.
+        name: what the photo is called in errors.
+        data: its file.
+    """
+
+    pixels: np.ndarray
+    factor: int
+    origin: tuple[float, float]
+    name: str
+    data: bytes
+
+    def whole(self) -> np.ndarray:
+        """All its pixels, as `read_image` gives them.
+
+        Raises:
+            ImageError: that would take too long.
+        """
+        return _decoded(self.name, self.data, MAX_PIXELS, None)[0]
+
+
+def _decoded(
+    name: str, data: bytes, max_pixels: int, enough: int | None
+) -> tuple[np.ndarray, int, tuple[float, float]]:
+    """The pixels, upright, the factor they are reduced by, and x, y of the first in the photo."""
+    factor, left_over = 1, (0, 0)
     with _refusing_damage(name), _open(name, data, max_pixels) as image:
         # A camera's MPO is a JPEG whose other 'frames' are previews or gain maps of the same
         # photo, and a HEIC may hold those too; the first is the photo by definition (CIPA DC-007,
@@ -105,13 +158,18 @@ def read_image(
         if image.format == "WEBP":
             orientation = _orientation(image)
             image.close()  # Pillow's decoder holds two canvases
-            pixels = _webp_pixels(data)
+            pixels = webp_pixels(data)
         else:
             deep = _has_deep_samples(image)
+            width, height = image.size
+            factor = _reduce(image, enough)
             image.load()
             orientation = _orientation(image)
-            pixels = _rgb(name, image, deep)
-    return _upright(pixels, orientation)
+            pixels = rgb_pixels(name, image, deep)
+            if factor > 1:
+                pixels = pixels[: height // factor, : width // factor]
+                left_over = (height % factor, width % factor)
+    return _upright(pixels, orientation), factor, _first_pixel(factor, left_over, orientation)
 
 
 def image_size(source: Photo) -> tuple[int, int]:
@@ -279,76 +337,30 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _rgb(name: str, image: Image.Image, deep: bool) -> np.ndarray:
-    """The decoded pixels of ``image``; ``deep`` says that its file holds 16 bits a channel."""
-    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
-        raise ImageError(
-            f"{name} holds 32-bit samples, whose black and white are not known: save it with 8 or "
-            "16 bits a channel."
-        )
-    grey16 = image.mode == "I" or image.mode.startswith("I;16")
-    transparent = not grey16 and image.has_transparency_data
-    pixels = np.empty((image.height, image.width, 3), np.uint8)
-    brightest = 0
-    rows = max(1, _STRIP_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        target = pixels[top : top + rows]
-        if grey16:
-            samples = _samples(image, strip)
-            brightest = max(brightest, int(samples.max()))
-            target[:] = ((samples * 255 + 32767) // 65535)[:, :, None]
-        elif transparent:
-            target[:] = _on_white(strip.convert("RGBA"))
-        else:
-            target[:] = np.asarray(strip.convert("RGB"))
-    if not grey16 and deep:
-        brightest = int(pixels.max()) * 257
-    if (grey16 or deep) and 0 < brightest < 4096:
-        raise ImageError(
-            f"{name} has 16-bit samples of which the largest is about {brightest} of 65535, as "
-            "when 12-bit data were saved unscaled: stretch its brightness to the full range."
-        )
-    return pixels
+def _reduce(image: ImageFile.ImageFile, enough: int | None) -> int:
+    """Have a JPEG decoded at a fraction of its size, of which ``enough`` is left; the divisor."""
+    width, height = image.size
+    if enough is None or image.format not in ("JPEG", "MPO"):
+        return 1
+    for factor in (8, 4, 2):
+        if min(width, height) >= factor * enough:
+            image.draft(None, (width // factor, height // factor))
+            return factor if image.size == (-(-width // factor), -(-height // factor)) else 1
+    return 1
 
 
-def _samples(image: Image.Image, strip: Image.Image) -> np.ndarray:
-    """The grey samples of a strip of ``image``, (h, W) uint32 in 0 to 65535."""
-    # Pillow's own conversion would clip 16-bit grey at 255. Mode 'I' outside TIFF holds 16-bit
-    # samples too.
-    samples = np.asarray(strip).astype(np.int32).clip(0, 65535).astype(np.uint32)
-    tags = getattr(image, "tag_v2", {})
-    bits = int(np.max(tags.get(_BITS_TAG, 16)))
-    if bits < 16:
-        samples = samples * 65535 // ((1 << bits) - 1)
-    # Pillow inverts 8-bit grey itself.
-    return 65535 - samples if tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO else samples
+def _first_pixel(factor: int, left_over: tuple[int, int], orientation: int) -> tuple[float, float]:
+    """x, y in the upright photo of the centre of a reduced one's first pixel.
 
-
-def _webp_pixels(data: bytes) -> np.ndarray:
-    """The pixels of a still WebP as RGB, transparent parts on white.
-
-    Pillow's decoder, made for animations, takes nine times the memory of the pixels.
+    ``left_over`` says how many rows below and columns to the right of the photo as it is stored are
+    not in the reduced one; upright, they may lie above and to the left.
     """
-    import cv2
-
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.ndim != 3:
-        raise ValueError("a WebP that cannot be decoded")
-    if pixels.shape[2] == 3:
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
-    rgb = np.empty((*pixels.shape[:2], 3), np.uint8)
-    rows = max(1, _STRIP_PIXELS // pixels.shape[1])
-    for top in range(0, len(pixels), rows):
-        strip = cv2.cvtColor(pixels[top : top + rows], cv2.COLOR_BGRA2RGBA)
-        rgb[top : top + rows] = _on_white(Image.fromarray(strip))
-    return rgb
-
-
-def _on_white(rgba: Image.Image) -> np.ndarray:
-    """What an RGBA image shows on a white ground, (H, W, 3) uint8."""
-    white = Image.new("RGBA", rgba.size, "white")
-    return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
+    below, right = left_over
+    corners = np.array([[[0, 0], [right, 0]], [[0, below], [right, below]]])
+    x, y = _upright(corners, orientation)[0, 0]
+    if orientation in _ON_THEIR_SIDE:
+        x, y = y, x
+    return float(x + (factor - 1) / 2), float(y + (factor - 1) / 2)
 
 
 def _too_many_bytes(name: str, max_bytes: int) -> ImageError:

@@ -29,10 +29,11 @@ from mfr.faces.appearance import describe_appearance
 from mfr.faces.choice import OneFace
 from mfr.faces.cropping import FaceCrop, FaceCropper
 from mfr.faces.detector import Detector, build_detector
+from mfr.faces.large_photo import SearchedPhoto, pixels_held
 from mfr.faces.quality import Quality, flaws
 from mfr.faces.turning import TurningDetector
 from mfr.forking import insist_on_own_process
-from mfr.images import Photo, read_image
+from mfr.images import Photo, read_image, read_to_search
 from mfr.models import load_encoder
 from mfr.pretrained import DEFAULT
 
@@ -310,7 +311,7 @@ class Recogniser:
     def _attempts(
         self, photos: Sequence[Photo], face: OneFace
     ) -> Iterator[EmbeddedFace | ImageError | FaceError]:
-        for batch in _batches(photos):
+        for batch in _batches(photos, self._cropper.enough):
             readable = [(name, image) for name, image in batch if not isinstance(image, ImageError)]
             names = [name for name, _ in readable]
             found = self._cropper.try_each([image for _, image in readable], names, choice=face)
@@ -363,13 +364,15 @@ def _parts(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
         yield part
 
 
-def _batches(photos: Sequence[Photo]) -> Iterator[list[tuple[str, np.ndarray | ImageError]]]:
-    """The photographs' names and pixels, (H, W, 3) uint8 each or an error, a batch at a time."""
-    batch: list[tuple[str, np.ndarray | ImageError]] = []
+def _batches(
+    photos: Sequence[Photo], enough: int | None
+) -> Iterator[list[tuple[str, SearchedPhoto | ImageError]]]:
+    """The photographs' names, and each to search or an error, a batch at a time."""
+    batch: list[tuple[str, SearchedPhoto | ImageError]] = []
     pixels = 0
     for photo in photos:
-        image = _read(photo)
-        size = 0 if isinstance(image, ImageError) else image.shape[0] * image.shape[1]
+        image = _read(photo, enough)
+        size = 0 if isinstance(image, ImageError) else pixels_held(image)
         if batch and (pixels + size > _PIXELS_AT_ONCE or len(batch) == _PHOTOS_AT_ONCE):
             yield batch
             batch, pixels = [], 0
@@ -379,9 +382,9 @@ def _batches(photos: Sequence[Photo]) -> Iterator[list[tuple[str, np.ndarray | I
         yield batch
 
 
-def _read(photo: Photo) -> np.ndarray | ImageError:
+def _read(photo: Photo, enough: int | None) -> SearchedPhoto | ImageError:
     try:
-        return read_image(photo)
+        return read_to_search(photo, enough)
     except ImageError as error:
         return error
 

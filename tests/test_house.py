@@ -26,13 +26,15 @@ GROUND = {
 
 ARROWS: dict[str, set[str]] = {
     "decoding_cost": set(),
-    "images": {"decoding_cost"},
+    "pixels": set(),
+    "images": {"decoding_cost", "pixels"},
     "photo_folder": {"images"},
     "drawing": set(),
     "calibration": set(),
     "conditions": {"calibration"},
     "fetching": set(),
     "devices": set(),
+    "cluster": {"runtimes"},
     "tensor_file": set(),
     "model_file": {"conditions", "seen_people", "tensor_file"},
     "seen_people": set(),
@@ -78,7 +80,7 @@ ARROWS: dict[str, set[str]] = {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),
         *("models", "seen_people", "tensor_file"),
     },
-    "embedding_shards": {"benchmark", "data", "devices", "encoder", "models", "runtimes"},
+    "embedding_shards": {"benchmark", "data", "devices", "encoder", "models"},
     "leave_one_out": {
         *("benchmark", "config", "data", "encoder", "models", "presets", "training"),
     },

@@ -14,7 +14,7 @@ from rich.table import Column, Table
 
 from data_tools.cli.options import Dataset
 from mfr.cli.console import print_json, print_table, progress, say
-from mfr.cli.options import AsJson
+from mfr.cli.options import AsJson, Ray
 from mfr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -88,12 +88,16 @@ def align(
         str, typer.Option(help="Where the detector runs: cpu, cuda, cuda:1.")
     ] = "cpu",
     batch: Annotated[int, typer.Option(help="Photos passed to the detector at once.")] = 64,
+    ray: Ray = None,
     as_json: AsJson = False,
 ) -> None:
     """Detect and align faces, and write 112x112 crops to DATASET/crops.
 
     The command can be stopped and started again at any time; photos that were already examined are
     not examined again. For every photo without a crop, the manifest records the reason.
+
+    On a cluster, some hundred photos are a task, and all nodes reach DATASET and its photos by the
+    same paths.
     """
     from data_tools.aligning import MIN_FACE_FRACTION, align_dataset
     from mfr.models import load_encoder
@@ -101,6 +105,12 @@ def align(
     if backbone is not None and model is None:
         raise ConfigError("A backbone belongs to a model: give --model too, or leave it out.")
     encoder = None if model is None else load_encoder(model, backbone=backbone, device=device)
+    align_all = None
+    if ray is not None:
+        from data_tools.alignment_shards import align_shard
+        from mfr.cluster import on_cluster
+
+        align_all = on_cluster(ray, align_shard)
     with progress("aligning") as report:
         result = align_dataset(
             dataset,
@@ -113,6 +123,7 @@ def align(
             detector=detector,
             device=device,
             batch=batch,
+            align_all=align_all,
             on_progress=report,
         )
     if as_json:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mfr.cli.console import counted, print_json, progress, say
-from mfr.cli.options import AsJson, Backbone, Device, names_in
+from mfr.cli.options import AsJson, Backbone, Device, Ray, names_in
 
 
 def embed(
@@ -30,13 +30,7 @@ def embed(
     split: Annotated[
         str | None, typer.Option(metavar="A,B", help="Splits to embed; all if not given.")
     ] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Use the Ray cluster at this address, such as ray://head:10001, or 'auto'.",
-        ),
-    ] = None,
+    ray: Ray = None,
     device: Device = "cpu",
     as_json: AsJson = False,
 ) -> None:
@@ -53,9 +47,10 @@ def embed(
 
     make_all = None
     if ray is not None:
-        from mfr.embedding_shards.cluster import on_cluster
+        from mfr.cluster import on_cluster
+        from mfr.embedding_shards.shard import make
 
-        make_all = on_cluster(ray)
+        make_all = on_cluster(ray, make)
     with progress("embedding") as report:
         done = embed_dataset(
             data,

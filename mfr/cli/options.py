@@ -111,6 +111,13 @@ Models = Annotated[
         "with the first.",
     ),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Use the Ray cluster at this address, such as ray://head:10001, or 'auto'.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Split = Annotated[str, typer.Option(help="Whose people: train, val or test.")]
 Threshold = Annotated[

@@ -106,6 +106,7 @@ def embed_dataset(
     for count in (make_all or _here(device))(missing):
         done += count
         on_progress(done, len(rows))
+    atomic.remove_unfinished(out)  # of machines that were lost
     return Embedded(done, already, len(chosen) - len(rows), len(shards))
 
 

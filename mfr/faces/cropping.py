@@ -12,8 +12,9 @@ from mfr.faces.align import align_face, cut_face
 from mfr.faces.choice import FaceChoice, OneFace, choose_faces, choose_one_face, is_doubtful
 from mfr.faces.detector import Detector
 from mfr.faces.face import Face
+from mfr.faces.large_photo import SearchedPhoto, in_photo, pixels_to_cut, searched_pixels
 from mfr.faces.quality import Quality, measure_quality
-from mfr.geometry import CropGeometry
+from mfr.geometry import TEMPLATE, CropGeometry
 
 
 @dataclass(frozen=True)
@@ -51,23 +52,31 @@ class FaceCropper:
     def __init__(self, detector: Detector, geometry: CropGeometry | None = None) -> None:
         self.detector = detector
         self._geometry = geometry
+        template = None if geometry is None else geometry.template
+        self._chip_template = None if template is None else np.array(template)
+        self._templates = [TEMPLATE, *([] if template is None else [np.array(template)])]
+
+    @property
+    def enough(self) -> int | None:
+        """How many pixels of a photo's short side the detector needs; None if it may be all."""
+        return getattr(self.detector, "enough", None)
 
     def crop(
-        self, images: Sequence[np.ndarray], choice: FaceChoice = "main"
+        self, images: Sequence[SearchedPhoto], choice: FaceChoice = "main"
     ) -> list[list[FaceCrop]]:
         """Crop the chosen faces of each (H, W, 3) uint8 image; an empty list for no face.
 
         'all' gives the largest first, none of them doubtful, as all are meant; the other choices
         give at most one crop an image.
         """
-        found = self.detector.detect(images)
+        found = self.detector.detect([searched_pixels(image) for image in images])
         return [
-            [
-                self._cropped(
-                    image, face, faces, doubtful=choice != "all" and is_doubtful(faces, image)
-                )
-                for face in choose_faces(faces, image, choice)
-            ]
+            self._cropped(
+                image,
+                choose_faces(faces, searched_pixels(image), choice),
+                faces,
+                doubtful=choice != "all" and is_doubtful(faces, searched_pixels(image)),
+            )
             for image, faces in zip(images, found, strict=True)
         ]
 
@@ -76,12 +85,12 @@ class FaceCropper:
         return self.crop_each([image], [name], choice=choice)[0]
 
     def crop_each(
-        self, images: Sequence[np.ndarray], names: Sequence[str], *, choice: OneFace = "main"
+        self, images: Sequence[SearchedPhoto], names: Sequence[str], *, choice: OneFace = "main"
     ) -> list[FaceCrop]:
         """Crop one face of every image.
 
         Args:
-            images: photos, (H, W, 3) uint8 each.
+            images: photos, (H, W, 3) uint8 each, or decoded reduced.
             names: what the photos are called in errors.
             choice: which face; 'only' insists that there is exactly one.
 
@@ -96,44 +105,44 @@ class FaceCropper:
         return crops
 
     def try_each(
-        self, images: Sequence[np.ndarray], names: Sequence[str], *, choice: OneFace = "main"
+        self, images: Sequence[SearchedPhoto], names: Sequence[str], *, choice: OneFace = "main"
     ) -> list[FaceCrop | FaceError]:
         """Crop one face of every image; a photo without such a face gives its error instead.
 
         Arguments as `crop_each`.
         """
-        found = self.detector.detect(images)
+        found = self.detector.detect([searched_pixels(image) for image in images])
         return [
             self._attempt(image, name, faces, choice)
             for image, name, faces in zip(images, names, found, strict=True)
         ]
 
     def _attempt(
-        self, image: np.ndarray, name: str, faces: Sequence[Face], choice: OneFace
+        self, image: SearchedPhoto, name: str, faces: Sequence[Face], choice: OneFace
     ) -> FaceCrop | FaceError:
+        pixels = searched_pixels(image)
         try:
-            face = choose_one_face(faces, image, name, choice)
-            return self._cropped(image, face, faces, doubtful=is_doubtful(faces, image))
+            face = choose_one_face(faces, pixels, name, choice)
+            return self._cropped(image, [face], faces, doubtful=is_doubtful(faces, pixels))[0]
         except FaceError as error:
             return error
 
     def _cropped(
-        self, image: np.ndarray, face: Face, faces: Sequence[Face], *, doubtful: bool
-    ) -> FaceCrop:
-        crop = align_face(image, face.landmarks)
-        return FaceCrop(
-            crop,
-            self._chip(image, face),
-            face,
-            measure_quality(face, crop),
-            self.detector.name,
-            len(faces),
-            doubtful,
-        )
+        self, image: SearchedPhoto, chosen: Sequence[Face], faces: Sequence[Face], *, doubtful: bool
+    ) -> list[FaceCrop]:
+        pixels, there = pixels_to_cut(image, chosen, self._templates)
+        crops = []
+        for face, cut in zip(chosen, there, strict=True):
+            crop, shown = align_face(pixels, cut.landmarks), in_photo(face, image)
+            quality = measure_quality(shown, crop)
+            chip = self._chip(pixels, cut)
+            crops.append(
+                FaceCrop(crop, chip, shown, quality, self.detector.name, len(faces), doubtful)
+            )
+        return crops
 
-    def _chip(self, image: np.ndarray, face: Face) -> np.ndarray | None:
-        geometry = self._geometry
-        if geometry is None or geometry.template is None:
+    def _chip(self, pixels: np.ndarray, face: Face) -> np.ndarray | None:
+        if self._chip_template is None or self._geometry is None:
             return None
-        template = np.array(geometry.template)
-        return cut_face(image, face.landmarks, template, (geometry.width, geometry.height))
+        size = (self._geometry.width, self._geometry.height)
+        return cut_face(pixels, face.landmarks, self._chip_template, size)

@@ -38,6 +38,11 @@ class TurningDetector:
         """The name of the detector within."""
         return self._detector.name
 
+    @property
+    def enough(self) -> int | None:
+        """That of the detector within."""
+        return getattr(self._detector, "enough", None)
+
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
         """The faces of each (H, W, 3) uint8 RGB image, largest first; an empty list for none."""
         found = self._detector.detect(images)

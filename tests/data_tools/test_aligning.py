@@ -87,10 +87,10 @@ def test_crops_that_were_found_are_written_however_busy_the_threads(
     """The only thread slowly reads the last photo when photo 2 fails; crop 1 waits behind it."""
     read = alignment_pipeline._read
 
-    def slow(photo):
-        if photo.name == "text.jpg":
+    def slow(task, enough):
+        if task.photo.name == "text.jpg":
             time.sleep(0.5)
-        return read(photo)
+        return read(task, enough)
 
     monkeypatch.setattr(alignment_pipeline, "_THREADS", 1)
     monkeypatch.setattr(aligning, "batches_at_once", lambda device: 1)

@@ -26,7 +26,7 @@ def test_a_lost_node_costs_its_shards_only_and_changes_nothing(
     monkeypatch.setattr(embedding, "ROWS", 2)
     root = write_dataset(tmp_path / "data", {"web": 24}, images=1).root
     embed_dataset(root, tmp_path / "here", model=MODEL)
-    command = [sys.executable, "-m", "tests.embedding_shards.two_nodes"]
+    command = [sys.executable, "-m", "tests.embedding_shards.embed_on_two_nodes"]
     run = subprocess.run(
         [*command, str(root), str(tmp_path / "there"), MODEL],
         capture_output=True,

@@ -66,6 +66,9 @@ class MtcnnDetector:
     """
 
     name: Final = "mtcnn"
+    enough: Final = MAX_SIDE
+    """See `Detector`: photos are searched in a copy of which the longer side has no more pixels
+    (docs/results/large-photos.md)."""
 
     def __init__(
         self,

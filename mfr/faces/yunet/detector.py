@@ -18,6 +18,7 @@ from mfr.runtimes.choice import chosen
 
 _SMALLEST: Final = 16
 """The smallest face that is found reliably, in pixels of the searched copy."""
+_SHRUNK: Final = 3
 _LEAST_SIDE: Final = 32
 """Smaller copies leave the network without a cell at its coarsest stride."""
 
@@ -61,6 +62,8 @@ class YunetDetector:
                 "mtcnn, or --device cpu."
             )
         self.min_face_fraction = min_face_fraction
+        self.enough = round(_SHRUNK * _SMALLEST / min_face_fraction)
+        """See `Detector`: copies are so many times smaller (docs/results/large-photos.md)."""
         # Which of the two computes is no part of what a detector is.
         network = OpenVinoNetwork if (runtime or chosen().runtime) == "openvino" else OpenCvNetwork
         self._network: Callable[[np.ndarray], np.ndarray] = network(str(yunet_file()))
