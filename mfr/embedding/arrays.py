@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 
 from mfr.embedding.embedder import unfit
@@ -45,7 +46,7 @@ class ArrayEmbedder:
     def _embedded(
         self, faces: np.ndarray, prepare: Callable[[np.ndarray, CropGeometry], np.ndarray]
     ) -> np.ndarray:
-        views = np.concatenate([faces, faces[:, :, ::-1]]) if self._fusion else faces
+        views = _both_views(faces) if self._fusion else faces
         embeddings = _unit(self._fused(self._runtime.features(prepare(views, self._geometry))))
         return embeddings if self._centre is None else _unit(embeddings - self._centre)
 
@@ -56,6 +57,14 @@ class ArrayEmbedder:
         if self._fusion == "sum":
             return straight + mirrored
         return np.concatenate([straight, mirrored], axis=1)
+
+
+def _both_views(faces: np.ndarray) -> np.ndarray:
+    """Faces (n, h, w, 3), then their mirror images: (2 n, h, w, 3)."""
+    views = np.concatenate([faces, faces])
+    for face, mirrored in zip(faces, views[len(faces) :], strict=True):
+        cv2.flip(face, 1, dst=mirrored)  # many times as fast as NumPy's copy of a reversed axis
+    return views
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
