@@ -42,7 +42,7 @@ class Plan(BaseModel):
     val: float = Field(default=0.1, description="share of people for validation and calibration")
     steps: int = Field(default=50, ge=1)
     side: int = Field(default=16, ge=2, description="B, identities on each side of an episode")
-    agg_rate: float = 0.03
+    agg_rate: float = 0.1
     agg_scale: float = Field(default=32.0, description="s of CosFace, in units of the start")
     agg_margin: float = Field(default=MARGIN, description="of CosFace, in units of the start")
     mfr_rate: float = Field(default=0.1, description="outer rate")

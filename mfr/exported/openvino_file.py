@@ -19,6 +19,7 @@ from mfr.exported.exported_model import (
 )
 from mfr.model_record import ModelRecord
 from mfr.runtimes.extras import imported
+from mfr.runtimes.openvino_core import openvino_core
 from mfr.runtimes.saved_graph import SavedGraph
 
 _PLACE = "mfr"
@@ -37,7 +38,7 @@ def converted(graph: bytes, record: ModelRecord, notes: ExportNotes) -> tuple[by
         ConfigError: OpenVINO is not installed.
     """
     openvino = imported("openvino", instead=None)
-    model = openvino.Core().read_model(graph)
+    model = openvino_core().read_model(graph)
     for number, operation in enumerate(model.get_ordered_ops()):
         # OpenVINO itself numbers operations through the life of the process.
         kind = operation.get_type_name()
@@ -78,7 +79,7 @@ def parsed_openvino(path: Path, content: bytes, weights: bytes) -> ExportedModel
         ModelError: they are no graph of ours, or not what was written.
     """
     try:
-        model = imported("openvino", instead=None).Core().read_model(content, weights)
+        model = openvino_core().read_model(content, weights)
     except RuntimeError as error:
         raise ModelError(
             f"{path} or its .bin is truncated, or no graph of OpenVINO's: copy both again from "

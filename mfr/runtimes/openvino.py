@@ -10,8 +10,9 @@ import numpy as np
 
 from mfr.errors import ConfigError, ModelError
 from mfr.runtimes.compiled import Compiled
-from mfr.runtimes.extras import WITH_TORCH, imported
+from mfr.runtimes.extras import WITH_TORCH
 from mfr.runtimes.onnxruntime import OnnxRuntime
+from mfr.runtimes.openvino_core import openvino_core
 from mfr.runtimes.precision import EXACT, Precision
 from mfr.runtimes.runtime import Runtime
 from mfr.runtimes.saved_graph import SavedGraph, graph_of
@@ -51,10 +52,7 @@ class OpenVinoRuntime:
         precision: Precision = EXACT,
     ) -> None:
         self.device = the_cpu(device, "openvino")
-        openvino = imported(
-            "openvino", instead=None if isinstance(network, SavedGraph) else WITH_TORCH
-        )
-        core = openvino.Core()
+        core = openvino_core(instead=None if isinstance(network, SavedGraph) else WITH_TORCH)
         able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bfloat16" and "BF16" not in able:
             raise ConfigError(
@@ -73,8 +71,9 @@ class OpenVinoRuntime:
                 model = core.read_model(graph, weights) if weights else core.read_model(graph)
                 return core.compile_model(model, "CPU", hints)
             except RuntimeError as error:
+                version = core.get_versions("CPU")["CPU"].build_number
                 raise ModelError(
-                    f"OpenVINO {openvino.__version__} cannot run this graph: install a newer one, "
+                    f"OpenVINO {version} cannot run this graph: install a newer one, "
                     "or export the model again."
                 ) from error
 

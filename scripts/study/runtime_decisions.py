@@ -27,6 +27,7 @@ from mfr.errors import ConfigError
 from mfr.models import load_encoder
 from mfr.runtimes import RUNTIMES
 from mfr.runtimes.precision import PRECISIONS
+from scripts.lib.fold_interval import fold_interval
 
 FMR: Final = 1e-3
 RESAMPLES: Final = 500
@@ -130,8 +131,7 @@ def _cells(found: Found, exact: Found, persons: NDArray[np.int32]) -> list[str]:
     fnmr = f"{100 * (1 - found.point.tar[0]):.1f}"
     if found is exact:
         return [*cells, "", fnmr, "", ""]
-    change = found.accuracies - exact.accuracies
-    mean, error = change.mean(), 1.96 * change.std(ddof=1) / len(change) ** 0.5
+    folds = [100 * value for value in fold_interval(found.accuracies - exact.accuracies)]
     differences = paired.differences(
         found.compared, exact.compared, persons, seed=0, resamples=RESAMPLES
     )
@@ -146,7 +146,7 @@ def _cells(found: Found, exact: Found, persons: NDArray[np.int32]) -> list[str]:
     otherwise = [(one >= threshold) != (other >= threshold) for one, other in kinds]
     return [
         *cells,
-        f"{100 * mean:+.2f} ({100 * (mean - error):+.2f} to {100 * (mean + error):+.2f})",
+        f"{folds[0]:+.2f} ({folds[1]:+.2f} to {folds[2]:+.2f})",
         fnmr,
         f"{-100 * tar.value:+.1f} ({low:+.1f} to {high:+.1f})",
         f"{100 * np.concatenate(otherwise).mean():.3f}",

@@ -90,9 +90,24 @@ def test_the_guard_tells_worse_from_as_good(dataset: Path) -> None:
 
     (same,), (worse,) = guard.judge(colours), guard.judge(blind)
     assert (same.domain, same.people, same.images) == ("a", 45, 180)  # b has too few
-    assert same.interval == (0.0, 0.0) and not same.worse
-    assert same.source == same.exported == 1.0
-    assert worse.worse and worse.exported < 0.2 and worse.interval[1] < -0.5
+    assert same.tar == (1.0, 1.0, (0.0, 0.0)) and not same.worse
+    assert worse.worse and worse.tar.exported < 0.2 and worse.tar.interval[1] < -0.5
+
+
+def test_scores_that_moved_against_the_threshold_are_worse(dataset: Path) -> None:
+    """A further dimension moves all scores up, or down, and none past another."""
+    guard = Guard(colours, Manifest.read(dataset))
+
+    def moved(crops: np.ndarray, more: np.ndarray) -> np.ndarray:
+        wider = np.column_stack([colours(crops), more])
+        return (wider / np.linalg.norm(wider, axis=1, keepdims=True)).astype(np.float32)
+
+    (alike,) = guard.judge(lambda crops: moved(crops, np.ones(len(crops))))
+    assert alike.tar == (1.0, 1.0, (0.0, 0.0)) and alike.fnmr == (0.0, 0.0, (0.0, 0.0))
+    assert alike.worse and alike.fmr.exported > alike.fmr.source and alike.fmr.interval[0] > 0
+    (unlike,) = guard.judge(lambda crops: moved(crops, 3 * np.eye(len(crops))))
+    assert unlike.tar == (1.0, 1.0, (0.0, 0.0)) and unlike.fmr.exported == 0.0
+    assert unlike.worse and unlike.fnmr.exported == 1.0 and unlike.fnmr.interval[0] > 0
 
 
 def test_too_few_people_cannot_judge(dataset: Path) -> None:
@@ -117,6 +132,6 @@ def test_the_first_that_passes_is_taken_and_none_is_refused(
     assert kept == CHOICES[1] and made.notes.arithmetic == "int8" and not judged[0].worse
     assert made.record == source.record
     graphs[CHOICES[1]] = worse
-    with pytest.raises(ModelError, match=r"apart worse \(a: TAR .* points\), and was not written"):
+    with pytest.raises(ModelError, match=r"apart worse \(a: at an FMR .* TAR .* points\), and was"):
         exported_in_int8(encoder, dataset, tmp_path / "m.onnx", "onnx", "features")
     assert list(tmp_path.iterdir()) == []

@@ -12,16 +12,16 @@ from data_tools.synth.photograph import person, photograph
 from mfr.errors import ConfigError, ModelError
 from mfr.faces import DETECTORS, Detector, Face, build_detector
 from mfr.faces.mtcnn.detector import MtcnnDetector
-from tests.faces.mtcnn.on_trial import ON_TRIAL
+from mfr.faces.yunet.detector import YunetDetector
 
-PACKED = "mtcnn on openvino"
+ON_OPENVINO = {"mtcnn on openvino": MtcnnDetector, "yunet on openvino": YunetDetector}
 
 
-@pytest.fixture(scope="module", params=[*DETECTORS.names(), pytest.param(PACKED, marks=ON_TRIAL)])
+@pytest.fixture(scope="module", params=[*DETECTORS.names(), *ON_OPENVINO])
 def detector(request: pytest.FixtureRequest) -> Detector:
     try:
-        if request.param == PACKED:
-            return MtcnnDetector(runtime="openvino")
+        if request.param in ON_OPENVINO:
+            return ON_OPENVINO[request.param](runtime="openvino")
         return build_detector(request.param)
     except (ModelError, ConfigError) as error:
         pytest.skip(str(error))

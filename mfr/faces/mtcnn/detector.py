@@ -14,6 +14,7 @@ from mfr.faces.face import Face
 from mfr.faces.mtcnn.cascade import Cascade
 from mfr.faces.mtcnn.packed_cascade import PackedCascade
 from mfr.forking import outlast_forks
+from mfr.runtimes.choice import chosen
 
 MAX_SIDE: Final = 1024
 """Photos with a longer side are searched in a copy shrunk to this many pixels."""
@@ -41,8 +42,8 @@ class Search(Protocol):
 class MtcnnDetector:
     """Finds faces in batches of photos; the same photo always gives the same faces.
 
-    Its networks run on PyTorch or, on trial and where it is asked for, on OpenVINO, after which a
-    signal has been seen to crash the process: the faces are the same up to a thousandth of a pixel.
+    Its networks run on PyTorch, or on OpenVINO where that is chosen for embeddings too
+    (`mfr.runtimes.choice`): the faces are the same up to a thousandth of a pixel.
 
     A photo in which nothing is found gets a second look, brightened (or dimmed) to a middle grey
     and with a black border around it. The detector was trained on faces with some background
@@ -56,7 +57,8 @@ class MtcnnDetector:
             twice the size takes a quarter of it.
         thresholds: a candidate must pass all three of the cascade's networks (Zhang et al.).
         factor: ratio between the scales of the image pyramid.
-        runtime: 'openvino', on a CPU; else it is PyTorch.
+        runtime: 'openvino' or 'torch'; what is chosen for this machine if not given. On a GPU, and
+            where another runtime is chosen, it is PyTorch.
 
     Raises:
         ConfigError: OpenVINO is to be used and is not installed.
@@ -77,7 +79,7 @@ class MtcnnDetector:
         self.device = torch.device(device)
         self.min_face_fraction = min_face_fraction
         self._cascade: Search
-        if self.device.type == "cpu" and runtime == "openvino":
+        if self.device.type == "cpu" and (runtime or chosen().runtime) == "openvino":
             self._cascade = PackedCascade(thresholds, factor)
         else:
             self._cascade = Cascade(self.device, thresholds, factor)

@@ -11,7 +11,8 @@ from torch import nn
 
 from mfr.faces.mtcnn.networks import MtcnnNetwork, load_network
 from mfr.runtimes.compiled import Compiled
-from mfr.runtimes.extras import imported
+from mfr.runtimes.extras import WITH_TORCH
+from mfr.runtimes.openvino_core import openvino_core
 
 UNSEEN: Final = -1e9
 """Less than anything that the first network's first layer says."""
@@ -33,7 +34,7 @@ class OpenVinoNetwork:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        openvino = imported("openvino")
+        core = openvino_core(instead=WITH_TORCH)
         network = load_network(name, torch.device("cpu"))
 
         def compile(threads: int) -> Any:
@@ -43,7 +44,7 @@ class OpenVinoNetwork:
                 "NUM_STREAMS": threads,
                 "INFERENCE_NUM_THREADS": threads,
             }
-            return openvino.Core().compile_model(_graph(network), "CPU", hints)
+            return core.compile_model(_graph(network), "CPU", hints)
 
         self._compiled = Compiled(compile)
         self._own = local()

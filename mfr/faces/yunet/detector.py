@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from threading import local
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import cv2
 import numpy as np
 
-from mfr.errors import ConfigError, ModelError
+from mfr.errors import ConfigError
 from mfr.faces.detector import MIN_FACE_FRACTION
 from mfr.faces.face import Face
+from mfr.faces.yunet.opencv_network import OpenCvNetwork
+from mfr.faces.yunet.openvino_network import OpenVinoNetwork
 from mfr.faces.yunet.weights import yunet_file
+from mfr.runtimes.choice import chosen
 
-SCORE: Final = 0.6
-"""A candidate must be so sure to be a face."""
-_OVERLAP: Final = 0.3
-_CANDIDATES: Final = 5000
 _SMALLEST: Final = 16
 """The smallest face that is found reliably, in pixels of the searched copy."""
 _LEAST_SIDE: Final = 32
@@ -32,13 +29,17 @@ class YunetDetector:
     share of 0.05 its short side has 320. A photo in which nothing is found, as a face may fill it,
     is searched once more with a border around it.
 
+    Its network runs on OpenCV, or on OpenVINO where that is chosen for embeddings too
+    (`mfr.runtimes.choice`): the faces are the same up to a hundredth of a pixel.
+
     Args:
         device: 'cpu'.
         min_face_fraction: faces smaller than this share of a photo's short side are not searched
             for.
+        runtime: 'openvino', else it is OpenCV; what is chosen for this machine if not given.
 
     Raises:
-        ConfigError: the device is another one.
+        ConfigError: the device is another one, or OpenVINO is to be used and is not installed.
         ModelError: the network's file is not there, or is another one.
     """
 
@@ -48,7 +49,11 @@ class YunetDetector:
     upright ones 94% (docs/results/turned-photos.md)."""
 
     def __init__(
-        self, device: object = "cpu", *, min_face_fraction: float = MIN_FACE_FRACTION
+        self,
+        device: object = "cpu",
+        *,
+        min_face_fraction: float = MIN_FACE_FRACTION,
+        runtime: str | None = None,
     ) -> None:
         if str(device) != "cpu":
             raise ConfigError(
@@ -56,9 +61,9 @@ class YunetDetector:
                 "mtcnn, or --device cpu."
             )
         self.min_face_fraction = min_face_fraction
-        self._file = str(yunet_file())
-        self._own = local()
-        self._network()  # what is wrong with the file is said at once
+        # Which of the two computes is no part of what a detector is.
+        network = OpenVinoNetwork if (runtime or chosen().runtime) == "openvino" else OpenCvNetwork
+        self._network: Callable[[np.ndarray], np.ndarray] = network(str(yunet_file()))
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Face]]:
         """Find the faces of each (H, W, 3) uint8 RGB image; largest first, empty where none is."""
@@ -73,11 +78,7 @@ class YunetDetector:
         shrink = min(1.0, side / min(image.shape[:2]))
         size = tuple(max(_LEAST_SIDE, round(shrink * length)) for length in (width, height))
         copy = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
-        network = self._network()
-        network.setInputSize(size)
-        rows = network.detect(cv2.cvtColor(copy, cv2.COLOR_RGB2BGR))[1]
-        if rows is None:
-            return []
+        rows = self._network(cv2.cvtColor(copy, cv2.COLOR_RGB2BGR))
         # Of YuNet's pixels the first begins at 0, of ours its centre is there.
         ratio = np.array([width / size[0], height / size[1]])
         points = rows[:, 4:14].reshape(-1, 5, 2) * ratio - border - 0.5
@@ -92,24 +93,6 @@ class YunetDetector:
             if not np.array_equal(five[0], five[1])
         ]
         return sorted(faces, key=lambda face: face.area, reverse=True)
-
-    def _network(self) -> Any:
-        """The network of this thread and process, for one serves one at a time."""
-        kept = getattr(self._own, "network", None)
-        if kept is None or kept[0] != os.getpid():
-            # It warns of its own default target at every start.
-            cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-            try:
-                made = cv2.FaceDetectorYN.create(
-                    self._file, "", (320, 320), SCORE, _OVERLAP, _CANDIDATES
-                )
-            except cv2.error as error:
-                raise ModelError(
-                    f"{self._file} is no YuNet network: fetch it again with 'mfr models fetch "
-                    "yunet'."
-                ) from error
-            kept = self._own.network = (os.getpid(), made)
-        return kept[1]
 
 
 def _border(image: np.ndarray) -> int:

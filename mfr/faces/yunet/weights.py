@@ -40,3 +40,8 @@ def yunet_file() -> Path:
             f"in the environment's {VARIABLE}."
         )
     return found
+
+
+def no_yunet(file: str) -> ModelError:
+    """What to raise where ``file`` holds another network, or none."""
+    return ModelError(f"{file} is no YuNet network: fetch it again with 'mfr models fetch yunet'.")

@@ -20,6 +20,7 @@ from mfr.data.pair_list import ListedPair, read_pair_list
 from mfr.encoder import Encoder
 from mfr.training.averaging import between
 from mfr.training.guard import worst_relative_fnmr
+from scripts.lib.fold_interval import fold_interval
 from scripts.study.runtime_decisions import View2
 from scripts.study.unseen_domains.choosing import START, chosen_point, file_name
 from scripts.study.unseen_domains.grid import SEEDS, judge
@@ -105,9 +106,7 @@ def _points(
 
 
 def _cells(accuracies: NDArray[np.float64], change: NDArray[np.float64]) -> str:
-    error = 1.96 * change.std(ddof=1) / len(change) ** 0.5
-    low, high = (100 * (change.mean() + side * error) for side in (-1, 1))
-    mean = 100 * change.mean()
+    mean, low, high = (100 * value for value in fold_interval(change))
     return f"{100 * accuracies.mean():.2f} | {mean:+.2f} ({low:+.2f} to {high:+.2f})"
 
 

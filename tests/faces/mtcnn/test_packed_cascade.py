@@ -21,10 +21,8 @@ from mfr.faces.mtcnn.packed_cascade import PackedCascade
 from mfr.faces.mtcnn.packed_pyramid import packed_pyramid
 from mfr.faces.mtcnn.window_means import means
 from mfr.images import read_image
-from tests.faces.mtcnn.on_trial import ON_TRIAL
 
 pytest.importorskip("openvino")
-pytestmark = ON_TRIAL
 
 CPU = torch.device("cpu")
 THRESHOLDS, FACTOR = (0.6, 0.7, 0.7), 0.709
