@@ -53,7 +53,8 @@ class ArrayEmbedder:
     def _fused(self, features: np.ndarray) -> np.ndarray:
         if not self._fusion:
             return features
-        straight, mirrored = np.split(features, 2)
+        half = len(features) // 2
+        straight, mirrored = features[:half], features[half:]
         if self._fusion == "sum":
             return straight + mirrored
         return np.concatenate([straight, mirrored], axis=1)

@@ -6,8 +6,9 @@ The parts of the command are measured in one more process a round: with the defa
 each exported one and the detector yunet, which together need no PyTorch.
 
 Then `Recogniser.compare` with the first exported model in a process that has done so before, on one
-core: processor time, a stage at a time. All else is what Python spends around the stages, preparing
-the network's input and judging the score included.
+core: processor time, a stage at a time. The last three are what Python adds to the photographs'
+own work: from faces to the network's input and from features to embeddings, from these to the
+decision, and what joins the stages.
 
     python -m scripts.bench.cold_verify A.jpg B.jpg [--peer WEIGHTS] [--exported FILE ...]
 """
@@ -31,6 +32,11 @@ from scripts.lib.stage_times import StageTimes, Timed
 ROUNDS: Final = 5
 COMPARISONS: Final = 50
 """How often a warm comparison is made."""
+
+_AROUND: Final = ("prepare input, scale features", "judge the score", "all else")
+_JUDGING: Final = [
+    *("check_choice", "basis_for", "cosine", "choose_threshold", "decide", "conditions_of")
+]
 
 _TIMED_PARTS: Final = """
 import json, sys, time
@@ -132,6 +138,7 @@ def _print_warm(model: str, photos: Sequence[str]) -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     # Imported on the one core, so that what computes takes one thread.
     from mfr import recogniser as recognising
+    from mfr.embedding.arrays import ArrayEmbedder
     from mfr.faces import cropping
     from mfr.runtimes.onnxruntime import OnnxRuntime
     from mfr.runtimes.openvino import OpenVinoRuntime
@@ -147,7 +154,9 @@ def _print_warm(model: str, photos: Sequence[str]) -> None:
         Timed(recognising, "describe_appearance", lambda *_: "describe their appearance"),
         Timed(OnnxRuntime, "features", lambda *_: "network, both views of both"),
         Timed(OpenVinoRuntime, "features", lambda *_: "network, both views of both"),
-        Timed(recognising.Recogniser, "compare", lambda *_, **__: "all else"),
+        *(Timed(ArrayEmbedder, name, lambda *_: _AROUND[0]) for name in ("crops", "chips")),
+        *(Timed(recognising, name, lambda *_, **__: _AROUND[1]) for name in _JUDGING),
+        Timed(recognising.Recogniser, "compare", lambda *_, **__: _AROUND[2]),
     ]
     found: dict[str, list[float]] = {}
     for turn in range(COMPARISONS + 5):
@@ -158,8 +167,10 @@ def _print_warm(model: str, photos: Sequence[str]) -> None:
             for stage, seconds in times.seconds.items():
                 found.setdefault(stage, []).append(1000 * seconds)
     print("\n| stage of a warm comparison, one core | ms |\n|---|---|")
-    for stage, taken in found.items():
-        print(f"| {stage} | {statistics.median(taken):.2f} |")
+    medians = {stage: statistics.median(taken) for stage, taken in found.items()}
+    for stage in sorted(medians, key=lambda stage: stage in _AROUND):
+        print(f"| {stage} | {medians[stage]:.2f} |")
+    print(f"| the last three together | {sum(medians[stage] for stage in _AROUND):.2f} |")
 
 
 if __name__ == "__main__":
