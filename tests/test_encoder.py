@@ -93,7 +93,7 @@ class TestEmbed:
             whole.record.model_copy(update={"flip_fusion": False}),
             whole.network,
             None,
-            TorchRuntime(whole.network),
+            TorchRuntime(whole.network, size=whole.geometry.size),
         )
         assert single.embedding_size == 128
         half = whole.embed(crops)[:, :128]
@@ -159,7 +159,12 @@ class TestFromNetwork:
             for parameter in network.parameters():
                 parameter.add_(1)
         assert np.array_equal(encoder.embed(crops), before)
-        anew = Encoder(encoder.record, encoder.network, None, TorchRuntime(encoder.network))
+        anew = Encoder(
+            encoder.record,
+            encoder.network,
+            None,
+            TorchRuntime(encoder.network, size=encoder.geometry.size),
+        )
         assert np.array_equal(anew.embed(crops), before)
 
     @pytest.mark.slow
@@ -339,7 +344,12 @@ class TestBackbonesFromOutside:
 @pytest.mark.slow
 def test_threads_may_share_an_encoder(encoder, crops):
     expected = encoder.embed(crops)
-    fresh = Encoder(encoder.record, encoder.network, None, TorchRuntime(encoder.network))
+    fresh = Encoder(
+        encoder.record,
+        encoder.network,
+        None,
+        TorchRuntime(encoder.network, size=encoder.geometry.size),
+    )
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: fresh.embed(crops), range(16)))
     assert all(np.array_equal(one, expected) for one in found)

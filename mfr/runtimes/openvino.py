@@ -110,7 +110,7 @@ def _elsewhere(
     if not isinstance(network, SavedGraph):
         from mfr.runtimes.torch import TorchRuntime
 
-        return TorchRuntime(network, precision=precision)
+        return TorchRuntime(network, size=size, precision=precision)
     if network.weights is not None:
         raise ConfigError(
             f"OpenVINO, which {network.name} is written for, does not compute in a forked process: "

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import os
-from threading import Lock
 
 import numpy as np
 import torch
 from torch import nn
-from torch.fx.experimental.optimization import fuse
 
 from mfr.devices import usable_device
 from mfr.errors import ConfigError
 from mfr.forking import insist_on_own_process, outlast_forks
+from mfr.runtimes.compiled import Compiled
+from mfr.runtimes.folding import folded
 from mfr.runtimes.precision import EXACT, Precision
 from mfr.runtimes.saved_graph import SavedGraph
-
-# One for all runtimes: while torch.fx traces a network, it changes what a call of any module does.
-_folding = Lock()
-
-
-def _renew_lock() -> None:
-    global _folding
-    _folding = Lock()  # in a forked process, which may find it held by a thread that it lacks
-
-
-os.register_at_fork(after_in_child=_renew_lock)
 
 
 class TorchRuntime:
@@ -43,7 +31,7 @@ class TorchRuntime:
         network: in evaluation mode; it is copied when features are first asked for, and must not
             change before. A graph is refused.
         device: where to compute.
-        size: height and width of the input; any will do.
+        size: height and width of the network's input.
         precision: of convolutions and matrix products.
 
     Raises:
@@ -55,7 +43,7 @@ class TorchRuntime:
         network: nn.Module | SavedGraph,
         device: str | torch.device = "cpu",
         *,
-        size: tuple[int, int] | None = None,
+        size: tuple[int, int],
         precision: Precision = EXACT,
     ) -> None:
         if isinstance(network, SavedGraph):
@@ -71,8 +59,19 @@ class TorchRuntime:
             torch.backends.cudnn.benchmark = False
         outlast_forks("torch")
         self._process = os.getpid()
-        self._network = network
-        self._folded: nn.Module | None = None
+
+        def fold(threads: int) -> nn.Module:
+            # The type of `to` knows no memory format alone.
+            made: nn.Module = (
+                folded(network, size)
+                .to(self.device)
+                .to(  # type: ignore[call-overload]
+                    memory_format=torch.channels_last
+                )
+            )
+            return made
+
+        self._folded = Compiled(fold)
         self._lower = precision == "bfloat16"
 
     def features(self, images: np.ndarray) -> np.ndarray:
@@ -81,6 +80,7 @@ class TorchRuntime:
         Raises:
             ModelError: on a GPU, in a process that was forked from the one that made this.
         """
+        insist_on_own_process(self.device, self._process)  # before anything goes to the GPU
         given = torch.from_numpy(np.require(images, requirements="W"))  # PyTorch warns of others
         found: np.ndarray = self.tensor_features(given.to(self.device)).cpu().numpy()
         return found
@@ -91,22 +91,5 @@ class TorchRuntime:
         insist_on_own_process(self.device, self._process)
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self._lower):
-            features: torch.Tensor = self._ready()(images)
+            features: torch.Tensor = self._folded()(images)
         return features.float()
-
-    def _ready(self) -> nn.Module:
-        with _folding:
-            if self._folded is None:
-                folded = _folded(self._network).to(self.device)
-                # The type of `to` knows no memory format alone.
-                self._folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            return self._folded
-
-
-def _folded(network: nn.Module) -> nn.Module:
-    """A copy of ``network`` with batch normalisation folded into the layers before it."""
-    try:
-        return fuse(network)
-    except Exception:
-        # The control flow of a network from outside may not let itself be traced: run it as it is.
-        return copy.deepcopy(network)

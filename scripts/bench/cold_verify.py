@@ -112,8 +112,8 @@ def main() -> None:
         )
     for name, measured in shares.items():
         print(f"\n| part of {name} | CPU seconds |\n|---|---|")
-        for part, seconds in measured.items():
-            print(f"| {part} | {statistics.median(seconds[1:]):.2f} |")
+        for part, taken in measured.items():
+            print(f"| {part} | {statistics.median(taken[1:]):.2f} |")
     if options.exported:
         _print_warm(options.exported[0], options.photos)
 

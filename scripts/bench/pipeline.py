@@ -10,23 +10,25 @@ rounds, the program included; CPU is that of all threads. In bfloat16 only embed
 Then the stages of MFR's pipeline, one photograph after the other on one core: medians over the
 rounds of the mean processor time of a photograph.
 
+deepface is compared with where ``--deepface`` names a Python in which it is installed.
+
     python -m scripts.bench.pipeline --photos PHOTOS
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import platform
 import statistics
+import subprocess
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from multiprocessing.pool import Pool
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 
@@ -40,24 +42,24 @@ from mfr.faces.mtcnn.averages import AreaAverages
 from mfr.faces.mtcnn.networks import MtcnnNetwork
 from mfr.faces.mtcnn.openvino_networks import OpenVinoNetwork
 from mfr.faces.mtcnn.window_means import Windows
+from mfr.faces.yunet.openvino_network import OpenVinoNetwork as OpenVinoYunet
+from mfr.faces.yunet.weights import yunet_file
 from mfr.images import image_size
 from mfr.runtimes.choice import processor
+from mfr.runtimes.precision import Precision
 from scripts.lib.group_photos import HEIGHT, WIDTH, write_groups
-from scripts.lib.photo_pipelines import PIPELINES, Pipeline, recogniser
+from scripts.lib.photo_pipelines import PIPELINES, recogniser
 from scripts.lib.photo_sample import sample
-from scripts.lib.resident_memory import peak, reset_peak
+from scripts.lib.pipeline_rounds import Pipeline, Round, one_round
+from scripts.lib.stage_pictures import StageTable, draw_stages, ordered
 from scripts.lib.stage_times import StageTimes, Timed
 
-_RUNTIMES: Final = ("torch", "openvino")
-
-
-class Run(NamedTuple):
-    """What one round took."""
-
-    seconds: float
-    processor: float
-    memory: float
-    faces: int
+_VARIANTS: Final[dict[str, tuple[str, str, Precision]]] = {
+    "mtcnn, PyTorch": ("mtcnn", "torch", "float32"),
+    "mtcnn, OpenVINO": ("mtcnn", "openvino", "float32"),
+    "yunet, OpenVINO, bfloat16": ("yunet", "openvino", "bfloat16"),
+}
+"""Of the stages: detector, runtime, precision of embeddings."""
 
 
 @cache
@@ -66,25 +68,57 @@ def _made(name: str) -> Pipeline:
     return PIPELINES[name]()
 
 
-def run(name: str, photos: Sequence[Path]) -> Run:
+def run(name: str, photos: Sequence[Path]) -> Round:
     """One round of the pipeline ``name``, in this process."""
     keep_freed_memory()
-    pipeline = _made(name)
-    reset_peak()
-    begin, began = time.perf_counter(), time.process_time()
-    faces = pipeline(photos)
-    return Run(time.perf_counter() - begin, time.process_time() - began, peak(), faces)
+    return one_round(_made(name), photos)
 
 
-def compare(kinds: dict[str, list[Path]], rounds: int) -> None:
+class InProcess:
+    """A pipeline in a process of its own."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._pool = multiprocessing.get_context("spawn").Pool(1)
+
+    def __call__(self, photos: Sequence[Path]) -> Round:
+        """One round."""
+        return self._pool.apply(run, (self._name, photos))
+
+
+class DeepFace:
+    """deepface's pipeline in a process of another Python, in which deepface is installed."""
+
+    def __init__(self, python: Path, model: str) -> None:
+        command = [str(python), "-m", "scripts.lib.deepface_rounds", "--model", model]
+        self._process = subprocess.Popen(
+            [*command, "--yunet", str(yunet_file())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __call__(self, photos: Sequence[Path]) -> Round:
+        """One round."""
+        process = self._process
+        assert process.stdin is not None and process.stdout is not None
+        print(json.dumps([str(photo) for photo in photos]), file=process.stdin, flush=True)
+        return Round(*json.loads(process.stdout.readline()))
+
+
+def compare(kinds: dict[str, list[Path]], rounds: int, deepface: Path | None) -> None:
     """Print a table a kind of photographs."""
-    spawn = multiprocessing.get_context("spawn")
-    pools: dict[str, Pool] = {name: spawn.Pool(1) for name in PIPELINES}
+    places: dict[str, Callable[[Sequence[Path]], Round]] = {
+        name: InProcess(name) for name in PIPELINES
+    }
+    if deepface is not None:
+        places["deepface, YuNet and Facenet512"] = DeepFace(deepface, "Facenet512")
     for kind, photos in kinds.items():
-        results: dict[str, list[Run]] = {name: [] for name in PIPELINES}
+        results: dict[str, list[Round]] = {name: [] for name in places}
         for turn in range(rounds + 1):
-            for name, pool in pools.items():
-                one = pool.apply(run, (name, photos))
+            for name, place in places.items():
+                one = place(photos)
                 if turn:
                     results[name].append(one)
         print(f"\n## {len(photos)} {kind}\n")
@@ -104,8 +138,6 @@ def compare(kinds: dict[str, list[Path]], rounds: int) -> None:
                 f"| {max(one.memory for one in runs):.0f} |",
                 flush=True,
             )
-    for pool in pools.values():
-        pool.terminate()
 
 
 def _network(network: MtcnnNetwork | OpenVinoNetwork, *_: object) -> str:
@@ -132,54 +164,63 @@ FUNCTIONS: Final = [
         for name in ("suppress_overlaps", "merged", "refined", "located", "squares_of")
     ),
     Timed(cascade, "proposed", lambda *_: "candidates: thresholds, overlaps, moves"),
+    Timed(OpenVinoYunet, "__call__", lambda *_: "YuNet"),
     Timed(cropping, "align_face", lambda *_: "alignment"),
     Timed(cropping, "cut_face", lambda *_: "alignment"),
     Timed(cropping, "measure_quality", lambda *_: "quality"),
+    Timed(recognising, "describe_appearance", lambda *_: "appearance"),
     Timed(Encoder, "embed", lambda *_: "embedding"),
     Timed(Encoder, "embed_chips", lambda *_: "embedding"),
 ]
 
 
-def stages(kinds: dict[str, list[Path]], rounds: int) -> None:
-    """Print where the time goes, a table a kind of photographs."""
+def stages(kinds: dict[str, list[Path]], rounds: int) -> dict[str, StageTable]:
+    """Print where the time goes, a table a kind of photographs, and return the tables."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
-    made = {runtime: recogniser("mtcnn", runtime) for runtime in _RUNTIMES}
+    made = {name: recogniser(*variant) for name, variant in _VARIANTS.items()}
+    tables = {}
     for kind, photos in kinds.items():
-        found: dict[str, list[StageTimes]] = {runtime: [] for runtime in _RUNTIMES}
+        found: dict[str, list[StageTimes]] = {name: [] for name in made}
         for turn in range(rounds + 1):
-            for runtime, one in made.items():
+            for name, one in made.items():
                 times = StageTimes()
                 whole = Timed(type(one), "embed_faces", lambda *_: "all else")
                 with times.timing(whole, *FUNCTIONS):
                     for photo in photos:
                         one.embed_faces(photo)
                 if turn:
-                    found[runtime].append(times)
-        print(f"\n## Stages of {kind}, mtcnn, one core\n")
-        heads = [f"{runtime}, ms | share | calls" for runtime in _RUNTIMES]
+                    found[name].append(times)
+        print(f"\n## Stages of {kind}, one core\n")
+        heads = [f"{name}, ms | share | calls" for name in made]
         print(f"| stage | {' | '.join(heads)} |")
-        print("|---" * (1 + 3 * len(_RUNTIMES)) + "|")
-        _print_stages(found, len(photos))
+        print("|---" * (1 + 3 * len(made)) + "|")
+        tables[kind] = _medians(found, len(photos))
+        _print_stages(tables[kind], found, len(photos))
+    return tables
 
 
-def _print_stages(found: dict[str, list[StageTimes]], photos: int) -> None:
-    medians = {
-        runtime: {
+def _medians(found: dict[str, list[StageTimes]], photos: int) -> StageTable:
+    return {
+        name: {
             stage: 1000 * statistics.median(times.seconds[stage] for times in runs) / photos
             for stage in runs[0].seconds
         }
-        for runtime, runs in found.items()
+        for name, runs in found.items()
     }
-    order = sorted(medians["torch"], key=lambda stage: -medians["torch"][stage])
-    for stage in order:
+
+
+def _print_stages(table: StageTable, found: dict[str, list[StageTimes]], photos: int) -> None:
+    for stage in ordered(table):
         cells = [
             f"{ms[stage]:.2f} | {ms[stage] / sum(ms.values()):.0%} "
-            f"| {found[runtime][0].calls[stage] / photos:.1f}"
-            for runtime, ms in medians.items()
+            f"| {found[name][0].calls[stage] / photos:.1f}"
+            if stage in ms
+            else " | | "
+            for name, ms in table.items()
         ]
         print(f"| {stage} | {' | '.join(cells)} |")
-    totals = [f"{sum(ms.values()):.2f} | 100% | " for ms in medians.values()]
+    totals = [f"{sum(ms.values()):.2f} | 100% | " for ms in table.values()]
     print(f"| together | {' | '.join(totals)} |", flush=True)
 
 
@@ -191,13 +232,15 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=33)
     parser.add_argument("--rounds", type=int, default=5, help="those that count")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--deepface", type=Path, help="a Python with deepface[tensorflow]")
+    parser.add_argument("--picture", type=Path, help="of the stages, to write")
     options = parser.parse_args()
     photos = sample(options.photos, options.count, options.seed)
     width, height = image_size(photos[0])
     print(
         f"Medians of {options.rounds} rounds; {usable_cpus()} of {os.cpu_count()} cores, "
         f"{processor()}, torch {torch.__version__}, Python {platform.python_version()}. The "
-        "networks of the first two have random weights."
+        "networks of the first two and of deepface have random weights."
     )
     with tempfile.TemporaryDirectory() as scratch:
         groups = write_groups(photos, options.groups, options.seed, Path(scratch))
@@ -205,8 +248,10 @@ def main() -> None:
             f"photos of {width} x {height}": photos,
             f"group photos of {WIDTH} x {HEIGHT}": groups,
         }
-        compare(kinds, options.rounds)
-        stages(kinds, options.rounds)
+        compare(kinds, options.rounds, options.deepface)
+        tables = stages(kinds, options.rounds)
+    if options.picture is not None:
+        draw_stages(tables, options.picture)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,7 @@ from mfr.recogniser import Recogniser
 from mfr.runtimes import build_runtime
 from mfr.runtimes.choice import PRECISION_VARIABLE, RUNTIME_VARIABLE
 from mfr.runtimes.precision import EXACT
-
-Pipeline = Callable[[Sequence[Path]], int]
-"""Embeds all faces of photographs of one size; gives their number."""
+from scripts.lib.pipeline_rounds import Pipeline
 
 _BATCH: Final = 16
 

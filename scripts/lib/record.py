@@ -33,7 +33,7 @@ def main() -> None:
     # Paths of this machine mean nothing to a reader: data is named as in README.
     shown = " ".join(command)
     text = run.stdout
-    for variable in ("DATASET", "WEIGHTS", "PAIRS", "PHOTOS", "OUT", "LFW"):
+    for variable in ("DATASET", "WEIGHTS", "PAIRS", "PHOTOS", "OUT", "LFW", "PEER"):
         if place := os.environ.get(variable):
             shown, text = shown.replace(place, variable), text.replace(place, variable)
     head = (

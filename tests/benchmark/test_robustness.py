@@ -159,7 +159,9 @@ def test_pixels_are_embedded_as_crops_are_and_with_gradients(fusion):
     torch.manual_seed(0)
     both = Encoder.from_network(build_backbone("smallfacenet"), "smallfacenet")
     record = both.record.model_copy(update={"flip_fusion": fusion})
-    encoder = Encoder(record, both.network, None, TorchRuntime(both.network))
+    encoder = Encoder(
+        record, both.network, None, TorchRuntime(both.network, size=record.geometry.size)
+    )
     crops = np.random.default_rng(0).integers(0, 256, (3, 112, 112, 3), np.uint8)
     pixels = torch.from_numpy(crops).float().requires_grad_()
     found = encoder.embed_pixels(pixels)
