@@ -1,8 +1,12 @@
-"""Several batches at once, each in a thread of its own, with one thread of torch's for each."""
+"""Several batches at once, each in a thread of its own, with one thread of torch's for each.
+
+PyTorch is not imported here: where nobody did, nothing computes with it.
+"""
 
 from __future__ import annotations
 
 import itertools
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final, TypeVar
 
-import torch
+from mfr.cpus import usable_cpus
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -19,9 +23,16 @@ _MOST_AT_ONCE: Final = 8
 """The most batches at once, on any number of cores: each takes about 100 MB of memory."""
 
 
-def batches_at_once(device: torch.device) -> int:
-    """The number of batches to compute at once: on a CPU, one for each thread that torch uses."""
-    return min(torch.get_num_threads(), _MOST_AT_ONCE) if device.type == "cpu" else 1
+def batches_at_once(device: object) -> int:
+    """The number of batches to compute at once: on a CPU, one for each thread that torch uses.
+
+    Args:
+        device: where it is computed; its text begins with 'cpu' for a CPU.
+    """
+    if not str(device).startswith("cpu"):
+        return 1
+    torch = sys.modules.get("torch")
+    return min(usable_cpus() if torch is None else torch.get_num_threads(), _MOST_AT_ONCE)
 
 
 @contextmanager
@@ -31,14 +42,16 @@ def computing_threads(count: int) -> Iterator[ThreadPoolExecutor]:
     The networks are too small to profit from several threads: two threads with a batch each do up
     to twice the work of two threads on one batch.
     """
-    threads = torch.get_num_threads()
-    alone = partial(torch.set_num_threads, 1) if count > 1 else None
+    torch = sys.modules.get("torch")
+    threads = 0 if torch is None else torch.get_num_threads()
+    alone = None if torch is None or count == 1 else partial(torch.set_num_threads, 1)
     with ThreadPoolExecutor(count, thread_name_prefix="compute", initializer=alone) as pool:
         try:
             yield pool
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            torch.set_num_threads(threads)  # new threads take the value that was set last
+            if torch is not None:
+                torch.set_num_threads(threads)  # new threads take the value that was set last
 
 
 def in_order(work: Callable[[T], R], items: Iterable[T], count: int) -> Generator[R, None, None]:

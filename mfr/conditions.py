@@ -75,7 +75,7 @@ class Regions(BaseModel):
     def nearest(self, embeddings: NDArray[np.float32]) -> list[int | None]:
         """The condition, by its number, that each embedding (n, D) belongs to; None if to none."""
         near = self._conditions(embeddings)
-        known = self.distances(embeddings) <= self.farthest
+        known = self._distances(embeddings, near) <= self.farthest
         return [int(one) if like else None for one, like in zip(near, known, strict=True)]
 
     def doubts(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -87,7 +87,12 @@ class Regions(BaseModel):
 
     def distances(self, embeddings: NDArray[np.float32]) -> NDArray[np.float64]:
         """The squared distance of each embedding (n, D) from its condition's mean: (n,)."""
-        apart = embeddings - self._matrices.means[self._conditions(embeddings)]
+        return self._distances(embeddings, self._conditions(embeddings))
+
+    def _distances(
+        self, embeddings: NDArray[np.float32], conditions: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        apart = embeddings - self._matrices.means[conditions]
         along = apart @ self._matrices.components
         return np.asarray((along**2).sum(axis=1))
 
@@ -147,9 +152,15 @@ class Looks(BaseModel):
 
     def distances(self, appearance: NDArray[np.float64]) -> NDArray[np.float64]:
         """The squared Mahalanobis distance of each from the nearest source: (n,)."""
-        apart = appearance[:, None] - np.array(self.means)
-        every = np.einsum("nsi,sij,nsj->ns", apart, np.array(self.precisions), apart)
+        means, precisions = self._arrays
+        apart = appearance[:, None] - means
+        every = np.einsum("nsi,sij,nsj->ns", apart, precisions, apart)
         return np.asarray(every.min(axis=1))
+
+    # As for regions, making arrays of lists took most of the time.
+    @cached_property
+    def _arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.array(self.means), np.array(self.precisions)
 
 
 @dataclass(frozen=True)

@@ -1,41 +1,34 @@
-"""The deployable model: crops in, unit-length embeddings out."""
+"""The deployable model: crops in, unit-length embeddings out.
+
+PyTorch is imported where there are weights: an exported model has none, and is used without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import torch
-from torch import nn
 
 from mfr import runtimes
-from mfr.backbones import backbone_spec
-from mfr.backbones.assembly import assembled, feature_size
-from mfr.backbones.input import chip_input, network_input, pixel_input
-from mfr.backbones.views import fused_features
-from mfr.backbones.weights import (
-    CENTRE,
-    is_model_file,
-    load_foreign_weights,
-    recognise_backbone,
-)
 from mfr.conditions import Calibrations
+from mfr.embedding import embedder_for
+from mfr.embedding.preparation import network_input
 from mfr.errors import ModelError
 from mfr.exported.computing import runtime_of
 from mfr.exported.exported_model import ExportedModel
 from mfr.exported.reading import is_exported, read_exported
 from mfr.geometry import CropGeometry
-from mfr.model_file import ModelRecord, check_backbone, hash_model, read_model, write_model
-from mfr.registry import is_place
+from mfr.model_record import ModelRecord, check_backbone
 from mfr.runtimes.choice import runtime_for
 from mfr.runtimes.precision import EXACT, Precision
 from mfr.runtimes.runtime import Runtime
 from mfr.seen_people import SeenPeople
 
-_Preparation: TypeAlias = Callable[[torch.Tensor, CropGeometry], torch.Tensor]
-"""Faces, uint8, become the network's input."""
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 BATCH_SIZE: Final = 16
 """Crops a pass. Larger batches are slower on a CPU: their activations pass the size at which the
@@ -57,7 +50,7 @@ class Encoder:
         record: everything about the model but its weights.
         network: on the CPU, in evaluation mode, without gradients: the weights as they are saved;
             None for an exported model, which has only a graph.
-        centre: (D,) the mean embedding that is subtracted, or None.
+        centre: (D,) float32, the mean embedding that is subtracted, or None.
         runtime: what computes the network's features, and where.
     """
 
@@ -65,13 +58,14 @@ class Encoder:
         self,
         record: ModelRecord,
         network: nn.Module | None,
-        centre: torch.Tensor | None,
+        centre: np.ndarray | None,
         runtime: Runtime,
     ) -> None:
         self.record = record
+        self.centre = centre
         self._network = network
         self._runtime = runtime
-        self.centre = None if centre is None else centre.to(runtime.device)
+        self._embedder = embedder_for(runtime, record.geometry, record.flip_fusion, centre)
 
     @classmethod
     def load(
@@ -105,6 +99,9 @@ class Encoder:
             exported = read_exported(path)
             check_backbone(path, exported.record, backbone)
             return cls.from_exported(exported, runtime=runtime, precision=precision, device=device)
+        from mfr.backbones.saved_network import read_network
+        from mfr.backbones.weights import is_model_file, load_foreign_weights, recognise_backbone
+
         if not is_model_file(path):
             backbone = backbone or recognise_backbone(path)
             return cls.from_weights(
@@ -115,27 +112,10 @@ class Encoder:
                 precision=precision,
                 device=device,
             )
-        record, tensors = read_model(path)
-        check_backbone(path, record, backbone)
-        if backbone is None and is_place(record.backbone):
-            raise ModelError(
-                f"{path} is a model of a backbone outside MFR, whose code is not run unless you "
-                f"name it: if you trust it, pass --backbone {record.backbone}."
-            )
-        centre = tensors.pop(CENTRE, None)
-        network = assembled(record.backbone, record.arguments, tensors)
-        size = feature_size(network, record.backbone, record.arguments, record.geometry)
-        computing = runtime_for(
-            network, record.geometry.size, device, name=runtime, precision=precision
-        )
-        encoder = cls(record, network, centre, computing)
-        fits = size == record.embedding_size and record.centred == (centre is not None)
-        if centre is not None:
-            fits = fits and centre.shape == (encoder.embedding_size,)
-            fits = fits and centre.dtype == torch.float32
-        if not fits:
-            raise ModelError(f"The record in {path} belies its weights: use the original file.")
-        return encoder
+        record, network, centre = read_network(path, backbone)
+        size = record.geometry.size
+        computing = runtime_for(network, size, device, name=runtime, precision=precision)
+        return cls(record, network, centre, computing)
 
     @classmethod
     def from_exported(
@@ -152,7 +132,7 @@ class Encoder:
         """
         computing = runtime_of(exported, device, name=runtime, precision=precision)
         centre = exported.notes.centre
-        stored = None if centre is None else torch.tensor(centre, dtype=torch.float32)
+        stored = None if centre is None else np.array(centre, np.float32)
         return cls(exported.record, None, stored, computing)
 
     @classmethod
@@ -188,6 +168,8 @@ class Encoder:
             ModelError: the network is not of that architecture.
             ConfigError: there is no such runtime, or the device cannot be used.
         """
+        import torch
+
         weights = {
             key: value.detach().to(
                 "cpu", torch.float32 if value.is_floating_point() else value.dtype, copy=True
@@ -226,6 +208,9 @@ class Encoder:
 
         Arguments and errors as `from_network`.
         """
+        from mfr.backbones import backbone_spec
+        from mfr.backbones.assembly import assembled, feature_size
+
         arguments = dict(arguments or {})
         spec = backbone_spec(backbone)
         twin = assembled(backbone, arguments, weights)
@@ -257,14 +242,14 @@ class Encoder:
         return self._network
 
     @property
-    def device(self) -> torch.device:
-        """Where embeddings are computed."""
+    def device(self) -> str:
+        """Where embeddings are computed, by name."""
         return self._runtime.device
 
     @property
     def embedding_size(self) -> int:
         """D, the length of an embedding: twice the features' where the mirrored are joined on."""
-        return self.record.embedding_size * (2 if self.record.flip_fusion is True else 1)
+        return self.record.fused_size
 
     @property
     def calibration(self) -> Calibrations | None:
@@ -281,9 +266,9 @@ class Encoder:
         """How a face enters the network."""
         return self.record.geometry
 
-    def prepare(self, crops: np.ndarray | torch.Tensor) -> torch.Tensor:
+    def prepare(self, crops: np.ndarray) -> np.ndarray:
         """Turn crops (N, 112, 112, 3) uint8 into network input (N, 3, h, w) float32."""
-        return network_input(torch.as_tensor(crops), self.record.geometry)
+        return network_input(crops, self.record.geometry)
 
     def embed(self, crops: np.ndarray, *, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Embed crops.
@@ -298,7 +283,7 @@ class Encoder:
         Raises:
             ModelError: an embedding is not finite or is zero.
         """
-        return self._embed(crops, network_input, batch_size)
+        return self._in_batches(crops, self._embedder.crops, batch_size)
 
     def embed_chips(self, chips: np.ndarray, *, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Embed faces that were cut from photographs onto the template of this model's geometry.
@@ -316,7 +301,7 @@ class Encoder:
         Raises:
             ModelError: an embedding is not finite or is zero.
         """
-        return self._embed(chips, chip_input, batch_size)
+        return self._in_batches(chips, self._embedder.chips, batch_size)
 
     def with_calibration(self, calibration: Calibrations | None) -> Encoder:
         """The same encoder with another calibration; the hash stays."""
@@ -336,16 +321,20 @@ class Encoder:
         Raises:
             ValueError: the centre is not (D,).
         """
+        network = self.network
         if centre is not None:
-            centre = torch.as_tensor(centre).detach().to("cpu", torch.float32, copy=True)
+            import torch
+
+            given = torch.as_tensor(centre).detach()
+            centre = given.to("cpu", torch.float32, copy=True).numpy()
             if centre.shape != (self.embedding_size,):
-                raise ValueError(
-                    f"centre must be ({self.embedding_size},), not {tuple(centre.shape)}"
-                )
+                raise ValueError(f"centre must be ({self.embedding_size},), not {centre.shape}")
         record = self.record.model_copy(update={"centred": centre is not None, "calibration": None})
-        tensors = self._tensors(centre)
-        record = record.model_copy(update={"model_hash": hash_model(record, tensors)})
-        return Encoder(record, self.network, centre, self._runtime)
+        from mfr.model_file import hash_model
+
+        hashed = hash_model(record, self._tensors(centre))
+        record = record.model_copy(update={"model_hash": hashed})
+        return Encoder(record, network, centre, self._runtime)
 
     def save(self, path: str | Path) -> None:
         """Write a model file atomically.
@@ -354,45 +343,40 @@ class Encoder:
             ModelError: a weight is not finite, or the model is an exported one.
             WriteError: the disk is full or the place not writable.
         """
-        write_model(path, self.record, self._tensors(self.centre))
+        tensors = self._tensors(self.centre)
+        from mfr.model_file import write_model
 
-    def _tensors(self, centre: torch.Tensor | None) -> dict[str, torch.Tensor]:
+        write_model(path, self.record, tensors)
+
+    def _tensors(self, centre: np.ndarray | None) -> dict[str, torch.Tensor]:
         tensors = dict(self.network.state_dict())
         if centre is not None:
-            tensors[CENTRE] = centre
+            import torch
+
+            from mfr.backbones.weights import CENTRE
+
+            tensors[CENTRE] = torch.from_numpy(centre)
         return tensors
 
-    def _embed(self, faces: np.ndarray, prepare: _Preparation, batch_size: int) -> np.ndarray:
+    def _in_batches(
+        self, faces: np.ndarray, embed: Callable[[np.ndarray], np.ndarray], batch_size: int
+    ) -> np.ndarray:
         embeddings = np.empty((len(faces), self.embedding_size), dtype=np.float32)
         for start in range(0, len(faces), batch_size):
-            batch = torch.from_numpy(np.array(faces[start : start + batch_size]))
-            done = self._embed_batch(batch, prepare)
-            embeddings[start : start + batch_size] = done.cpu().numpy()
+            embeddings[start : start + batch_size] = embed(faces[start : start + batch_size])
         return embeddings
 
     def embed_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
         """Embeddings (N, D) of pixels (N, 112, 112, 3), 0-255, to which gradients flow back."""
-        return self._joined(pixels, lambda seen: self.network(pixel_input(seen, self.geometry)))
+        import torch
 
-    @torch.inference_mode()
-    def _embed_batch(self, faces: torch.Tensor, prepare: _Preparation) -> torch.Tensor:
-        return self._joined(
-            faces.to(self.device),
-            lambda seen: self._runtime.features(prepare(seen, self.record.geometry)),
+        from mfr.backbones.input import pixel_input
+        from mfr.embedding.tensors import embedded
+
+        centre = None if self.centre is None else torch.tensor(self.centre, device=pixels.device)
+        return embedded(
+            pixels,
+            lambda seen: self.network(pixel_input(seen, self.geometry)),
+            self.record.flip_fusion,
+            centre,
         )
-
-    def _joined(
-        self, faces: torch.Tensor, features_of: Callable[[torch.Tensor], torch.Tensor]
-    ) -> torch.Tensor:
-        embeddings = _unit(fused_features(faces, features_of, self.record.flip_fusion))
-        return embeddings if self.centre is None else _unit(embeddings - self.centre)
-
-
-def _unit(vectors: torch.Tensor) -> torch.Tensor:
-    norms = vectors.norm(dim=1, keepdim=True)
-    if not bool((torch.isfinite(norms) & (norms > 0)).all()):
-        raise ModelError(
-            "The network gave features that are infinite, not numbers or all zero: "
-            "its weights are unfit; use another model file."
-        )
-    return vectors / norms

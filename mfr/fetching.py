@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,6 +61,8 @@ class KnownFile:
         found = self.find()
         if found is not None:
             return found
+        import urllib.request  # takes 20 ms, and hardly any call comes here
+
         try:
             with urllib.request.urlopen(self.source, timeout=_SECONDS) as answer:
                 content = answer.read()

@@ -134,3 +134,16 @@ def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
         raise FaceError("These landmarks coincide or are not numbers: detect the face again.")
     linear = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
     return np.column_stack([linear, target_mean - linear @ source_mean])
+
+
+def places_in_crop(geometry: CropGeometry) -> np.ndarray:
+    """Where in a crop each pixel of the input lies, for a geometry with a template.
+
+    Returns:
+        (height, width, 2) float32 x, y, from -1, the crop's left or upper edge, to 1.
+    """
+    back = similarity_transform(np.array(geometry.template), TEMPLATE)
+    columns, rows = np.meshgrid(np.arange(geometry.width), np.arange(geometry.height))
+    points = np.stack([columns, rows], axis=-1) @ back[:, :2].T + back[:, 2]
+    places: np.ndarray = ((2 * points + 1) / CROP_SIZE - 1).astype(np.float32)
+    return places

@@ -10,16 +10,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 
-from mfr.conditions import Calibrations
 from mfr.errors import ModelError
-from mfr.geometry import CropGeometry, FlipFusion
-from mfr.seen_people import SeenPeople
+from mfr.model_record import VERSION, ModelRecord
 from mfr.tensor_file import (
     SEAL,
     add_tensors,
@@ -30,30 +27,6 @@ from mfr.tensor_file import (
     sealed,
     write_tensors,
 )
-
-VERSION: Final = 1
-
-
-class ModelRecord(BaseModel):
-    """Everything about a model but its weights."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    format: Literal["mfr-model"] = "mfr-model"
-    version: int = VERSION
-    backbone: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    geometry: CropGeometry = CropGeometry()
-    embedding_size: int = Field(gt=0, description="of one view, before flip fusion")
-    flip_fusion: FlipFusion = True
-    centred: bool = Field(default=False, description="a feature mean is stored and subtracted")
-    calibration: Calibrations | None = None
-    recipe: dict[str, Any] = Field(default_factory=dict, description="how it was trained")
-    data: dict[str, Any] = Field(default_factory=dict, description="what it was trained on")
-    seen: SeenPeople | None = Field(
-        default=None, description="whom it was trained, validated and calibrated on, if known"
-    )
-    model_hash: str = Field(default="", description="of all that shapes an embedding")
 
 
 def hash_model(record: ModelRecord, tensors: Mapping[str, torch.Tensor]) -> str:
@@ -145,16 +118,3 @@ def read_record(path: str | Path) -> ModelRecord:
         return ModelRecord.model_validate(raw)
     except (ValidationError, ValueError, AttributeError, RecursionError) as error:
         raise ModelError(f"The record in {path} is damaged: use the original file.") from error
-
-
-def check_backbone(path: str | Path, record: ModelRecord, backbone: str | None) -> None:
-    """Refuse another name of the network than that in the record of ``path``; None is none.
-
-    Raises:
-        ModelError: naming both.
-    """
-    if backbone not in (None, record.backbone):
-        raise ModelError(
-            f"{path} is a model of the backbone '{record.backbone}', not of '{backbone}': "
-            "leave the name out, the file knows it."
-        )

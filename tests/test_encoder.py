@@ -13,7 +13,8 @@ from mfr.calibration import Calibration
 from mfr.conditions import Calibrations
 from mfr.encoder import Encoder
 from mfr.errors import ConfigError, ModelError
-from mfr.model_file import ModelRecord, hash_model
+from mfr.model_file import hash_model
+from mfr.model_record import ModelRecord
 from mfr.runtimes.torch import TorchRuntime
 
 NARROW = "mobilefacenet-112x96"
@@ -52,7 +53,7 @@ def crops():
 
 class TestEmbed:
     def test_is_the_normalised_concatenation_of_both_views(self, encoder, network, crops):
-        x = encoder.prepare(crops)
+        x = torch.from_numpy(encoder.prepare(crops))
         with torch.inference_mode():
             fused = torch.cat([network(x), network(x.flip(3))], dim=1)
         expected = F.normalize(fused, dim=1).numpy()
@@ -121,7 +122,7 @@ class TestEmbed:
     @pytest.mark.parametrize("name", ["mfr-resnet28", "iresnet18", "facenet"])
     def test_folding_changes_nothing(self, name, crops):
         encoder = Encoder.from_network(lively(name), name)
-        x = encoder.prepare(crops[:2])
+        x = torch.from_numpy(encoder.prepare(crops[:2]))
         with torch.inference_mode():
             fused = torch.cat([encoder.network(x), encoder.network(x.flip(3))], dim=1)
         expected = F.normalize(fused, dim=1).numpy()
@@ -330,7 +331,7 @@ class TestBackbonesFromOutside:
         place = "users_networks:BRANCHING"
         network = build_backbone(place).eval()
         encoder = Encoder.from_network(network, place)
-        x = encoder.prepare(crops)
+        x = torch.from_numpy(encoder.prepare(crops))
         with torch.inference_mode():
             fused = torch.cat([network(x), network(x.flip(3))], dim=1)
         np.testing.assert_allclose(encoder.embed(crops), F.normalize(fused, dim=1), atol=2e-6)

@@ -14,13 +14,8 @@ from mfr.calibration import Calibration
 from mfr.conditions import Calibrations
 from mfr.errors import ModelError
 from mfr.geometry import CropGeometry
-from mfr.model_file import (
-    ModelRecord,
-    hash_model,
-    read_model,
-    read_record,
-    write_model,
-)
+from mfr.model_file import hash_model, read_model, read_record, write_model
+from mfr.model_record import ModelRecord
 
 CALIBRATION = Calibrations.of(
     Calibration(

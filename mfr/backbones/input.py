@@ -1,14 +1,16 @@
-"""What a network takes of a face: placement, size and number range."""
+"""What a network takes of a face: placement, size and number range, with PyTorch's tensors.
+
+`mfr.embedding.preparation` does the same with NumPy's arrays.
+"""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
-from mfr.geometry import CROP_SIZE, TEMPLATE, CropGeometry, similarity_transform
+from mfr.geometry import CROP_SIZE, CropGeometry, places_in_crop
 
 
 def network_input(crops: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:
@@ -89,8 +91,4 @@ def _scaled(images: torch.Tensor, geometry: CropGeometry) -> torch.Tensor:
 
 @lru_cache(maxsize=8)
 def _places(geometry: CropGeometry) -> torch.Tensor:
-    """Where in a crop each pixel of the input lies: (height, width, 2) x, y, from -1 to 1."""
-    back = similarity_transform(np.array(geometry.template), TEMPLATE)
-    columns, rows = np.meshgrid(np.arange(geometry.width), np.arange(geometry.height))
-    points = np.stack([columns, rows], axis=-1) @ back[:, :2].T + back[:, 2]
-    return torch.from_numpy(((2 * points + 1) / CROP_SIZE - 1).astype(np.float32))
+    return torch.from_numpy(places_in_crop(geometry))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from mfr.model_file import ModelRecord
+    from mfr.model_record import ModelRecord
 
 _DRAWN: Final = re.compile(r"(.+) on (.+), seed \d+")
 _TOLD: Final = frozenset({"method", "steps", "identities", "init", "sources", "weights", "seed"})

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mfr.cpus import usable_cpus
 from mfr.errors import DataError
-from mfr.model_file import ModelRecord
+from mfr.model_record import ModelRecord
 
 VERSION: Final = 2
 JSON_NAME: Final = "report.json"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mfr.errors import MfrError, ModelError
 from mfr.exported.exported_model import ExportedModel
 from mfr.runtimes.choice import runtime_for
 from mfr.runtimes.precision import Precision
 from mfr.runtimes.runtime import Runtime
+
+if TYPE_CHECKING:
+    import torch
 
 
 def runtime_of(
@@ -37,15 +42,14 @@ def runtime_of(
     size = record.geometry.size
     runtime = runtime_for(graph, size, device, name=name, precision=precision)
     centre = exported.notes.centre
-    length = record.embedding_size * (2 if record.flip_fusion is True else 1)
     try:
-        shape = tuple(runtime.features(torch.zeros(1, 3, *size)).shape)
+        shape = runtime.features(np.zeros((1, 3, *size), np.float32)).shape
         fits = shape == (1, record.embedding_size)
     except MfrError:
         raise
     except Exception:  # each runtime has its own errors
         fits = False
     fits = fits and record.centred == (centre is not None)
-    if not fits or (centre is not None and len(centre) != length):
+    if not fits or (centre is not None and len(centre) != record.fused_size):
         raise ModelError(f"The record in {graph.name} belies its graph: use the original file.")
     return runtime

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mfr.errors import ModelError
-from mfr.model_file import ModelRecord
+from mfr.model_record import ModelRecord
 from mfr.runtimes.saved_graph import SavedGraph
 
 RECORD: Final = "mfr_record"

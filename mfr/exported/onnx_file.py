@@ -14,7 +14,8 @@ from mfr.exported.exported_model import (
     seal_of,
     understood,
 )
-from mfr.model_file import ModelRecord
+from mfr.exported.onnx_metadata import onnx_metadata
+from mfr.model_record import ModelRecord
 from mfr.runtimes.extras import imported
 from mfr.runtimes.saved_graph import SavedGraph
 
@@ -47,17 +48,14 @@ def read_onnx(path: Path, content: bytes) -> ExportedModel:
     """The model in the ``content`` of a file.
 
     Raises:
-        ConfigError: the package onnx is not installed.
         ModelError: the content is no ONNX graph of ours, or not what was written.
     """
-    onnx = imported("onnx", instead=None)
     try:
-        model = onnx.load_model_from_string(content)
-    except Exception as error:  # of the library that reads the bytes for onnx
+        metadata = onnx_metadata(content)
+    except ValueError as error:
         raise ModelError(
             f"{path} is truncated or no ONNX file: copy it again from its source."
         ) from error
-    metadata = {one.key: one.value for one in model.metadata_props}
     return understood(path, metadata, SavedGraph(str(path), content))
 
 

@@ -17,7 +17,7 @@ from mfr.exported.exported_model import (
     seal_of,
     understood,
 )
-from mfr.model_file import ModelRecord
+from mfr.model_record import ModelRecord
 from mfr.runtimes.extras import imported
 from mfr.runtimes.openvino_core import openvino_core
 from mfr.runtimes.saved_graph import SavedGraph

@@ -45,7 +45,7 @@ def exported_in_int8(
     crops = calibration_crops(manifest)
     guard = Guard(encoder.embed, manifest, seed=seed)
     graph = graph_of(encoder, output)
-    inputs = encoder.prepare(crops).numpy() if output == "features" else crops
+    inputs = encoder.prepare(crops) if output == "features" else crops
     for kept in choices_for(graph):
         rounded = quantised(graph, inputs, kept)
         made = exported(encoder, rounded, path, form, output, "int8")

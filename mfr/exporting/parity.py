@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mfr.benchmark.embedding import by_path, take_rows
@@ -71,10 +70,10 @@ def embedding_with(exported: ExportedModel) -> Embed:
 
     def embed(crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         parts = [
-            computing.features(torch.from_numpy(np.array(crops[start : start + BATCH_SIZE])))
+            computing.features(crops[start : start + BATCH_SIZE])
             for start in range(0, len(crops), BATCH_SIZE)
         ]
-        return torch.cat(parts).numpy()
+        return np.concatenate(parts)
 
     return embed
 

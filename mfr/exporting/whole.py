@@ -29,7 +29,7 @@ class WholeModel(nn.Module):
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.network = encoder.network
-        self.centre = encoder.centre
+        self.centre = None if encoder.centre is None else torch.from_numpy(encoder.centre)
         self._geometry, self._fusion = encoder.geometry, encoder.record.flip_fusion
 
     def forward(self, crops: torch.Tensor) -> torch.Tensor:

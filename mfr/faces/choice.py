@@ -33,7 +33,7 @@ def prominence(face: Face, image: np.ndarray) -> float:
 
 def choose_faces(faces: Sequence[Face], image: np.ndarray, choice: FaceChoice) -> list[Face]:
     """Those of ``faces`` (largest first, as detected) in ``image`` that ``choice`` means."""
-    if choice == "all" or not faces:
+    if choice == "all" or len(faces) < 2:
         return list(faces)
     if choice == "largest":
         return [faces[0]]
@@ -70,8 +70,10 @@ def is_doubtful(faces: Sequence[Face], image: np.ndarray) -> bool:
 
     That is so where another is half as prominent, or all are small and far from the centre.
     """
+    if len(faces) < 2:
+        return False
     ranked = sorted((prominence(face, image) for face in faces), reverse=True)
-    return len(ranked) > 1 and (ranked[0] <= 0 or ranked[1] > _ALIKE * ranked[0])
+    return ranked[0] <= 0 or ranked[1] > _ALIKE * ranked[0]
 
 
 def _distance(face: Face, image: np.ndarray) -> float:

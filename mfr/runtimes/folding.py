@@ -69,6 +69,11 @@ class _Uses(TorchDispatchMode):
         self.of: Counter[int] = Counter()
         self._kept: list[Tensor] = []  # whose place another would take
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # PyTorch would import its compiler to keep it away from here: a second of a cold start.
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         self.of.update({id(tensor) for tensor in given})

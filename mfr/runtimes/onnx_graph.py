@@ -10,17 +10,16 @@ from __future__ import annotations
 import hashlib
 import warnings
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import torch
 from torch import nn
 
-import mfr
 from mfr import atomic
 from mfr.errors import ModelError, WriteError
 from mfr.runtimes.extras import imported
-from mfr.runtimes.saved_graph import SavedGraph
 from mfr.tensor_file import add_tensors
 from mfr.user_cache import cache_directory
 
@@ -31,19 +30,17 @@ FEATURES: Final = "features"
 _DIGEST: Final = hashlib.sha256().digest_size
 
 
-def onnx_graph(network: nn.Module | SavedGraph, size: tuple[int, int]) -> bytes:
+def onnx_graph(network: nn.Module, size: tuple[int, int]) -> bytes:
     """The graph of ``network``, which is in evaluation mode and on the CPU.
 
     Args:
-        network: what to write down; it stays as it is. Of a graph in ONNX's form, that form.
+        network: what to write down; it stays as it is.
         size: height and width of its input.
 
     Raises:
         ConfigError: the packages are missing that write graphs.
         ModelError: PyTorch cannot write this network down, as its control flow depends on data.
     """
-    if isinstance(network, SavedGraph):
-        return network.graph
     path = cache_directory() / "graphs" / f"{_key(network, size)}.onnx"
     kept = _kept(path)
     if kept is None:
@@ -92,7 +89,7 @@ def written_graph(network: nn.Module, example: torch.Tensor, taken: str, given: 
 
 
 def _key(network: nn.Module, size: tuple[int, int]) -> str:
-    shape = f"{mfr.__version__} {torch.__version__} {size} {network!r}"
+    shape = f"{version('mfr')} {torch.__version__} {size} {network!r}"
     digest = hashlib.sha256(shape.encode())
     add_tensors(digest, network.state_dict())
     return digest.hexdigest()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
+import numpy as np
 
 from mfr.errors import ConfigError, ModelError
 from mfr.runtimes.compiled import Compiled
 from mfr.runtimes.extras import WITH_TORCH, imported
-from mfr.runtimes.onnx_graph import onnx_graph
 from mfr.runtimes.precision import EXACT, Precision
-from mfr.runtimes.saved_graph import SavedGraph
+from mfr.runtimes.saved_graph import SavedGraph, graph_of
 from mfr.runtimes.the_cpu import the_cpu
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 class OnnxRuntime:
@@ -58,7 +60,7 @@ class OnnxRuntime:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = threads
             options.log_severity_level = 3  # errors only
-            graph = onnx_graph(network, size)
+            graph = graph_of(network, size)
             try:
                 return onnxruntime.InferenceSession(
                     graph, options, providers=["CPUExecutionProvider"]
@@ -72,12 +74,13 @@ class OnnxRuntime:
 
         self._session = Compiled(compile)
 
-    def features(self, images: torch.Tensor) -> torch.Tensor:
+    def features(self, images: np.ndarray) -> np.ndarray:
         """(N, 3, height, width) float32 network input -> (N, d) float32, not normalised.
 
         Raises:
             ModelError: PyTorch cannot write the network as a graph, or ONNX Runtime not read it.
         """
         session = self._session()
-        (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
-        return torch.from_numpy(found)
+        found: np.ndarray
+        (found,) = session.run(None, {session.get_inputs()[0].name: images})
+        return found

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 from threading import local
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import torch
-from torch import nn
+import numpy as np
 
 from mfr.errors import ConfigError, ModelError
 from mfr.runtimes.compiled import Compiled
 from mfr.runtimes.extras import WITH_TORCH
-from mfr.runtimes.onnx_graph import onnx_graph
 from mfr.runtimes.onnxruntime import OnnxRuntime
 from mfr.runtimes.openvino_core import openvino_core
 from mfr.runtimes.precision import EXACT, Precision
 from mfr.runtimes.runtime import Runtime
-from mfr.runtimes.saved_graph import SavedGraph
+from mfr.runtimes.saved_graph import SavedGraph, graph_of
 from mfr.runtimes.the_cpu import the_cpu
-from mfr.runtimes.torch import TorchRuntime
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 _HINTS: Final[dict[Precision, str]] = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -65,7 +66,7 @@ class OpenVinoRuntime:
                 "INFERENCE_NUM_THREADS": threads,
             }
             weights = network.weights if isinstance(network, SavedGraph) else None
-            graph = onnx_graph(network, size)
+            graph = graph_of(network, size)
             try:
                 model = core.read_model(graph, weights) if weights else core.read_model(graph)
                 return core.compile_model(model, "CPU", hints)
@@ -81,7 +82,7 @@ class OpenVinoRuntime:
         self._process = os.getpid()
         self._in_forked = Compiled(lambda _: _elsewhere(network, size, precision))
 
-    def features(self, images: torch.Tensor) -> torch.Tensor:
+    def features(self, images: np.ndarray) -> np.ndarray:
         """(N, 3, height, width) float32 network input -> (N, d) float32, not normalised.
 
         Raises:
@@ -92,8 +93,8 @@ class OpenVinoRuntime:
         if os.getpid() != self._process:
             return self._in_forked().features(images)
         request = self._request(self._compiled())
-        (found,) = request.infer([images.numpy()]).values()
-        return torch.from_numpy(found.copy())  # the request writes over its own memory
+        (found,) = request.infer([images]).values()
+        return np.array(found)  # a copy: the request writes over its own memory
 
     def _request(self, compiled: Any) -> Any:
         """The calling thread's own request, for a request serves one thread at a time."""
@@ -107,6 +108,8 @@ def _elsewhere(
 ) -> Runtime:
     """What computes in a forked process."""
     if not isinstance(network, SavedGraph):
+        from mfr.runtimes.torch import TorchRuntime
+
         return TorchRuntime(network, size=size, precision=precision)
     if network.weights is not None:
         raise ConfigError(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import torch
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Runtime(Protocol):
@@ -21,8 +24,19 @@ class Runtime(Protocol):
     """
 
     @property
-    def device(self) -> torch.device:
-        """Where `features` takes its input and leaves its output."""
+    def device(self) -> str:
+        """Where it computes, by name: cpu, cuda, cuda:1."""
 
-    def features(self, images: torch.Tensor) -> torch.Tensor:
+    def features(self, images: np.ndarray) -> np.ndarray:
         """(N, 3, height, width) float32 network input -> (N, d) float32, not normalised."""
+
+
+@runtime_checkable
+class TensorRuntime(Runtime, Protocol):
+    """A runtime whose network computes with PyTorch's tensors, and stands where they do.
+
+    Faces then become tensors before they are prepared, and are copied to a GPU as pixels.
+    """
+
+    def tensor_features(self, images: torch.Tensor) -> torch.Tensor:
+        """As `features`, of tensors on the runtime's device."""

@@ -1,9 +1,16 @@
-"""A network that is known only as a graph, as an exported file holds it."""
+"""A network that is known only as a graph, as an exported file holds it.
+
+What runs one needs no PyTorch, which takes longer to import than all else that two photos take.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -28,3 +35,15 @@ class SavedGraph:
     def usual_runtime(self) -> str:
         """The first of `runtimes` that is installed; the very first if none is."""
         return next((name for name in self.runtimes if find_spec(name)), self.runtimes[0])
+
+
+def graph_of(network: nn.Module | SavedGraph, size: tuple[int, int]) -> bytes:
+    """The graph of ``network``, in ONNX's form unless it is one of OpenVINO's own already.
+
+    Arguments and errors as `mfr.runtimes.onnx_graph.onnx_graph`.
+    """
+    if isinstance(network, SavedGraph):
+        return network.graph
+    from mfr.runtimes.onnx_graph import onnx_graph
+
+    return onnx_graph(network, size)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Final
 
-from mfr.devices import usable_device
 from mfr.errors import ConfigError
 
+if TYPE_CHECKING:
+    import torch
 
-def the_cpu(device: str | torch.device, runtime: str) -> torch.device:
-    """The CPU.
+_CPU: Final = "cpu"
+
+
+def the_cpu(device: str | torch.device, runtime: str) -> str:
+    """The CPU's name. PyTorch is imported only to tell what another device is.
 
     Raises:
         ConfigError: ``device`` is another one.
     """
-    usable = usable_device(device)
-    if usable.type != "cpu":
+    if str(device) == _CPU:
+        return _CPU
+    from mfr.devices import usable_device
+
+    if usable_device(device).type != _CPU:
         raise ConfigError(
             f"The runtime {runtime} computes on the CPU, not on '{device}': choose --runtime torch."
         )
-    return usable
+    return _CPU

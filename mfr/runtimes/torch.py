@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -50,8 +51,9 @@ class TorchRuntime:
                 f"{network.name} is an exported model, which has no weights for PyTorch: give the "
                 f"model it was exported from, or choose --runtime {' or '.join(network.runtimes)}."
             )
-        self.device = usable_device(device)
-        if self.device.type == "cuda":
+        where = usable_device(device)
+        self.device = str(where)
+        if where.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cudnn.deterministic = True
             torch.backends.cudnn.benchmark = False
@@ -72,15 +74,22 @@ class TorchRuntime:
         self._folded = Compiled(fold)
         self._lower = precision == "bfloat16"
 
-    @torch.inference_mode()
-    def features(self, images: torch.Tensor) -> torch.Tensor:
+    def features(self, images: np.ndarray) -> np.ndarray:
         """(N, 3, height, width) float32 network input -> (N, d) float32, not normalised.
 
         Raises:
             ModelError: on a GPU, in a process that was forked from the one that made this.
         """
+        insist_on_own_process(self.device, self._process)  # before anything goes to the GPU
+        given = torch.from_numpy(np.require(images, requirements="W"))  # PyTorch warns of others
+        found: np.ndarray = self.tensor_features(given.to(self.device)).cpu().numpy()
+        return found
+
+    @torch.inference_mode()
+    def tensor_features(self, images: torch.Tensor) -> torch.Tensor:
+        """As `features`, of tensors on the device. Errors as there."""
         insist_on_own_process(self.device, self._process)
         images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._lower):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self._lower):
             features: torch.Tensor = self._folded()(images)
         return features.float()

@@ -15,7 +15,6 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from mfr.cpus import usable_cpus
 from mfr.data.loading import CropStore
@@ -25,7 +24,7 @@ from mfr.errors import ConfigError
 from mfr.models import load_encoder
 from mfr.runtimes import RUNTIMES, build_runtime
 from mfr.runtimes.choice import processor
-from mfr.runtimes.measuring import BATCHES, Forward, rates_in_turn
+from mfr.runtimes.measuring import BATCHES, Forward, lowest_cosine, rates_in_turn
 from mfr.runtimes.precision import PRECISIONS
 
 PEER: Final = "the network itself"
@@ -33,7 +32,9 @@ PEER: Final = "the network itself"
 
 def variants(encoder: Encoder) -> dict[str, Forward]:
     """The ways to run the encoder's network, by name; each takes (N, 3, h, w) float32."""
-    found: dict[str, Forward] = {PEER: encoder.network}
+    found: dict[str, Forward] = {
+        PEER: lambda images: encoder.network(torch.from_numpy(images)).numpy()
+    }
     for runtime in RUNTIMES.names():
         for precision in PRECISIONS:
             try:
@@ -53,10 +54,8 @@ def measure(model: str, crops: np.ndarray, rounds: int) -> None:
     encoder = load_encoder(model)
     images = encoder.prepare(crops)
     runs = variants(encoder)
-    exact = encoder.network(images)
-    cosine = {
-        name: F.cosine_similarity(run(images), exact).min().item() for name, run in runs.items()
-    }
+    exact = runs[PEER](images)
+    cosine = {name: lowest_cosine(run(images), exact) for name, run in runs.items()}
     rates = rates_in_turn(runs, images, rounds)
     print(f"\n## {Path(model).name}, {encoder.record.backbone}\n")
     heads = [f"crops a second, batch {batch} | x" for batch in BATCHES]

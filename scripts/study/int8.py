@@ -31,7 +31,7 @@ def study(model: str, dataset: Manifest, rounds: int) -> None:
     """Print the table of one model."""
     encoder = load_encoder(model, runtime="torch", precision="float32")
     size = encoder.geometry.size
-    ranges = encoder.prepare(calibration_crops(dataset)).numpy()
+    ranges = encoder.prepare(calibration_crops(dataset))
     test = evenly(dataset.where(splits=["test"], cropped=True), 256)
     guard = Guard(encoder.embed, dataset)
     graph = graph_of(encoder, "features")

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mfr.benchmark import bootstrap
 from mfr.data.manifest import Manifest
-from mfr.model_file import ModelRecord
+from mfr.model_record import ModelRecord
 from mfr.seen_people import SeenPeople
 
 NOBODY = SeenPeople.nobody("fake")

@@ -11,7 +11,7 @@ from mfr.benchmark.origin import (
     recipe_sentences,
     title_of,
 )
-from mfr.model_file import ModelRecord
+from mfr.model_record import ModelRecord
 
 
 def record(recipe=None, data=None):

@@ -154,10 +154,14 @@ def test_nothing_to_attack(tmp_path):
 @pytest.mark.parametrize("fusion", [False, True])
 def test_pixels_are_embedded_as_crops_are_and_with_gradients(fusion):
     from mfr.backbones import build_backbone
+    from mfr.runtimes.torch import TorchRuntime
 
     torch.manual_seed(0)
-    encoder = Encoder.from_network(build_backbone("smallfacenet"), "smallfacenet")
-    encoder.record = encoder.record.model_copy(update={"flip_fusion": fusion})
+    both = Encoder.from_network(build_backbone("smallfacenet"), "smallfacenet")
+    record = both.record.model_copy(update={"flip_fusion": fusion})
+    encoder = Encoder(
+        record, both.network, None, TorchRuntime(both.network, size=record.geometry.size)
+    )
     crops = np.random.default_rng(0).integers(0, 256, (3, 112, 112, 3), np.uint8)
     pixels = torch.from_numpy(crops).float().requires_grad_()
     found = encoder.embed_pixels(pixels)

@@ -14,7 +14,7 @@ from mfr.conditions import Calibrations
 from mfr.exported.exported_model import ExportedModel, ExportNotes, Form
 from mfr.exported.onnx_file import read_onnx, with_record
 from mfr.exported.openvino_file import converted, parsed_openvino
-from mfr.model_file import ModelRecord
+from mfr.model_record import ModelRecord
 
 WEIGHTS = np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.5], [0.5, 0.0, 1.0], [1.0, 1.0, -2.0]], "f4")
 """(4, 3): the mean of each channel becomes four features."""

@@ -204,7 +204,6 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("form", "package", "extra"),
     [
-        ("onnx", "onnx", r"mfr\[onnx\] or mfr\[openvino\]"),
         ("onnx", "onnxruntime", r"mfr\[onnx\]"),
         ("openvino", "openvino", r"mfr\[openvino\]"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from threading import Event, Thread
 
 import pytest
@@ -95,6 +97,17 @@ def test_all_of_a_network_of_ours(name: str) -> None:
     assert name in BACKBONES.names()
     size = (56, 56) if name == "smallfacenet" else (112, 112)
     assert norms(alike(unlike(build_backbone(name)), size)) == 0
+
+
+@pytest.mark.slow
+def test_the_compiler_is_not_imported_which_takes_a_second() -> None:
+    code = (
+        "import sys; from torch import nn; from mfr.runtimes.folding import folded;"
+        "made = folded(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval(), (8, 8));"
+        "assert isinstance(made[1], nn.Identity);"
+        "assert not {'torch._dynamo', 'sympy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_other_threads_go_on_computing() -> None:

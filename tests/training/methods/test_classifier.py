@@ -11,7 +11,7 @@ from mfr.config import make_run_config
 from mfr.data.loading import CropStore
 from mfr.data.manifest import Manifest
 from mfr.data.sampling import IdentityPool
-from mfr.model_file import CropGeometry
+from mfr.geometry import CropGeometry
 from mfr.training.methods.building import build_method
 from mfr.training.methods.classifier import features_of, imprinted_rows, random_rows
 from mfr.training.methods.network import FaceNetwork
