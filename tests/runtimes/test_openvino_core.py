@@ -16,6 +16,7 @@ from mfr.runtimes.openvino_core import openvino_core
 from openvino import Model, opset13
 
 faulthandler.enable()  # signals then look for an alternate stack
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
 x = opset13.parameter([1], np.float32)
 held = [openvino_core().compile_model(Model([opset13.relu(x)], [x], "relu"), "CPU")]
 

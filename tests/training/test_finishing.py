@@ -67,9 +67,17 @@ def test_a_result_worse_than_its_start_is_no_model_unless_it_is_accepted(tmp_pat
     assert resume(tmp_path / "refused").model == taken.model
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """Tests that a shell runs in the background are started to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["train", "validation"])
-def test_ctrl_c_in_the_last_step_stops_before_the_model(tmp_path, moment):
+def test_ctrl_c_in_the_last_step_stops_before_the_model(tmp_path, moment, heeds_ctrl_c):
     data, out = tmp_path / "data", tmp_path / "run"
     write_dataset(data, {"a": 10, "b": 10, "c": 9}, images=2)
 
