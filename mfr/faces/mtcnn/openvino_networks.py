@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from threading import local
 from typing import Any, Final
 
 import numpy as np
@@ -10,9 +9,9 @@ import torch
 from torch import nn
 
 from mfr.faces.mtcnn.networks import MtcnnNetwork, load_network
-from mfr.runtimes.compiled import Compiled
 from mfr.runtimes.extras import WITH_TORCH
 from mfr.runtimes.openvino_core import openvino_core
+from mfr.runtimes.openvino_graph import OpenVinoGraph
 
 UNSEEN: Final = -1e9
 """Less than anything that the first network's first layer says."""
@@ -34,20 +33,9 @@ class OpenVinoNetwork:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        core = openvino_core(instead=WITH_TORCH)
+        openvino_core(instead=WITH_TORCH)
         network = load_network(name, torch.device("cpu"))
-
-        def compile(threads: int) -> Any:
-            # As many streams as threads: each of the callers' threads computes alone.
-            hints = {
-                "INFERENCE_PRECISION_HINT": "f32",
-                "NUM_STREAMS": threads,
-                "INFERENCE_NUM_THREADS": threads,
-            }
-            return core.compile_model(_graph(network), "CPU", hints)
-
-        self._compiled = Compiled(compile)
-        self._own = local()
+        self._graph = OpenVinoGraph(lambda: _graph(network))
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """What `MtcnnNetwork.forward` gives.
@@ -57,12 +45,7 @@ class OpenVinoNetwork:
                 to add to the first layer's output before its maxima are taken: 0, or `UNSEEN`.
                 All are C-contiguous.
         """
-        compiled = self._compiled()
-        if getattr(self._own, "compiled", None) is not compiled:
-            # A request serves one thread at a time.
-            self._own.compiled, self._own.request = compiled, compiled.create_infer_request()
-        found = self._own.request.infer(list(inputs), share_inputs=True)
-        return list(found.values())
+        return self._graph(inputs)
 
 
 def _graph(network: MtcnnNetwork) -> Any:

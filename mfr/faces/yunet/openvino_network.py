@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from threading import local
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +13,7 @@ from mfr.faces.yunet.weights import no_yunet
 from mfr.runtimes.compiled import Compiled
 from mfr.runtimes.extras import WITH_TORCH
 from mfr.runtimes.openvino_core import openvino_core
+from mfr.runtimes.openvino_graph import OpenVinoGraph
 
 
 class OpenVinoNetwork:
@@ -37,18 +36,7 @@ class OpenVinoNetwork:
             self._names = []
         if set(self._names) != OUTPUTS:
             raise no_yunet(file)
-
-        def compile(threads: int) -> Any:
-            # As many streams as threads: each of the callers' threads computes alone.
-            hints = {
-                "INFERENCE_PRECISION_HINT": "f32",
-                "NUM_STREAMS": threads,
-                "INFERENCE_NUM_THREADS": threads,
-            }
-            return core.compile_model(model, "CPU", hints)
-
-        self._compiled = Compiled(compile)
-        self._own = local()
+        self._graph = OpenVinoGraph(lambda: model)
         self._process = os.getpid()
         self._in_forked = Compiled(lambda _: OpenCvNetwork(file))
 
@@ -60,11 +48,5 @@ class OpenVinoNetwork:
         height, width = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in image.shape[:2])
         missing = (0, height - image.shape[0], 0, width - image.shape[1])
         whole = cv2.copyMakeBorder(image, *missing, cv2.BORDER_CONSTANT)
-        values = self._request().infer([cv2.dnn.blobFromImage(whole)], share_inputs=True).values()
-        return faces_found(dict(zip(self._names, values, strict=True)), (width, height))
-
-    def _request(self) -> Any:
-        """The calling thread's own request, for a request serves one thread at a time."""
-        if not hasattr(self._own, "request"):
-            self._own.request = self._compiled().create_infer_request()
-        return self._own.request
+        outputs = self._graph([cv2.dnn.blobFromImage(whole)])
+        return faces_found(dict(zip(self._names, outputs, strict=True)), (width, height))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from mfr.faces.mtcnn.packed_cascade import PackedCascade
 from mfr.faces.mtcnn.packed_pyramid import packed_pyramid
 from mfr.faces.mtcnn.window_means import means
 from mfr.images import read_image
+from tests.faces.forked import landmarks_in_a_forked_child
 
 pytest.importorskip("openvino")
 
@@ -143,18 +143,5 @@ def test_a_forked_child_finds_the_same() -> None:
     image = drawn(2, 250)
     detector = MtcnnDetector(runtime="openvino")
     ((expected,),) = detector.detect([image])
-    fork = multiprocessing.get_context("fork")
-    receiver, sender = fork.Pipe(duplex=False)
-
-    def detect_again() -> None:
-        ((face,),) = detector.detect([image])
-        sender.send(face.landmarks)
-
-    child = fork.Process(target=detect_again)
-    child.start()
-    try:
-        assert receiver.poll(60)
-        np.testing.assert_allclose(receiver.recv(), expected.landmarks, atol=0.01)
-    finally:
-        child.kill()
-        child.join()
+    found = landmarks_in_a_forked_child(detector, image)
+    np.testing.assert_allclose(found, expected.landmarks, atol=0.01)

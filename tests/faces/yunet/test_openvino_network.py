@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from mfr.faces.yunet.detector import YunetDetector
 from mfr.faces.yunet.opencv_network import OpenCvNetwork
 from mfr.faces.yunet.openvino_network import OpenVinoNetwork
 from mfr.faces.yunet.weights import yunet_file
+from tests.faces.forked import landmarks_in_a_forked_child
 
 openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
 
@@ -54,21 +54,8 @@ def test_a_forked_child_finds_the_same(file: str) -> None:
     image = group(250)
     detector = YunetDetector(runtime="openvino")
     ((expected,),) = detector.detect([image])
-    fork = multiprocessing.get_context("fork")
-    receiver, sender = fork.Pipe(duplex=False)
-
-    def detect_again() -> None:
-        ((face,),) = detector.detect([image])
-        sender.send(face.landmarks)
-
-    child = fork.Process(target=detect_again)
-    child.start()
-    try:
-        assert receiver.poll(60)
-        np.testing.assert_allclose(receiver.recv(), expected.landmarks, atol=0.02)
-    finally:
-        child.kill()
-        child.join()
+    found = landmarks_in_a_forked_child(detector, image)
+    np.testing.assert_allclose(found, expected.landmarks, atol=0.02)
 
 
 def test_what_is_no_yunet_is_told(tmp_path: Path) -> None:
