@@ -1,9 +1,6 @@
 """A dataset aligned in shards, here and on a Ray cluster of two nodes, one of which dies."""
 
-import json
 import pickle
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,9 +12,9 @@ from data_tools.aligning import align_dataset
 from data_tools.alignment_shards import AlignmentShard, align_shard
 from data_tools.importing.folder import import_folder
 from mfr.data.manifest import Manifest
+from tests.own_process import told_by
 
 DETECTOR = "tests.data_tools.conftest:FakeDetector"
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -89,15 +86,7 @@ def test_shards_that_are_done_are_kept_when_a_later_one_fails(places, monkeypatc
 def test_a_lost_node_costs_its_shards_only_and_changes_nothing(places) -> None:
     here, there = places
     align_dataset(here, detector=DETECTOR, batch=2)
-    run = subprocess.run(
-        [sys.executable, "-m", "tests.data_tools.align_on_two_nodes", str(there), DETECTOR],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=250,
-    )
-    assert run.returncode == 0, run.stderr
-    done = json.loads(run.stdout.splitlines()[-1])
+    done = told_by("tests.data_tools.align_on_two_nodes", there, DETECTOR)
     assert (done["aligned"], done["killed"]) == (26, True)
     assert _files(there) == _files(here)
     # What a shard is refused for is told in its own words, not as a traceback of the node.

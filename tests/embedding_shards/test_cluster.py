@@ -1,6 +1,5 @@
 """Shards made by a Ray cluster of two nodes, one of which dies at work."""
 
-import json
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -10,9 +9,9 @@ import pytest
 
 from mfr.embedding_shards import embed_dataset, embedding
 from tests.datasets import write_dataset
+from tests.own_process import told_by
 
 MODEL = "drawn-faces"
-ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(
     find_spec("ray") is None, reason="Ray is not installed: pip install 'mfr[ray]'"
@@ -26,16 +25,8 @@ def test_a_lost_node_costs_its_shards_only_and_changes_nothing(
     monkeypatch.setattr(embedding, "ROWS", 2)
     root = write_dataset(tmp_path / "data", {"web": 24}, images=1).root
     embed_dataset(root, tmp_path / "here", model=MODEL)
-    command = [sys.executable, "-m", "tests.embedding_shards.embed_on_two_nodes"]
-    run = subprocess.run(
-        [*command, str(root), str(tmp_path / "there"), MODEL],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=250,
-    )
-    assert run.returncode == 0, run.stderr
-    done = json.loads(run.stdout.splitlines()[-1])
+    module = "tests.embedding_shards.embed_on_two_nodes"
+    done = told_by(module, root, tmp_path / "there", MODEL)
     assert (done["images"], done["files"], done["killed"]) == (24, 12, True)
     here, there = (
         {path.name: path.read_bytes() for path in (tmp_path / place).iterdir()}
