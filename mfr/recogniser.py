@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -29,23 +29,19 @@ from mfr.faces.appearance import describe_appearance
 from mfr.faces.choice import OneFace
 from mfr.faces.cropping import FaceCrop, FaceCropper
 from mfr.faces.detector import Detector, build_detector
-from mfr.faces.large_photo import SearchedPhoto, pixels_held
 from mfr.faces.quality import Quality, flaws
 from mfr.faces.turning import TurningDetector
 from mfr.forking import insist_on_own_process
-from mfr.images import Photo, read_image, read_to_search
+from mfr.images import Photo
 from mfr.models import load_encoder
+from mfr.photo_batches import batches, parts
 from mfr.pretrained import DEFAULT
 
 if TYPE_CHECKING:
     from mfr.conditions import Calibrations
     from mfr.encoder import Encoder
 
-_PIXELS_AT_ONCE: Final = 50_000_000
-"""Photos are read in batches of about so many pixels (150 MB) at most, or of one photo."""
-
-_PHOTOS_AT_ONCE: Final = 16
-"""Photos in a batch at most."""
+Embedded = TypeVar("Embedded")
 
 
 @dataclass(frozen=True)
@@ -212,13 +208,7 @@ class Recogniser:
         """
         insist_on_own_process(self.encoder.device, self._process)
 
-        def attempt(part: list[Photo]) -> list[EmbeddedFace | ImageError | FaceError]:
-            return list(self._attempts(part, face))
-
-        count = batches_at_once(self.encoder.device)
-        with closing(in_order(attempt, _parts(photos), count)) as parts:
-            for part in parts:
-                yield from part
+        return self._abreast(lambda part: self._attempts(part, face), photos)
 
     def embed_faces(self, photo: Photo) -> list[EmbeddedFace]:
         """Embed all faces of a photograph, the largest first; an empty list if it shows none.
@@ -228,8 +218,24 @@ class Recogniser:
             ModelError: the network gives embeddings that are not finite.
         """
         insist_on_own_process(self.encoder.device, self._process)
-        found = self._cropper.crop([read_image(photo)], "all")[0]
-        return self._embedded(found, [_name(photo)] * len(found))
+        (faces,) = self._all_faces([photo])
+        if isinstance(faces, ImageError):
+            raise faces
+        return faces
+
+    def embed_faces_each(
+        self, photos: Iterable[Photo]
+    ) -> Generator[list[EmbeddedFace] | ImageError, None, None]:
+        """Embed all faces of each of many photographs, the largest of a photograph first.
+
+        The faces of several photographs go through the network together. Otherwise as `embed_each`,
+        errors included; a photograph that shows no face gives an empty list.
+
+        Args:
+            photos: paths, or the bytes of image files.
+        """
+        insist_on_own_process(self.encoder.device, self._process)
+        return self._abreast(self._all_faces, photos)
 
     def embed_image_faces(self, image: np.ndarray, name: str) -> list[EmbeddedFace]:
         """Embed all upright faces of an image, the largest first; an empty list if it shows none.
@@ -308,10 +314,38 @@ class Recogniser:
             conditions=conditions_of(self.calibration, [one.embedding, other.embedding]),
         )
 
+    def _abreast(
+        self, work: Callable[[Sequence[Photo]], Iterable[Embedded]], photos: Iterable[Photo]
+    ) -> Generator[Embedded, None, None]:
+        """What ``work`` makes of each photograph; on a CPU, of several batches at once."""
+        count = batches_at_once(self.encoder.device)
+        with closing(in_order(lambda part: list(work(part)), parts(photos), count)) as done:
+            for part in done:
+                yield from part
+
+    def _all_faces(self, photos: Sequence[Photo]) -> Iterator[list[EmbeddedFace] | ImageError]:
+        for batch in batches(photos, self._cropper.enough):
+            readable = [(name, image) for name, image in batch if not isinstance(image, ImageError)]
+            found = self._cropper.crop([image for _, image in readable], "all")
+            crops = [
+                (name, face)
+                for (name, _), faces in zip(readable, found, strict=True)
+                for face in faces
+            ]
+            embedded = iter(
+                self._embedded([face for _, face in crops], [name for name, _ in crops])
+            )
+            numbers = map(len, found)
+            for _, image in batch:
+                if isinstance(image, ImageError):
+                    yield image
+                else:
+                    yield list(itertools.islice(embedded, next(numbers)))
+
     def _attempts(
         self, photos: Sequence[Photo], face: OneFace
     ) -> Iterator[EmbeddedFace | ImageError | FaceError]:
-        for batch in _batches(photos, self._cropper.enough):
+        for batch in batches(photos, self._cropper.enough):
             readable = [(name, image) for name, image in batch if not isinstance(image, ImageError)]
             names = [name for name, _ in readable]
             found = self._cropper.try_each([image for _, image in readable], names, choice=face)
@@ -356,38 +390,3 @@ class Recogniser:
         if self.calibration is None or self.calibration.looks is None:
             return np.zeros(len(found), bool)
         return self.calibration.looks.unlike(describe_appearance(np.stack([e.crop for e in found])))
-
-
-def _parts(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
-    source = iter(photos)
-    while part := list(itertools.islice(source, _PHOTOS_AT_ONCE)):
-        yield part
-
-
-def _batches(
-    photos: Sequence[Photo], enough: int | None
-) -> Iterator[list[tuple[str, SearchedPhoto | ImageError]]]:
-    """The photographs' names, and each to search or an error, a batch at a time."""
-    batch: list[tuple[str, SearchedPhoto | ImageError]] = []
-    pixels = 0
-    for photo in photos:
-        image = _read(photo, enough)
-        size = 0 if isinstance(image, ImageError) else pixels_held(image)
-        if batch and (pixels + size > _PIXELS_AT_ONCE or len(batch) == _PHOTOS_AT_ONCE):
-            yield batch
-            batch, pixels = [], 0
-        batch.append((_name(photo), image))
-        pixels += size
-    if batch:
-        yield batch
-
-
-def _read(photo: Photo, enough: int | None) -> SearchedPhoto | ImageError:
-    try:
-        return read_to_search(photo, enough)
-    except ImageError as error:
-        return error
-
-
-def _name(photo: Photo) -> str:
-    return "the image" if isinstance(photo, bytes) else str(photo)

@@ -28,6 +28,7 @@ ARROWS: dict[str, set[str]] = {
     "decoding_cost": set(),
     "pixels": set(),
     "images": {"decoding_cost", "pixels"},
+    "photo_batches": {"faces", "images"},
     "photo_folder": {"images"},
     "drawing": set(),
     "calibration": set(),
@@ -57,7 +58,10 @@ ARROWS: dict[str, set[str]] = {
     "exporting": {"backbones", "benchmark", "data", "encoder", "exported", "runtimes"},
     "pretrained": {"backbones"},
     "models": {"conditions", "encoder", "pretrained", "runtimes"},
-    "recogniser": {"conditions", "decision", "encoder", "faces", "images", "models", "pretrained"},
+    "recogniser": {
+        *("conditions", "decision", "encoder", "faces", "images", "models", "photo_batches"),
+        "pretrained",
+    },
     "gallery": {
         *("calibration", "conditions", "decision", "faces", "fusion", "images", "models"),
         *("photo_folder", "recogniser"),

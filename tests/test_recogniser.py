@@ -113,6 +113,21 @@ def test_what_cannot_be_embedded_gives_its_error_in_its_place(toy):
     assert len(found) == 35 and list(toy.embed_each([])) == []
 
 
+def test_all_faces_of_many_photos_are_those_of_each(toy):
+    photos = [photo(RED, GREEN, ORANGE), b"no image", photo(RED, faces=0), photo(GREEN)] * 9
+    found = list(toy.embed_faces_each(photos))
+    assert len(found) == 36
+    for path, faces in zip(photos, found, strict=True):
+        if isinstance(faces, ImageError):
+            assert path == b"no image"
+            continue
+        alone = toy.embed_faces(path)
+        assert [face.box.tolist() for face in faces] == [face.box.tolist() for face in alone]
+        for face, other in zip(faces, alone, strict=True):
+            np.testing.assert_allclose(face.embedding, other.embedding, atol=1e-6)
+    assert [len(faces) for faces in found[2:4]] == [0, 1]
+
+
 def test_photos_are_taken_only_some_batches_ahead(toy):
     taken = itertools.count()
     endless = (photo(RED) for _ in taken)

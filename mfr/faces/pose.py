@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,14 +32,17 @@ distance 64 mm); no real head was measured.
 LANDMARKS.setflags(write=False)
 
 _PRIOR: Final = np.array([40.0, 10.0, 20.0, 0.5, 1e3, 1e3, 0.07, 6.0])
-"""The prior standard deviations of the eight parameters of `_project`: five points determine pitch,
-nose length and face length poorly, and these would trade off against one another."""
+"""The prior standard deviations of the eight parameters of `_projected`: five points determine
+pitch, nose length and face length poorly, and these would trade off against one another."""
 
 _NOISE: Final = 1.0
 """The standard deviation of a landmark's coordinate in pixels of the crop."""
 
+_PRECISION: Final = np.diag(_PRIOR**-2)
+
 _ROUNDS: Final = 6
-_DELTA: Final = np.array([0.1, 0.1, 0.1, 1e-3, 0.1, 0.1, 1e-3, 0.1])
+_SETTLED: Final = 1e-2
+"""Steps that are smaller than this, in degrees, pixels or millimetres, are not followed by more."""
 
 
 @dataclass(frozen=True)
@@ -102,18 +106,18 @@ def fit_pose(landmarks: Floats) -> Pose:
     # If the nose is nearer to one eye than to the other, the head is turned to that side.
     across = (landmarks[2] - middle) @ eyes / np.hypot(*eyes)
     yaw = np.degrees(np.arcsin(np.clip(across / (scale * LANDMARKS[2, 2]), -0.9, 0.9)))
-    start = np.array([yaw, 0, roll, np.log(scale), *middle, 0, 0])
+    now = np.array([yaw, 0, roll, np.log(scale), *middle, 0, 0])
     centre = np.array([0, 0, roll, np.log(scale), *middle, 0, 0])
-    steps = np.vstack([np.zeros(8), np.diag(_DELTA)])
-    now = start
     for _ in range(_ROUNDS):
-        views = _project(now + steps)
-        jacobian = ((views[1:] - views[0]) / _DELTA[:, None]).T / _NOISE
-        wrong = (views[0] - landmarks.ravel()) / _NOISE
-        normal = jacobian.T @ jacobian + np.diag(_PRIOR**-2)
-        now = now - np.linalg.solve(normal, jacobian.T @ wrong + (now - centre) / _PRIOR**2)
+        shown, slopes = _projected(now)
+        normal = slopes @ slopes.T / _NOISE**2 + _PRECISION
+        wrong = slopes @ (shown - landmarks.ravel()) / _NOISE**2 + (now - centre) / _PRIOR**2
+        step = np.linalg.solve(normal, wrong)
+        now = now - step
         now[:3] = np.clip(now[:3], -89, 89) if abs(roll) < 80 else now[:3]
-    apart = (_project(now[None])[0] - landmarks.ravel()).reshape(5, 2)
+        if np.abs(step).max() < _SETTLED:
+            break
+    apart = (_projected(now)[0] - landmarks.ravel()).reshape(5, 2)
     residual = float(np.sqrt((apart**2).sum(axis=1).mean()))
     if not np.isfinite(residual):
         raise FaceError("These landmarks fit no pose of a face: detect the face again.")
@@ -124,29 +128,59 @@ def fit_pose(landmarks: Floats) -> Pose:
     )
 
 
-def _project(parameters: Floats) -> Floats:
-    """The landmarks (n, 10) for n sets of parameters (n, 8).
+def _projected(parameters: Floats) -> tuple[Floats, Floats]:
+    """The landmarks (10,) of parameters (8,), and their derivatives by the parameters (8, 10).
 
     The parameters are yaw, pitch and roll in degrees, the logarithm of the scale, x and y of the
     shift, the logarithm of the face length, and the nose length in millimetres (see `Pose`).
     """
-    yaw, pitch, roll, log_scale, x, y, length, nose = parameters.T
-    points = np.repeat(LANDMARKS[None], len(parameters), axis=0)
-    points[:, 2, 2] += nose
-    points[:, :, 1] *= np.exp(length)[:, None]
-    turned = np.einsum("npj,nij->npi", points, _rotation(yaw, pitch, roll)[:, :2])
-    placed = np.exp(log_scale)[:, None, None] * turned + np.stack([x, y], axis=1)[:, None]
-    return placed.reshape(len(parameters), 10)
+    yaw, pitch, roll, log_scale, x, y, length, nose = parameters.tolist()
+    points = LANDMARKS.copy()
+    points[2, 2] += nose
+    points[:, 1] *= math.exp(length)
+    scale = math.exp(log_scale)
+    # The first two rows of the rotation and of its derivatives: what comes to lie in the picture.
+    views = scale * _rotation_and_slopes(yaw, pitch, roll)
+    turned = (points @ views.reshape(8, 3).T).reshape(5, 4, 2)
+    slopes = np.zeros((8, 5, 2))
+    slopes[:3] = turned[:, 1:].transpose(1, 0, 2)
+    slopes[3] = turned[:, 0]
+    slopes[4, :, 0] = slopes[5, :, 1] = 1
+    slopes[6] = points[:, 1, None] * views[0, :, 1]
+    slopes[7, 2] = views[0, :, 2]
+    return (turned[:, 0] + (x, y)).ravel(), slopes.reshape(8, 10)
 
 
-def _rotation(yaw: float | Floats, pitch: float | Floats, roll: float | Floats) -> Floats:
-    """The rotation matrices (..., 3, 3) that apply yaw, then pitch, then roll, in degrees."""
-    (sy, cy), (sp, cp), (sr, cr) = (
-        (np.sin(np.radians(a)), np.cos(np.radians(a))) for a in (yaw, pitch, roll)
+def _rotation(yaw: float, pitch: float, roll: float) -> Floats:
+    """The rotation matrix (3, 3) that applies yaw, then pitch, then roll, in degrees."""
+    (sy, cy), (sp, cp), (sr, cr) = (_sine_and_cosine(angle) for angle in (yaw, pitch, roll))
+    turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    nod = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
+    lean = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return np.asarray(lean @ nod @ turn)
+
+
+def _rotation_and_slopes(yaw: float, pitch: float, roll: float) -> Floats:
+    """(4, 2, 3): two rows of `_rotation`, and their derivatives by yaw, pitch and roll in degrees.
+
+    It is written out, as this is what the fit spends its time on.
+    """
+    (sy, cy), (sp, cp), (sr, cr) = (_sine_and_cosine(angle) for angle in (yaw, pitch, roll))
+    a, b = sr * sp, cr * sp
+    upper = cr * cy + a * sy, -sr * cp, cr * sy - a * cy
+    lower = sr * cy - b * sy, cr * cp, sr * sy + b * cy
+    found = np.array(
+        [
+            [upper, lower],
+            [(-upper[2], 0, upper[0]), (-lower[2], 0, lower[0])],
+            [(sr * cp * sy, sr * sp, -sr * cp * cy), (-cr * cp * sy, -cr * sp, cr * cp * cy)],
+            [(-lower[0], -lower[1], -lower[2]), upper],
+        ]
     )
-    zero, one = np.zeros_like(sy), np.ones_like(sy)
-    turn = np.array([[cy, zero, sy], [zero, one, zero], [-sy, zero, cy]])
-    nod = np.array([[one, zero, zero], [zero, cp, sp], [zero, -sp, cp]])
-    lean = np.array([[cr, -sr, zero], [sr, cr, zero], [zero, zero, one]])
-    product = np.einsum("ij...,jk...,kl...->...il", lean, nod, turn)
-    return np.asarray(product)
+    found[1:] *= math.pi / 180
+    return found
+
+
+def _sine_and_cosine(degrees: float) -> tuple[float, float]:
+    radians = math.radians(degrees)
+    return math.sin(radians), math.cos(radians)

@@ -12,8 +12,8 @@ import torch
 from facenet_pytorch import MTCNN, InceptionResnetV1
 from PIL import Image
 
-from mfr.abreast import batches_at_once, in_order
 from mfr.backbones import build_backbone
+from mfr.errors import ImageError
 from mfr.faces import cut_face
 from mfr.faces.detector import MIN_FACE_FRACTION
 from mfr.faces.mtcnn.detector import MtcnnDetector
@@ -36,12 +36,12 @@ def recogniser(detector: str, runtime: str, precision: str = EXACT) -> Recognise
 
 
 def mfr_pipeline(detector: str, runtime: str, precision: str = EXACT) -> Pipeline:
-    """MFR as its commands use it: several photographs at once, each in a thread of its own."""
+    """MFR as its commands use it: photographs in batches, several batches at once."""
     made = recogniser(detector, runtime, precision)
 
     def run(photos: Sequence[Path]) -> int:
-        count = batches_at_once(made.encoder.device)
-        return sum(len(faces) for faces in in_order(made.embed_faces, photos, count))
+        each = made.embed_faces_each(photos)
+        return sum(0 if isinstance(faces, ImageError) else len(faces) for faces in each)
 
     return run
 

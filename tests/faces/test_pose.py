@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mfr.errors import FaceError
-from mfr.faces.pose import fit_pose
+from mfr.faces.pose import _projected, fit_pose
 from mfr.geometry import TEMPLATE
 from tests.simulation.made_up_faces import landmarks, posed
 
@@ -52,3 +52,19 @@ def test_landmarks_that_are_not_finite_or_coincide():
 
 def test_landmarks_of_no_face_are_far_from_the_head():
     assert fit_pose(TEMPLATE[[3, 4, 2, 0, 1]]).residual > 4  # upside down, but left stays left
+
+
+@given(
+    st.tuples(
+        *(st.floats(-60, 60) for _ in range(3)),
+        st.floats(-1, 1),
+        *(st.floats(-50, 150) for _ in range(2)),
+        st.floats(-0.2, 0.2),
+        st.floats(-10, 10),
+    )
+)
+def test_the_slopes_are_those_of_finite_differences(parameters):
+    at = np.array(parameters)
+    _, slopes = _projected(at)
+    apart = [_projected(at + step)[0] - _projected(at - step)[0] for step in 1e-5 * np.eye(8)]
+    np.testing.assert_allclose(slopes, np.stack(apart) / 2e-5, atol=1e-5)
