@@ -35,7 +35,7 @@ class OpenVinoNetwork:
         self.name = name
         openvino_core(instead=WITH_TORCH)
         network = load_network(name, torch.device("cpu"))
-        self._graph = OpenVinoGraph(lambda: _graph(network))
+        self._graph = OpenVinoGraph(lambda: written_graph(network))
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """What `MtcnnNetwork.forward` gives.
@@ -48,7 +48,8 @@ class OpenVinoNetwork:
         return self._graph(inputs)
 
 
-def _graph(network: MtcnnNetwork) -> Any:
+def written_graph(network: MtcnnNetwork) -> Any:
+    """The graph of a network, for OpenVINO."""
     from openvino import Model, opset13
 
     inputs = [opset13.parameter([-1, 3, -1, -1], np.float32)]
