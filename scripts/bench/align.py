@@ -11,8 +11,9 @@ every run starts from the files:
   112 x 112 pixels. Its crops are cut-out boxes, not aligned by the landmarks.
 - MFR, detection: photos are read by `read_image` and given in batches of 64 to `Detector.detect`,
   which searches a second time where it found nothing.
-- MFR, data align: the complete command, with the manifest, reading, detection with the second
-  search, the choice of a face, alignment, quality, PNG crops of 112 x 112 pixels and the journal.
+- MFR, data align: the complete command with either detector, with the manifest, reading, detection
+  with the second search, the choice of a face, alignment, quality, PNG crops of 112 x 112 pixels
+  and the journal.
 
 Memory is the peak resident memory of the process during its runs, the program included. Freed
 memory is kept (`mfr.allocator`) in all of them, as it is in `mfr`. The first round warms up and is
@@ -43,7 +44,7 @@ from PIL import Image
 from data_tools.aligning import MIN_FACE_FRACTION, align_dataset
 from data_tools.importing.folder import import_folder
 from mfr.allocator import keep_freed_memory
-from mfr.faces import Detector, build_detector
+from mfr.faces import DETECTORS, Detector, build_detector
 from mfr.images import image_size, read_image
 from scripts.lib.photo_sample import sample
 from scripts.lib.resident_memory import peak, reset_peak
@@ -109,10 +110,16 @@ def our_detection(photos: Sequence[Path], _: Path) -> int:
     return found
 
 
-def our_alignment(_: Sequence[Path], folder: Path) -> int:
-    """See `Job`; the dataset's photos were imported before."""
-    (domain,) = align_dataset(folder).domains
-    return domain.detected
+class OurAlignment:
+    """The whole of `mfr data align`."""
+
+    def __init__(self, detector: str) -> None:
+        self.detector = detector
+
+    def __call__(self, _: Sequence[Path], folder: Path) -> int:
+        """See `Job`; the dataset's photos were imported before."""
+        (domain,) = align_dataset(folder, detector=self.detector).domains
+        return domain.detected
 
 
 def run(job: Job, photos: Sequence[Path], folder: Path) -> tuple[float, float, int]:
@@ -142,7 +149,10 @@ def main() -> None:
         base.replace(f"from {smallest}", "from 20"): PeerDetection(20, 32),
         base.replace("detection", "crops"): PeerCrops(smallest, 32),
         f"MFR, detection, faces from {smallest} px": our_detection,
-        f"MFR, data align, faces from {smallest} px": our_alignment,
+        **{
+            f"MFR, data align, {name}, faces from {smallest} px": OurAlignment(name)
+            for name in DETECTORS.names()
+        },
     }
     results: dict[str, list[tuple[float, float, int]]] = {name: [] for name in jobs}
     with tempfile.TemporaryDirectory() as scratch:
@@ -158,7 +168,7 @@ def main() -> None:
             for position, (name, job) in enumerate(jobs.items()):
                 folder = Path(scratch, f"{turn}-{position}")
                 folder.mkdir()
-                if job is our_alignment:
+                if isinstance(job, OurAlignment):
                     import_folder(links, folder, domain="d")
                 one = pools[name].apply(run, (job, copies, folder))
                 if turn:

@@ -137,6 +137,7 @@ def _print_warm(model: str, photos: Sequence[str]) -> None:
     """The stages of a comparison of the bytes of two photos."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     # Imported on the one core, so that what computes takes one thread.
+    from mfr import photo_batches
     from mfr import recogniser as recognising
     from mfr.embedding.arrays import ArrayEmbedder
     from mfr.faces import cropping
@@ -146,7 +147,7 @@ def _print_warm(model: str, photos: Sequence[str]) -> None:
     recogniser = recognising.Recogniser.load(model, detector="yunet")
     first, second = (Path(photo).read_bytes() for photo in photos)
     functions = [
-        Timed(recognising, "read_image", lambda *_: "read two photos"),
+        Timed(photo_batches, "read_to_search", lambda *_: "read two photos"),
         Timed(type(recogniser.detector), "detect", lambda *_: "find two faces"),
         Timed(cropping, "align_face", lambda *_: "cut them"),
         Timed(cropping, "cut_face", lambda *_: "cut them"),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -31,7 +32,9 @@ from mfr.data.manifest import Manifest
 from mfr.faces import DETECTORS, Detector, build_detector
 from mfr.images import read_image
 from mfr.recogniser import EmbeddedFace, Recogniser
-from mfr.runtimes.choice import processor
+from mfr.runtimes import RUNTIMES
+from mfr.runtimes.choice import PRECISION_VARIABLE, RUNTIME_VARIABLE, chosen, processor
+from mfr.runtimes.precision import PRECISIONS
 
 FMRS: Final = paired.FMRS
 RESAMPLES: Final = 500
@@ -71,13 +74,25 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--domains", default="lfw,celeb_photo,celeb_caricature,yaleb,orl")
     parser.add_argument("--images", type=int, default=600, help="of a domain at most")
+    parser.add_argument("--runtime", choices=RUNTIMES.names(), help="instead of what is chosen")
+    parser.add_argument("--precision", choices=PRECISIONS, help="likewise, of embeddings")
     options = parser.parse_args()
+    for variable, value in (
+        (RUNTIME_VARIABLE, options.runtime),
+        (PRECISION_VARIABLE, options.precision),
+    ):
+        if value is not None:
+            os.environ[variable] = value
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     detectors = {name: build_detector(name) for name in DETECTORS.names()}
     first = next(iter(detectors))
     recogniser = Recogniser.load(options.model)
-    print(f"{options.model}; {processor()}, OpenCV {cv2.__version__}, torch {torch.__version__}.\n")
+    choice = chosen()
+    print(
+        f"{options.model} by {choice.runtime} in {choice.precision}; {processor()}, OpenCV "
+        f"{cv2.__version__}, torch {torch.__version__}.\n"
+    )
     heads = ["domain", "photographs", "detector", "ms a photograph", "without a face, %"]
     heads += [f"TAR at FMR {fmr:.1%}" for fmr in FMRS]
     heads.append(f"less {first} at {FMRS[-1]:.1%}, points")
