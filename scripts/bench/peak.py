@@ -19,7 +19,7 @@ import os
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ from mfr.runtimes.saved_graph import graph_of
 
 PRECISIONS: Final = {"float32": ("f32", torch.float32), "bfloat16": ("bf16", torch.bfloat16)}
 _SIDE: Final = 2048
+Shape = Sequence[int]
 _DENSE: Final = ("Convolution", "MatMul")
 _DEPTHWISE: Final = "GroupConvolution"
 
@@ -101,10 +102,10 @@ def measured_peak(precision: str, rounds: int) -> tuple[float, list[str]]:
     return max(rates.values()), rows
 
 
-def networks(models: list[str], yunet: Path) -> dict[str, tuple[Any, list[tuple[int, ...]]]]:
+def networks(models: list[str], yunet: Path) -> dict[str, tuple[Any, Sequence[Shape]]]:
     """By name: a model, and the shapes of its inputs."""
     core = openvino_core()
-    found: dict[str, tuple[Any, list[tuple[int, ...]]]] = {}
+    found: dict[str, tuple[Any, Sequence[Shape]]] = {}
     for name in models:
         encoder = load_encoder(name)
         size = encoder.geometry.size
