@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 GROUND = {
     *("errors", "registry", "outside", "allocator", "cpus", "atomic", "geometry", "locking", "png"),
-    "forking",
+    *("extras", "forking"),
     "random_bits",
     *("abreast", "csv_rows", "user_cache"),
 }

@@ -12,6 +12,7 @@ _EXTRAS: Final = {
     "onnxruntime": "mfr[onnx]",
     "onnx": "mfr[onnx] or mfr[openvino]",
     "onnxscript": "mfr[onnx] or mfr[openvino]",
+    "psycopg": "mfr[postgres]",
     "ray": "mfr[ray]",
 }
 
