@@ -14,6 +14,7 @@ from mfr.gallery.sqlite import audit_log, encryption, erasure, people, schema
 from mfr.gallery.sqlite.rows import WITH_DETAILS, PlainRows, Rows
 from mfr.gallery.sqlite.sealed_rows import SealedRows
 from mfr.gallery.sqlite.settings import SettingsInFile
+from mfr.gallery.store import BUSY_SECONDS
 
 
 class DetailsInFile(SettingsInFile):
@@ -24,7 +25,7 @@ class DetailsInFile(SettingsInFile):
         busy_seconds: how long a writer waits for another one.
     """
 
-    def __init__(self, directory: Path, *, busy_seconds: float) -> None:
+    def __init__(self, directory: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         super().__init__(directory, busy_seconds=busy_seconds)
         self.actor = present_actor()
         self._sealed: SealedRows | None = None

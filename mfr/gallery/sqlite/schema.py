@@ -46,7 +46,7 @@ _DETAILS: Final = (
     ) WITHOUT ROWID
     """,
     "CREATE INDEX memberships_by_person ON memberships (identity_id)",
-    "INSERT INTO meta VALUES ('last_person', '0')",
+    "INSERT INTO meta VALUES ('last_person', (SELECT coalesce(MAX(id), 0) FROM identities))",
     audit_log.TABLE,
 )
 

@@ -11,6 +11,7 @@ from mfr.gallery.records import ModelSource
 from mfr.gallery.sqlite import files
 from mfr.gallery.sqlite.connection import Connection
 from mfr.gallery.sqlite.errors import damaged
+from mfr.gallery.store import BUSY_SECONDS
 
 
 class SettingsInFile:
@@ -21,7 +22,7 @@ class SettingsInFile:
         busy_seconds: how long a writer waits for another one.
     """
 
-    def __init__(self, directory: Path, *, busy_seconds: float) -> None:
+    def __init__(self, directory: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.directory = directory
         self.path = files.find_file(directory)
         self._file = Connection(self.path, busy_seconds)
