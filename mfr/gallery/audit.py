@@ -14,10 +14,14 @@ from __future__ import annotations
 import getpass
 import hmac
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
+
+ACTOR_VARIABLE: Final = "MFR_ACTOR"
+"""The environment's name for who works with galleries."""
 
 BEGINNING: Final = "0" * 64
 """What the first entry is chained to."""
@@ -76,7 +80,10 @@ def first_broken(entries: Iterable[AuditEntry], key: bytes) -> int | None:
 
 
 def present_actor() -> str:
-    """The name of the account that runs the program."""
+    """Who works: whom the environment's `ACTOR_VARIABLE` names, else the program's account."""
+    named = os.environ.get(ACTOR_VARIABLE)
+    if named:
+        return named[:256]
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # an account without a name

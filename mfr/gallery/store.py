@@ -194,7 +194,7 @@ class Store(Protocol):
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether what is stored can be read only with a key: copies must not be written plain."""
+        """Whether what is stored can be read only with a key: no cache may be written of it."""
 
     def model_source(self) -> ModelSource | None:
         """Where the model was last found, if anyone said."""

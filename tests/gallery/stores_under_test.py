@@ -10,9 +10,9 @@ from typing import Protocol
 
 import pytest
 
-from mfr.gallery.sealing.master_key import KEY_VARIABLE
 from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.gallery.store import Store, create_store, open_store
+from mfr.sealing.master_key import KEY_VARIABLE
 from tests.gallery.memory_store import MemoryStore, Shelf
 
 MODEL_HASH = "feedfacefeedface"

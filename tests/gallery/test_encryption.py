@@ -14,12 +14,12 @@ from mfr.errors import ConfigError, GalleryDamagedError, GalleryError, GalleryKe
 from mfr.gallery import Gallery, NewTemplate
 from mfr.gallery.audit import first_broken
 from mfr.gallery.people import Details
-from mfr.gallery.sealing import master_key as master_keys
-from mfr.gallery.sealing.envelope import new_data_key, unwrapped, wrapped
-from mfr.gallery.sealing.seal import BrokenSealError, Seal
 from mfr.gallery.sqlite import SqliteStore
 from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.gallery.store import create_store
+from mfr.sealing import master_key as master_keys
+from mfr.sealing.envelope import new_data_key, unwrapped, wrapped
+from mfr.sealing.seal import BrokenSealError, Seal
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
 
 KEY, OTHER = "a1" * 32, "b2" * 32

@@ -15,9 +15,9 @@ import pytest
 from mfr.errors import GalleryDamagedError
 from mfr.gallery import Gallery, NewTemplate
 from mfr.gallery.people import Details
-from mfr.gallery.sealing.master_key import KEY_VARIABLE
 from mfr.gallery.sqlite import SqliteStore, change_log
 from mfr.gallery.sqlite.files import FILE_NAME
+from mfr.sealing.master_key import KEY_VARIABLE
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
 
 # As the program of format 1 made it.

@@ -9,13 +9,13 @@ from typing import Final
 
 from mfr.errors import GalleryDamagedError, GalleryError
 from mfr.gallery.records import NewTemplate
-from mfr.gallery.sealing.envelope import new_data_key, unwrapped, wrapped
-from mfr.gallery.sealing.master_key import master_key
-from mfr.gallery.sealing.seal import Seal
 from mfr.gallery.sqlite import audit_log, people
 from mfr.gallery.sqlite.rows import PlainRows
 from mfr.gallery.sqlite.sealed_rows import SealedRows
 from mfr.gallery.sqlite.templates import whole_rows
+from mfr.sealing.envelope import new_data_key, unwrapped, wrapped
+from mfr.sealing.master_key import master_key
+from mfr.sealing.seal import Seal
 
 _ENVELOPE: Final = "envelope"
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from mfr.gallery.people import Details, details_from, details_text
 from mfr.gallery.records import NewTemplate
-from mfr.gallery.sealing.seal import TokenKind
 from mfr.gallery.sqlite import checksums
+from mfr.sealing.seal import TokenKind
 
 WITH_DETAILS: Final = 5
 """The first format whose files have details of people."""

@@ -22,8 +22,6 @@ from mfr.gallery.records import (
     Template,
     check_embeddings,
 )
-from mfr.gallery.sealing.envelope import key_name
-from mfr.gallery.sealing.master_key import master_key, names_key
 from mfr.gallery.sqlite import (
     audit_log,
     backup,
@@ -40,6 +38,8 @@ from mfr.gallery.sqlite.in_use import SENTENCE
 from mfr.gallery.sqlite.sealed_rows import SealedRows
 from mfr.gallery.sqlite.templates import crops_of, insert, read_vectors, rows_of, shown, whole
 from mfr.gallery.store import BUSY_SECONDS, Location, directory_of
+from mfr.sealing.envelope import key_name
+from mfr.sealing.master_key import master_key, names_key
 
 _DAMAGED_CROP: Final = (
     "The crop that is kept of template {} is damaged and will not be used: remove the template and "

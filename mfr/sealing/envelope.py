@@ -9,7 +9,7 @@ from typing import Final
 
 from mfr.errors import GalleryDamagedError, GalleryKeyError
 from mfr.extras import imported
-from mfr.gallery.sealing.master_key import COMMAND_VARIABLE, FILE_VARIABLE, KEY_BYTES, KEY_VARIABLE
+from mfr.sealing.master_key import COMMAND_VARIABLE, FILE_VARIABLE, KEY_BYTES, KEY_VARIABLE
 
 _VERSION: Final = 1
 _PLACE: Final = b"mfr gallery data key 1"
