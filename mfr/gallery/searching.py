@@ -42,12 +42,12 @@ class Searching:
         if cache_path is not None:
             sweep_cache(cache_path, store)
 
-    def current(self) -> TemplateIndex:
-        """The index of the store's present state. Errors as `IndexFollower.current`.
+    def current(self, searches: int = 0) -> TemplateIndex:
+        """The index of the store's present state. Arguments and errors as `IndexFollower.current`.
 
         Templates that are newly found to be damaged are told by a `GalleryWarning`.
         """
-        index = self._followed().current()
+        index = self._followed().current(searches)
         if index.damaged != self._damaged:
             for each in index.damaged:
                 if each not in self._damaged:
@@ -66,7 +66,7 @@ class Searching:
         probes = check_embeddings(embeddings, self._store.embedding_size)
         return [
             [Candidate(name, float(np.clip(score, -1, 1))) for name, score in each]
-            for each in self.current().best_identities(probes, k)
+            for each in self.current(len(probes)).best_identities(probes, k)
         ]
 
     def rebuild(self) -> TemplateIndex:
