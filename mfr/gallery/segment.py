@@ -150,6 +150,10 @@ class CodedSegment(Segment):
             scores[place], rows[place] = exact[best], kept[best]
         return scores, rows
 
+    def coded(self, codebook: Codebook) -> Segment:
+        """The segment itself."""
+        return self
+
     def _masked(self, alive: np.ndarray) -> Segment:
         return CodedSegment(self._templates, alive, self._codes)
 
