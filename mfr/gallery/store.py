@@ -188,7 +188,12 @@ class StoreKind(Protocol):
 
 
 STORES: Registry[StoreKind] = Registry(
-    "kind of gallery", {"sqlite": "mfr.gallery.sqlite:SqliteStore"}, GalleryError
+    "kind of gallery",
+    {
+        "sqlite": "mfr.gallery.sqlite:SqliteStore",
+        "postgresql": "mfr.gallery.postgres:PostgresStore",
+    },
+    GalleryError,
 )
 """Kinds of stores, by the scheme of their locations; a path without a scheme is SQLite's."""
 
