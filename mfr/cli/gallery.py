@@ -14,7 +14,7 @@ from mfr.cli.options import AsJson, Backbone, GalleryPath, Identity
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Look after a gallery: list, show, remove, back up, calibrate, move, join, rebuild.",
+    help="Look after a gallery: list, show, remove, back up, calibrate, move, copy, join, rebuild.",
 )
 
 
@@ -179,5 +179,7 @@ def rebuild(path: GalleryPath, as_json: AsJson = False) -> None:
 
 app.command()(gallery_moving.migrate)
 app.command()(gallery_moving.merge)
+app.command()(gallery_moving.copy)
+app.command()(gallery_moving.roles)
 app.command()(gallery_moving.export)
 app.command("import")(gallery_moving.import_table)

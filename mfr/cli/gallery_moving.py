@@ -108,6 +108,45 @@ def merge(
     _show_joined(out, done, as_json=as_json)
 
 
+def copy(
+    path: GalleryPath,
+    out: Annotated[
+        str,
+        typer.Argument(metavar="NEWGALLERY", help="Directory or address of the copy: not there."),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Copy a gallery with everything in it to a new one, also into a database or out of one.
+
+    The copy has everyone or, where anything goes wrong, nobody: then run the command again. Dates,
+    kept crops, the calibration and the model's place come along; templates are numbered anew.
+
+    Example: mfr gallery copy GALLERY "postgresql://ada@db.example/faces?collection=staff"
+    """
+    from mfr.gallery.copying import copy as make_copy
+
+    with progress("copying") as report:
+        done = make_copy(path, out, on_progress=report)
+    if as_json:
+        print_json({"gallery": path, "copy": out, **vars(done)})
+        return
+    if done.left_out:
+        say(f"{counted(done.left_out, 'damaged template')} of {path} left out.")
+    say(f"{out} has everyone of {path}: {counted(done.templates, 'template')}.")
+
+
+def roles() -> None:
+    """Print the SQL by which an administrator gives a database of galleries its roles.
+
+    They are mfr_reader, mfr_writer and mfr_admin. Run it after the first gallery was made.
+
+    Example: mfr gallery roles | psql faces
+    """
+    from mfr.gallery.postgres.schema import script
+
+    typer.echo(script("roles"), nl=False)
+
+
 def export(
     path: GalleryPath,
     table: Annotated[

@@ -107,7 +107,7 @@ def check(connection: psycopg.Connection[Any], address: Address, collection: Col
         ", 0) AND EXISTS (SELECT FROM mfr.changes WHERE collection_id = %(c)s "
         "AND generation = collections.generation AND token = collections.token) "
         "AND NOT EXISTS (SELECT FROM mfr.templates LEFT JOIN mfr.identities "
-        "ON identities.collection_id = templates.collection_id AND identities.id = identity_id "
+        "ON identities.id = identity_id "
         "WHERE templates.collection_id = %(c)s AND identities.id IS NULL) "
         "FROM mfr.collections WHERE id = %(c)s",
         {"c": collection.id},

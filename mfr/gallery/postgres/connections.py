@@ -13,6 +13,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from mfr.errors import GalleryBusyError, GalleryError
+from mfr.gallery.postgres import columns
 from mfr.gallery.postgres.address import Address
 
 MOST: Final = 8
@@ -116,6 +117,7 @@ class Connections:
             **unsaid,
         )
         try:
+            columns.teach(connection)
             # A server may be set to acknowledge what it has not written; a gallery must not.
             connection.execute(
                 "SELECT set_config('mfr.collection', %s, false), "

@@ -17,7 +17,7 @@ from mfr.errors import (
     NotEnrolledError,
     WriteError,
 )
-from mfr.gallery.postgres import change_log, collection, erasure
+from mfr.gallery.postgres import change_log, collection, erasure, identities
 from mfr.gallery.postgres.address import Address
 from mfr.gallery.postgres.storing import insert, pieces
 from mfr.gallery.postgres.templates import crops_of, read_vectors, rows_of, whole
@@ -35,6 +35,9 @@ from mfr.gallery.records import (
 from mfr.gallery.sqlite import checksums
 from mfr.gallery.sqlite.templates import numbers
 from mfr.gallery.store import BUSY_SECONDS, Location
+
+_MANY: Final = 1000
+"""After so many new templates at once, the statistics that PostgreSQL plans by are made anew."""
 
 _DAMAGED_CROP: Final = (
     "The crop that is kept of template {} is damaged and will not be used: remove the template and "
@@ -177,7 +180,10 @@ class PostgresStore:
         """Store the templates of many identities; see `mfr.gallery.store.Store.add_many`."""
         # Not repeated: what has been taken from ``people`` cannot be taken again.
         with self._transactions.writing() as connection:
-            return sum(new is not None for new in self._insert(connection, people))
+            added = sum(new is not None for new in self._insert(connection, people))
+        if added >= _MANY:
+            self._learn_sizes()
+        return added
 
     def remove(self, name: str, template_id: int | None = None) -> int:
         """Remove an identity or one of its templates; see `mfr.gallery.store.Store.remove`."""
@@ -185,24 +191,12 @@ class PostgresStore:
         def work(connection: psycopg.Connection[Any]) -> list[int]:
             before = self._known(change_log.locked_state(connection, self._collection.id))
             owner = self._identity(connection, name)
-            ids = [
-                row[0]
-                for row in connection.execute(
-                    "DELETE FROM mfr.templates WHERE collection_id = %s AND identity_id = %s "
-                    "AND id = coalesce(%s::bigint, id) RETURNING id",
-                    (self._collection.id, owner, template_id),
-                )
-            ]
+            ids = identities.remove(connection, owner, template_id)
             if template_id is not None and not ids:
                 raise NotEnrolledError(
                     f"'{name}' has no template {template_id}: "
                     f"'mfr gallery show {self._address.text} {name}' lists those it has."
                 )
-            connection.execute(
-                "DELETE FROM mfr.identities WHERE collection_id = %s AND id = %s AND NOT EXISTS "
-                "(SELECT FROM mfr.templates WHERE collection_id = %s AND identity_id = %s)",
-                (self._collection.id, owner, self._collection.id, owner),
-            )
             change_log.advance(
                 connection, self._collection.id, before, last_id=before.last_id, removed=ids
             )
@@ -215,16 +209,8 @@ class PostgresStore:
 
     def identities(self) -> list[IdentitySummary]:
         """Who is enrolled, by name."""
-        with self._transactions.connected() as connection:
-            rows = connection.execute(
-                "SELECT name, templates, first, last FROM mfr.identities JOIN "
-                "(SELECT identity_id, count(*) AS templates, min(enrolled) AS first, "
-                "max(enrolled) AS last FROM mfr.templates WHERE collection_id = %s "
-                "GROUP BY identity_id) AS kept ON kept.identity_id = identities.id "
-                "WHERE collection_id = %s ORDER BY name",
-                (self._collection.id, self._collection.id),
-            ).fetchall()
-        return [IdentitySummary(*row) for row in rows]
+        with self._transactions.reading() as connection:
+            return identities.summaries(connection, self._collection)
 
     def templates(self, name: str) -> list[Template]:
         """The templates of one identity, oldest first.
@@ -236,10 +222,10 @@ class PostgresStore:
             owner = self._identity(connection, name)
             rows = connection.execute(
                 "SELECT id, source, photo_sha256, enrolled, quality, detector FROM mfr.templates "
-                "WHERE collection_id = %s AND identity_id = %s ORDER BY id",
-                (self._collection.id, owner),
+                "WHERE identity_id = %s ORDER BY id",
+                (owner,),
             ).fetchall()
-            stored = rows_of(connection, self._collection, owner, name)
+            stored = rows_of(connection, owner, name)
             sound = checksums.decoded(stored, self.embedding_size)[1].tolist()
             crops: dict[int, CropState] = {
                 number: "kept" if fine else "damaged"
@@ -276,7 +262,7 @@ class PostgresStore:
         """
         with self._transactions.reading() as connection:
             owner = self._identity(connection, name)
-            rows = rows_of(connection, self._collection, owner, name)
+            rows = rows_of(connection, owner, name)
         embeddings, sound = checksums.decoded(rows, self.embedding_size)
         if not sound.any():
             first = DamagedTemplate(rows[0][0], name).sentence() if rows else ""
@@ -286,15 +272,7 @@ class PostgresStore:
     def owners_of_photos(self, digests: Sequence[str]) -> dict[str, list[str]]:
         """Under which names photos are enrolled, by the photos' SHA-256; others are left out."""
         with self._transactions.connected() as connection:
-            rows = connection.execute(
-                "SELECT photo_sha256, array_agg(name ORDER BY name) FROM mfr.templates "
-                "JOIN mfr.identities ON identities.collection_id = templates.collection_id "
-                "AND identities.id = identity_id "
-                "WHERE templates.collection_id = %s AND photo_sha256 = ANY(%s) "
-                "GROUP BY photo_sha256",
-                (self._collection.id, list(digests)),
-            ).fetchall()
-        return dict(rows)
+            return identities.owners_of_photos(connection, self._collection, digests)
 
     def snapshot(self) -> Snapshot:
         """All templates, read in one transaction."""
@@ -369,19 +347,24 @@ class PostgresStore:
         ):
             self._erasing = not erasure.finish(connection, self._collection)
 
+    def _learn_sizes(self) -> None:
+        """Let PostgreSQL count the tables now; by itself it does so a minute later."""
+        with (
+            contextlib.suppress(GalleryError, WriteError),
+            self._transactions.connected() as connection,
+        ):
+            connection.execute("ANALYZE mfr.identities, mfr.templates, mfr.crops")
+
     def _known(self, state: change_log.State | None) -> change_log.State:
         if state is None:
             raise collection.missing(self._address)
         return state
 
     def _identity(self, connection: psycopg.Connection[Any], name: str) -> int:
-        row = connection.execute(
-            "SELECT id FROM mfr.identities WHERE collection_id = %s AND name = %s",
-            (self._collection.id, name),
-        ).fetchone()
-        if row is None:
+        number = identities.number_of(connection, self._collection, name)
+        if number is None:
             raise NotEnrolledError(
                 f"'{name}' is not enrolled in {self._address.text}: "
                 f"'mfr gallery list {self._address.text}' says who is."
             )
-        return int(row[0])
+        return number

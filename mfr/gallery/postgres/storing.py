@@ -6,26 +6,36 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import psycopg
 
 from mfr.gallery.postgres.collection import Collection
-from mfr.gallery.postgres.row_stream import copy_rows, row
+from mfr.gallery.postgres.columns import Blobs, Numbers, Texts
 from mfr.gallery.records import NewTemplate, check_embeddings
 from mfr.gallery.sqlite.checksums import checksum
 
 Owned: TypeAlias = tuple[str, NewTemplate]
 """A template and the name of its identity."""
 
-_AT_ONCE: Final = 2048
+_AT_ONCE: Final = 1024
+"""So many are within the memory that PostgreSQL gives a statement unasked, 4 MB."""
 
-_TEMPLATES: Final = (
-    "mfr.templates (collection_id, id, identity_id, embedding, photo_sha256, source, quality, "
-    "enrolled, detector, checksum)"
-)
-_CROPS: Final = "mfr.crops (collection_id, template_id, crop, checksum)"
+
+class _Numbered(NamedTuple):
+    """A template that is new: its number, its identity's number and name, and what is stored."""
+
+    number: int
+    owner: int
+    name: str
+    template: NewTemplate
+    embedding: bytes
+
+    def seal(self, content: bytes) -> bytes:
+        """The checksum of the embedding or the crop."""
+        photo = self.template.photo_sha256
+        return checksum(self.number, self.name.encode(), photo.encode(), content)
 
 
 def pieces(people: Iterable[tuple[str, Sequence[NewTemplate]]]) -> Iterator[list[Owned]]:
@@ -57,7 +67,7 @@ def insert(
     embeddings = _checked(owned, collection.embedding_size)
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     owners, new = _owners(connection, collection, [name for name, _ in owned], now)
-    had = _photos_had(connection, collection, owners, new, owned)
+    had = _photos_had(connection, owners, new, owned)
     ids: list[int | None] = []
     number = after
     for name, template in owned:
@@ -69,50 +79,56 @@ def insert(
         number += 1
         ids.append(number)
     given = [
-        (number, owners[name], name.encode(), template, embedding.tobytes())
+        _Numbered(number, owners[name], name, template, embedding.tobytes())
         for number, (name, template), embedding in zip(ids, owned, embeddings, strict=True)
         if number is not None
     ]
     if given:
-        copy_rows(
-            connection,
-            _TEMPLATES,
-            (
-                row(
-                    (
-                        collection.id,
-                        number,
-                        owner,
-                        blob,
-                        photo := template.photo_sha256.encode(),
-                        template.source.encode(),
-                        json.dumps(dict(template.quality), sort_keys=True).encode(),
-                        (template.enrolled or now).encode(),
-                        template.detector.encode(),
-                        checksum(number, name, photo, blob),
-                    )
-                )
-                for number, owner, name, template, blob in given
-            ),
-        )
-    cropped = [each for each in given if each[3].crop]
+        _insert_templates(connection, collection, given, now)
+    cropped = [each for each in given if each.template.crop]
     if cropped:
-        copy_rows(
-            connection,
-            _CROPS,
-            (
-                row(
-                    (
-                        collection.id,
-                        number,
-                        template.crop,
-                        checksum(number, name, template.photo_sha256.encode(), template.crop),
-                    )
-                )
-                for number, _, name, template, _ in cropped
-            ),
-        )
+        _insert_crops(connection, collection, cropped)
     return ids
+
+
+def _insert_templates(
+    connection: psycopg.Connection[Any],
+    collection: Collection,
+    given: Sequence[_Numbered],
+    now: str,
+) -> None:
+    connection.execute(
+        "INSERT INTO mfr.templates (collection_id, id, identity_id, embedding, photo_sha256, "
+        "source, quality, enrolled, detector, checksum) SELECT %s, * "
+        "FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            collection.id,
+            Numbers.of(each.number for each in given),
+            Numbers.of(each.owner for each in given),
+            Blobs([each.embedding for each in given]),
+            Texts.of(each.template.photo_sha256 for each in given),
+            Texts.of(each.template.source for each in given),
+            Texts.of(json.dumps(dict(each.template.quality), sort_keys=True) for each in given),
+            Texts.of(each.template.enrolled or now for each in given),
+            Texts.of(each.template.detector for each in given),
+            Blobs([each.seal(each.embedding) for each in given]),
+        ),
+    )
+
+
+def _insert_crops(
+    connection: psycopg.Connection[Any], collection: Collection, cropped: Sequence[_Numbered]
+) -> None:
+    connection.execute(
+        "INSERT INTO mfr.crops (collection_id, template_id, crop, checksum) "
+        "SELECT %s, * FROM unnest(%s, %s, %s)",
+        (
+            collection.id,
+            Numbers.of(each.number for each in cropped),
+            Blobs([each.template.crop for each in cropped]),
+            Blobs([each.seal(each.template.crop) for each in cropped]),
+        ),
+    )
 
 
 def _checked(owned: Sequence[Owned], size: int) -> np.ndarray:
@@ -150,7 +166,6 @@ def _owners(
 
 def _photos_had(
     connection: psycopg.Connection[Any],
-    collection: Collection,
     owners: dict[str, int],
     new: set[int],
     owned: Sequence[Owned],
@@ -162,8 +177,7 @@ def _photos_had(
     if not asked:
         return set()
     found = connection.execute(
-        "SELECT identity_id, photo_sha256 FROM mfr.templates WHERE collection_id = %s "
-        "AND photo_sha256 = ANY(%s) AND identity_id = ANY(%s)",
-        (collection.id, [photo for _, photo in asked], list({owner for owner, _ in asked})),
+        "SELECT identity_id, photo_sha256 FROM mfr.templates WHERE photo_sha256 = ANY(%s)",
+        ([photo for _, photo in asked],),
     ).fetchall()
     return set(found)

@@ -17,15 +17,13 @@ from mfr.gallery.sqlite.templates import numbers
 _ROWS_AT_ONCE: Final = 4096
 
 
-def rows_of(
-    connection: psycopg.Connection[Any], collection: Collection, identity: int, name: str
-) -> list[Any]:
+def rows_of(connection: psycopg.Connection[Any], identity: int, name: str) -> list[Any]:
     """The templates of one identity, by number and name, as `checksums.decoded` takes them."""
     with connection.cursor(binary=True) as cursor:
         rows = cursor.execute(
             "SELECT id, embedding, photo_sha256, checksum FROM mfr.templates "
-            "WHERE collection_id = %s AND identity_id = %s ORDER BY id",
-            (collection.id, identity),
+            "WHERE identity_id = %s ORDER BY id",
+            (identity,),
         ).fetchall()
     owner = name.encode()
     return [(number, blob, owner, photo.encode(), kept) for number, blob, photo, kept in rows]
@@ -62,7 +60,7 @@ def read_vectors(
             seen += len(piece)
             if seen > count:
                 break
-            _learn_names(connection, collection, {row[2] for row in piece}, names)
+            _learn_names(connection, {row[2] for row in piece}, names)
             whose = [names.get(row[2]) for row in piece]
             found, sound = checksums.decoded(
                 [
@@ -92,12 +90,12 @@ def whole(
     connection: psycopg.Connection[Any], collection: Collection, identity: int, name: str
 ) -> list[NewTemplate]:
     """The sound templates of one identity, with dates and kept crops, oldest first."""
-    rows = rows_of(connection, collection, identity, name)
+    rows = rows_of(connection, identity, name)
     embeddings, sound = checksums.decoded(rows, collection.embedding_size)
     others = connection.execute(
         "SELECT source, quality, enrolled, detector FROM mfr.templates "
-        "WHERE collection_id = %s AND identity_id = %s ORDER BY id",
-        (collection.id, identity),
+        "WHERE identity_id = %s ORDER BY id",
+        (identity,),
     ).fetchall()
     kept = crops_of(connection, collection, identity)
     crops = {number: crop for number, crop, fine in kept if fine}
@@ -128,8 +126,7 @@ def crops_of(
             "SELECT template_id, crop, name, photo_sha256, crops.checksum FROM mfr.crops "
             "JOIN mfr.templates ON templates.collection_id = crops.collection_id "
             "AND templates.id = template_id "
-            "JOIN mfr.identities ON identities.collection_id = crops.collection_id "
-            "AND identities.id = identity_id "
+            "JOIN mfr.identities ON identities.id = identity_id "
             "WHERE crops.collection_id = %s AND identity_id = coalesce(%s::bigint, identity_id) "
             "ORDER BY template_id",
             (collection.id, identity),
@@ -141,7 +138,6 @@ def crops_of(
 
 def _learn_names(
     connection: psycopg.Connection[Any],
-    collection: Collection,
     identities: set[int],
     names: dict[int, str],
 ) -> None:
@@ -150,7 +146,6 @@ def _learn_names(
     if unknown:
         names.update(
             connection.execute(
-                "SELECT id, name FROM mfr.identities WHERE collection_id = %s AND id = ANY(%s)",
-                (collection.id, unknown),
+                "SELECT id, name FROM mfr.identities WHERE id = ANY(%s)", (unknown,)
             ).fetchall()
         )

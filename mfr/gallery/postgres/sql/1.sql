@@ -21,20 +21,21 @@ CREATE TABLE mfr.collections (
     reserved_for name         -- only members of this role see the collection; NULL for all roles
 ) WITH (fillfactor = 50);     -- room for the row's next versions, which every change makes
 
--- Every key begins with the collection, so that tables can be partitioned or distributed by it.
+-- Of each table's indexes only one begins with the collection. With two, and statistics that do not
+-- know a collection yet that was filled a moment ago, PostgreSQL may look a single row up by reading
+-- all of the collection.
 CREATE TABLE mfr.identities (
     collection_id bigint NOT NULL REFERENCES mfr.collections ON DELETE CASCADE,
-    id bigint GENERATED ALWAYS AS IDENTITY,
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text COLLATE "C" NOT NULL,
     enrolled text NOT NULL,
-    PRIMARY KEY (collection_id, id),
     UNIQUE (collection_id, name)
 );
 
 CREATE TABLE mfr.templates (
     collection_id bigint NOT NULL,
     id bigint NOT NULL,
-    identity_id bigint NOT NULL,
+    identity_id bigint NOT NULL REFERENCES mfr.identities ON DELETE CASCADE,
     embedding bytea NOT NULL,         -- float32, little-endian
     photo_sha256 text COLLATE "C" NOT NULL,
     source text NOT NULL,
@@ -43,10 +44,9 @@ CREATE TABLE mfr.templates (
     detector text NOT NULL,
     checksum bytea NOT NULL,
     PRIMARY KEY (collection_id, id),
-    UNIQUE (collection_id, photo_sha256, identity_id),
-    FOREIGN KEY (collection_id, identity_id) REFERENCES mfr.identities ON DELETE CASCADE
+    UNIQUE (photo_sha256, identity_id)
 ) WITH (toast_tuple_target = 8160);
-CREATE INDEX templates_by_identity ON mfr.templates (collection_id, identity_id);
+CREATE INDEX templates_by_identity ON mfr.templates (identity_id);
 -- Embeddings cannot be compressed; in the row itself they are read without a second look-up.
 ALTER TABLE mfr.templates ALTER COLUMN embedding SET STORAGE EXTERNAL;
 
