@@ -180,6 +180,7 @@ def rebuild(path: GalleryPath, as_json: AsJson = False) -> None:
 app.command()(gallery_moving.migrate)
 app.command()(gallery_moving.merge)
 app.command()(gallery_moving.copy)
+app.command()(gallery_moving.index)
 app.command()(gallery_moving.roles)
 app.command()(gallery_moving.export)
 app.command("import")(gallery_moving.import_table)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfr.cli.console import counted, print_json, progress, say, tell
+from mfr.cli.console import busy, counted, print_json, progress, say, tell
 from mfr.cli.options import AsJson, Backbone, Device, GalleryPath
 
 if TYPE_CHECKING:
@@ -133,6 +133,28 @@ def copy(
     if done.left_out:
         say(f"{counted(done.left_out, 'damaged template')} of {path} left out.")
     say(f"{out} has everyone of {path}: {counted(done.templates, 'template')}.")
+
+
+def index(path: GalleryPath) -> None:
+    """Give a large gallery in a database an index of its own there.
+
+    Searches then need no copy of all templates in memory. Their scores are exact; which templates
+    are scored is found by pgvector, which misses the nearest one now and then. Enrolling takes
+    longer from then on.
+
+    Example: mfr gallery index "postgresql://ada@db.example/faces?collection=staff"
+    """
+    from contextlib import closing
+
+    from mfr.errors import GalleryError
+    from mfr.gallery.own_index import SearchingStore
+    from mfr.gallery.store import open_store
+
+    with closing(open_store(path)) as store, busy("making the index"):
+        if not isinstance(store, SearchingStore):
+            raise GalleryError(f"{path} is no database: its searches go by an index in memory.")
+        store.make_index()
+    say(f"{path} has an index.")
 
 
 def roles() -> None:

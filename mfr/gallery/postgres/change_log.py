@@ -19,14 +19,26 @@ REMEMBERED: Final = 65_536
 
 _LARGEST: Final = 2**63 - 1
 
+_STATE: Final = "SELECT generation, token, last_id, templates, indexed FROM mfr.collections"
+
 
 @dataclass(frozen=True)
 class State:
-    """A state of a collection: how many changes led to it, its token, and the largest id so far."""
+    """A state of a collection.
+
+    Attributes:
+        generation: how many changes led to it.
+        token: something random.
+        last_id: the largest id that there has been.
+        templates: how many there are.
+        indexed: whether embeddings are kept in half precision too.
+    """
 
     generation: int
     token: str
     last_id: int
+    templates: int
+    indexed: bool
 
     @property
     def stamp(self) -> str:
@@ -54,17 +66,14 @@ def new_token() -> str:
 
 def state(connection: psycopg.Connection[Any], collection: int) -> State | None:
     """The present state; None where the collection is gone."""
-    row = connection.execute(
-        "SELECT generation, token, last_id FROM mfr.collections WHERE id = %s", (collection,)
-    ).fetchone()
+    row = connection.execute(f"{_STATE} WHERE id = %s".encode(), (collection,)).fetchone()
     return None if row is None else State(*row)
 
 
 def locked_state(connection: psycopg.Connection[Any], collection: int) -> State | None:
     """As `state`, and nobody else changes the collection until the transaction's end."""
     row = connection.execute(
-        "SELECT generation, token, last_id FROM mfr.collections WHERE id = %s FOR NO KEY UPDATE",
-        (collection,),
+        f"{_STATE} WHERE id = %s FOR NO KEY UPDATE".encode(), (collection,)
     ).fetchone()
     return None if row is None else State(*row)
 
@@ -74,7 +83,7 @@ def advance(
     collection: int,
     before: State,
     *,
-    last_id: int,
+    added: int = 0,
     removed: Sequence[int] = (),
 ) -> None:
     """Give the collection a new stamp, in the transaction that has changed its templates.
@@ -83,13 +92,15 @@ def advance(
         connection: holds the lock of `locked_state`.
         collection: its number.
         before: the state before the change.
-        last_id: the largest id that there has been.
+        added: how many templates the change adds, with the ids that follow the largest.
         removed: ids of the templates that the change removes.
     """
+    last_id = before.last_id + added
     generation, token = before.generation + 1, new_token()
     connection.execute(
-        "UPDATE mfr.collections SET generation = %s, token = %s, last_id = %s WHERE id = %s",
-        (generation, token, last_id, collection),
+        "UPDATE mfr.collections SET generation = %s, token = %s, last_id = %s, templates = %s "
+        "WHERE id = %s",
+        (generation, token, last_id, before.templates + added - len(removed), collection),
     )
     record(connection, collection, generation, token, last_id=last_id)
     if removed:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
 import psycopg
@@ -24,14 +24,12 @@ _BYTEA, _BIGINT, _TEXT = 17, 20, 25  # numbers of PostgreSQL's types, the same i
 
 
 class Column:
-    """Values of one type; `data` is what is sent."""
+    """Values of the type of number ``element``, as that type is sent; `data` is what is sent."""
 
-    element: ClassVar[int]
-
-    def __init__(self, values: Sequence[bytes]) -> None:
+    def __init__(self, values: Sequence[bytes], element: int) -> None:
         sizes = np.fromiter(map(len, values), dtype=">i4", count=len(values)).tobytes()
         lengths = (sizes[start : start + 4] for start in range(0, len(sizes), 4))
-        header = _HEADER.pack(1, 0, self.element, len(values), 1)
+        header = _HEADER.pack(1, 0, element, len(values), 1)
         joined = itertools.chain.from_iterable(zip(lengths, values, strict=True))
         self.data = b"".join(itertools.chain([header], joined))
 
@@ -39,13 +37,15 @@ class Column:
 class Blobs(Column):
     """A column of type bytea."""
 
-    element = _BYTEA
+    def __init__(self, values: Sequence[bytes]) -> None:
+        super().__init__(values, _BYTEA)
 
 
 class Texts(Column):
     """A column of type text."""
 
-    element = _TEXT
+    def __init__(self, values: Sequence[bytes]) -> None:
+        super().__init__(values, _TEXT)
 
     @classmethod
     def of(cls, values: Iterable[str]) -> Texts:
@@ -56,7 +56,8 @@ class Texts(Column):
 class Numbers(Column):
     """A column of type bigint."""
 
-    element = _BIGINT
+    def __init__(self, values: Sequence[bytes]) -> None:
+        super().__init__(values, _BIGINT)
 
     @classmethod
     def of(cls, values: Iterable[int]) -> Numbers:
@@ -66,6 +67,7 @@ class Numbers(Column):
 
 
 class _ColumnDumper(Dumper):
+    oid = 0  # the statement says what it is
     format = Format.BINARY
 
     def dump(self, obj: Any) -> bytes:
@@ -86,6 +88,7 @@ class _NumbersDumper(_ColumnDumper):
 
 def teach(connection: psycopg.Connection[Any]) -> None:
     """Let a connection take columns as parameters."""
+    connection.adapters.register_dumper(Column, _ColumnDumper)
     connection.adapters.register_dumper(Blobs, _BlobsDumper)
     connection.adapters.register_dumper(Texts, _TextsDumper)
     connection.adapters.register_dumper(Numbers, _NumbersDumper)

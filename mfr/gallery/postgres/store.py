@@ -17,8 +17,9 @@ from mfr.errors import (
     NotEnrolledError,
     WriteError,
 )
-from mfr.gallery.postgres import change_log, collection, erasure, identities
+from mfr.gallery.postgres import change_log, collection, database_index, erasure, identities
 from mfr.gallery.postgres.address import Address
+from mfr.gallery.postgres.database_index import DatabaseIndex
 from mfr.gallery.postgres.storing import insert, pieces
 from mfr.gallery.postgres.templates import crops_of, read_vectors, rows_of, whole
 from mfr.gallery.postgres.transactions import Transactions
@@ -197,9 +198,7 @@ class PostgresStore:
                     f"'{name}' has no template {template_id}: "
                     f"'mfr gallery show {self._address.text} {name}' lists those it has."
                 )
-            change_log.advance(
-                connection, self._collection.id, before, last_id=before.last_id, removed=ids
-            )
+            change_log.advance(connection, self._collection.id, before, removed=ids)
             erasure.mark(connection, self._collection)
             return ids
 
@@ -296,6 +295,19 @@ class PostgresStore:
             found = change_log.difference(connection, self._collection.id, since)
         return found is None or bool(found.removed)
 
+    def own_index(self) -> DatabaseIndex | None:
+        """The index in the database, if there is one and there are `coarse.WORTH_IT` templates."""
+        return database_index.find(self._transactions, self._collection)
+
+    def make_index(self) -> None:
+        """Make the index in the database, for which searches need no copy of the templates.
+
+        Raises:
+            GalleryError: the server has no pgvector.
+            WriteError: the role does not own the tables.
+        """
+        database_index.make(self._transactions, self._address, self._collection)
+
     def remarks(self) -> list[str]:
         """What a user should know of the database's state, a sentence each."""
         with self._transactions.connected() as connection:
@@ -330,12 +342,19 @@ class PostgresStore:
     ) -> list[int | None]:
         before = self._known(change_log.locked_state(connection, self._collection.id))
         ids: list[int | None] = []
-        last_id = before.last_id
+        added = 0
         for piece in pieces(people):
-            ids += insert(connection, self._collection, piece, after=last_id)
-            last_id = max((new for new in ids[-len(piece) :] if new is not None), default=last_id)
-        if last_id > before.last_id:
-            change_log.advance(connection, self._collection.id, before, last_id=last_id)
+            new = insert(
+                connection,
+                self._collection,
+                piece,
+                after=before.last_id + added,
+                indexed=before.indexed,
+            )
+            added += sum(each is not None for each in new)
+            ids += new
+        if added:
+            change_log.advance(connection, self._collection.id, before, added=added)
         return ids
 
     def _erase(self) -> None:

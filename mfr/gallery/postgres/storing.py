@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import psycopg
 
+from mfr.gallery.postgres import coarse
 from mfr.gallery.postgres.collection import Collection
 from mfr.gallery.postgres.columns import Blobs, Numbers, Texts
 from mfr.gallery.records import NewTemplate, check_embeddings
@@ -51,6 +52,7 @@ def insert(
     owned: Sequence[Owned],
     *,
     after: int,
+    indexed: bool,
 ) -> list[int | None]:
     """Store templates; None in the place of those that their identities already have.
 
@@ -59,6 +61,7 @@ def insert(
         collection: whose they become.
         owned: the templates.
         after: the largest id that there has been; the new ones count on from it.
+        indexed: whether the collection keeps embeddings in half precision too.
 
     Raises:
         ForeignModelError: an embedding is not (D,).
@@ -85,6 +88,9 @@ def insert(
     ]
     if given:
         _insert_templates(connection, collection, given, now)
+        if indexed:
+            rows = [row for row, number in enumerate(ids) if number is not None]
+            coarse.insert(connection, collection, [each.number for each in given], embeddings[rows])
     cropped = [each for each in given if each.template.crop]
     if cropped:
         _insert_crops(connection, collection, cropped)

@@ -16,6 +16,8 @@ CREATE TABLE mfr.collections (
     generation bigint NOT NULL DEFAULT 0,
     token text NOT NULL,
     last_id bigint NOT NULL DEFAULT 0,
+    templates bigint NOT NULL DEFAULT 0,
+    indexed boolean NOT NULL DEFAULT false,  -- whether mfr.coarse has its embeddings too
     model_source text,
     removed_in xid8,          -- the last removal whose rows have not been vacuumed yet
     reserved_for name         -- only members of this role see the collection; NULL for all roles

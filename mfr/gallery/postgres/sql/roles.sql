@@ -27,7 +27,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA mfr TO mfr_reader, mfr_writer, mfr_admin;
 GRANT INSERT, UPDATE, DELETE
     ON mfr.identities, mfr.templates, mfr.crops, mfr.notes, mfr.changes, mfr.removals
     TO mfr_writer, mfr_admin;
-GRANT UPDATE (generation, token, last_id, model_source, removed_in)
+GRANT UPDATE (generation, token, last_id, templates, model_source, removed_in)
     ON mfr.collections TO mfr_writer, mfr_admin;
 
 GRANT INSERT, UPDATE, DELETE ON mfr.collections TO mfr_admin;
@@ -45,6 +45,15 @@ DROP POLICY IF EXISTS every ON mfr.changes;
 CREATE POLICY every ON mfr.changes TO mfr_admin USING (true);
 DROP POLICY IF EXISTS every ON mfr.removals;
 CREATE POLICY every ON mfr.removals TO mfr_admin USING (true);
+
+DO $$
+BEGIN
+    IF to_regclass('mfr.coarse') IS NOT NULL THEN
+        GRANT INSERT, UPDATE, DELETE ON mfr.coarse TO mfr_writer, mfr_admin;
+        DROP POLICY IF EXISTS every ON mfr.coarse;
+        CREATE POLICY every ON mfr.coarse TO mfr_admin USING (true);
+    END IF;
+END $$;
 
 -- Vacuuming after a removal, which PostgreSQL can grant since version 17.
 DO $$
