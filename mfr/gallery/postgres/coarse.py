@@ -27,8 +27,14 @@ WORTH_IT: Final = 50_000
 """From so many templates on, searches are made in the database; fewer are soon read and are then
 searched exactly."""
 
-_FEWEST, _MOST = 100, 1000
-"""How many candidates a search has at first, and at most: what pgvector's ef_search may be."""
+_FEWEST: Final = 100
+"""How many candidates a search has at first, whose embeddings are read and compared."""
+
+_MOST: Final = 1000
+"""How many it has at most: what pgvector's ef_search may be."""
+
+_LOOK_AT: Final = 400
+"""Of how many templates in the graph a search keeps the nearest, at least (ef_search)."""
 
 _AT_ONCE: Final = 1024
 
@@ -144,7 +150,7 @@ def nearest(
 def _candidates(
     connection: psycopg.Connection[Any], collection: Collection, embedding: np.ndarray, count: int
 ) -> list[Any]:
-    connection.execute(f"SET LOCAL hnsw.ef_search = {count}".encode())
+    connection.execute(f"SET LOCAL hnsw.ef_search = {max(count, _LOOK_AT)}".encode())
     with connection.cursor(binary=True) as cursor:
         # The collection is written out, because the index is of its rows only.
         return cursor.execute(

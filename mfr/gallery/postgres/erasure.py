@@ -57,7 +57,13 @@ def finish(connection: psycopg.Connection[Any], collection: Collection) -> bool:
     warnings: list[Diagnostic] = []
     connection.add_notice_handler(warnings.append)
     try:
-        connection.execute("VACUUM (TRUNCATE false) mfr.templates, mfr.crops, mfr.identities")
+        # Indexes hold names and photos' hashes, so they are cleaned too; of the graph of a
+        # searched collection that takes long and is left to PostgreSQL's own vacuuming.
+        connection.execute(
+            "VACUUM (TRUNCATE false, INDEX_CLEANUP on) mfr.templates, mfr.crops, mfr.identities"
+        )
+        if _has_table(connection, "mfr.coarse"):
+            connection.execute("VACUUM (TRUNCATE false) mfr.coarse")
     finally:
         connection.remove_notice_handler(warnings.append)
     if hindered or any(each.severity_nonlocalized == "WARNING" for each in warnings):
@@ -68,3 +74,8 @@ def finish(connection: psycopg.Connection[Any], collection: Collection) -> bool:
         (collection.id, mark),
     )
     return True
+
+
+def _has_table(connection: psycopg.Connection[Any], name: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone()
+    return row is not None and bool(row[0])

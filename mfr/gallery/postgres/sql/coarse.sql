@@ -16,12 +16,21 @@ ALTER TABLE mfr.coarse ENABLE ROW LEVEL SECURITY;
 DROP POLICY IF EXISTS chosen ON mfr.coarse;
 CREATE POLICY chosen ON mfr.coarse USING (collection_id = (SELECT mfr.chosen_collection()));
 
+-- What roles.sql does for the other tables, whichever of the two scripts is run first.
+CREATE OR REPLACE FUNCTION mfr.grant_coarse() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    GRANT SELECT ON mfr.coarse TO mfr_reader, mfr_writer, mfr_admin;
+    GRANT INSERT, UPDATE, DELETE ON mfr.coarse TO mfr_writer, mfr_admin;
+    IF current_setting('server_version_num')::integer >= 170000 THEN
+        GRANT MAINTAIN ON mfr.coarse TO mfr_writer, mfr_admin;
+    END IF;
+    DROP POLICY IF EXISTS every ON mfr.coarse;
+    CREATE POLICY every ON mfr.coarse TO mfr_admin USING (true);
+END $$;
+
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'mfr_reader') THEN
-        GRANT SELECT ON mfr.coarse TO mfr_reader, mfr_writer, mfr_admin;
-        GRANT INSERT, UPDATE, DELETE ON mfr.coarse TO mfr_writer, mfr_admin;
-        DROP POLICY IF EXISTS every ON mfr.coarse;
-        CREATE POLICY every ON mfr.coarse TO mfr_admin USING (true);
+        PERFORM mfr.grant_coarse();
     END IF;
 END $$;

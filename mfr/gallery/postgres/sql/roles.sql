@@ -46,19 +46,14 @@ CREATE POLICY every ON mfr.changes TO mfr_admin USING (true);
 DROP POLICY IF EXISTS every ON mfr.removals;
 CREATE POLICY every ON mfr.removals TO mfr_admin USING (true);
 
-DO $$
-BEGIN
-    IF to_regclass('mfr.coarse') IS NOT NULL THEN
-        GRANT INSERT, UPDATE, DELETE ON mfr.coarse TO mfr_writer, mfr_admin;
-        DROP POLICY IF EXISTS every ON mfr.coarse;
-        CREATE POLICY every ON mfr.coarse TO mfr_admin USING (true);
-    END IF;
-END $$;
-
 -- Vacuuming after a removal, which PostgreSQL can grant since version 17.
 DO $$
 BEGIN
     IF current_setting('server_version_num')::integer >= 170000 THEN
         GRANT MAINTAIN ON mfr.identities, mfr.templates, mfr.crops TO mfr_writer, mfr_admin;
+    END IF;
+    -- The table of searches in the database, where there are such searches.
+    IF to_regclass('mfr.coarse') IS NOT NULL THEN
+        PERFORM mfr.grant_coarse();
     END IF;
 END $$;
