@@ -4,8 +4,8 @@ Made-up people, one random unit vector each, are enrolled in one transaction thr
 single ones are enrolled and removed, and probes of enrolled people are identified: in memory, and
 for the database also by its own index. A probe is its person's template turned to a given cosine in
 a random direction. Vectors fill a random subspace, of fewer dimensions than they have numbers, as a
-network's embeddings do: how many of the mates an approximate index finds depends on it, and in 512
-dimensions without any structure it finds half.
+network's embeddings do. How many of the mates an approximate index finds depends on it: the more
+dimensions, the fewer.
 
     python -m scripts.bench.gallery_stores postgresql://postgres@/faces?host=/tmp/pg --sizes 100000
 """
@@ -23,6 +23,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import psycopg
 
 from mfr.gallery import Gallery, NewTemplate
 from mfr.gallery.own_index import SearchingStore
@@ -153,9 +154,16 @@ def main() -> None:
     parser.add_argument("--index-up-to", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    with closing(psycopg.connect(options.address)) as connection:
+        server = [
+            connection.execute(f"SHOW {name}".encode()).fetchone()
+            for name in ("server_version", "shared_buffers", "fsync")
+        ]
+    version, buffers, fsync = (row[0] for row in server if row is not None)
     print(
         f"Seed {options.seed}; embeddings of {options.dimension} numbers in {options.span} "
-        f"dimensions; medians of {options.rounds}; server on the same machine.\n"
+        f"dimensions; medians of {options.rounds}.\nPostgreSQL {version} on the same "
+        f"machine, shared_buffers {buffers}, fsync {fsync}.\n"
     )
     for size in options.sizes:
         crowd = Crowd(options.seed, size, options.dimension, options.span)

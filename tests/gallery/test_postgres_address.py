@@ -35,10 +35,12 @@ def test_a_password_is_not_taken_from_an_address(secret: str) -> None:
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("query", ["?collection=", "?collection", "?x&y", "?collection=a%00b"])
-def test_an_address_that_cannot_be_read_is_told(query: str) -> None:
+@pytest.mark.parametrize(
+    "rest", ["db/f?collection=", "db/f?collection", "db/f?x&y", "db/f?collection=a%00b", "[db/f"]
+)
+def test_an_address_that_cannot_be_read_is_told(rest: str) -> None:
     with pytest.raises(GalleryError, match="no address of a gallery"):
-        open_store(f"postgresql://db/faces{query}")
+        open_store(f"postgresql://{rest}")
 
 
 def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:

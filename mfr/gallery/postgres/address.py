@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from mfr.errors import GalleryError
 from mfr.gallery.store import Location
@@ -41,15 +41,14 @@ class Address:
                 processes of the machine would see.
         """
         text = str(location)
-        parts = urlsplit(text)
         try:
-            given = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
-            if not parts.query:
-                given = {}
+            parts = urlsplit(text)
+            query = parts.query and parse_qsl(
+                parts.query, keep_blank_values=True, strict_parsing=True
+            )
         except ValueError as error:
-            if parts.query:
-                raise _unreadable(text) from error
-            given = {}
+            raise _unreadable(text) from error
+        given = dict(query or ())
         if parts.password or "password" in given:
             raise GalleryError(
                 "The address of the gallery has a password in it, which others can see: keep it in "
@@ -59,10 +58,8 @@ class Address:
         if not collection.isprintable() or not 0 < len(collection) <= _LIMIT:
             raise _unreadable(text)
         # libpq reads %20 as a space, and + as itself.
-        query = urlencode(given, quote_via=quote)
-        server = urlunsplit(("postgresql", parts.netloc, parts.path, query, ""))
-        if not parts.netloc:  # urlunsplit leaves the slashes out
-            server = f"postgresql://{parts.path}" + (f"?{query}" if query else "")
+        rest = f"?{urlencode(given, quote_via=quote)}" if given else ""
+        server = f"postgresql://{parts.netloc}{parts.path}{rest}"
         return cls(text, server, frozenset(given), collection)
 
 

@@ -66,8 +66,6 @@ def _known(address: Address, error: psycopg.Error) -> MfrError | None:
             return _damaged(address)
         case errors.DataCorrupted() | errors.IndexCorrupted() | errors.ForeignKeyViolation():
             return _damaged(address)
-        case errors.UntranslatableCharacter() | errors.CharacterNotInRepertoire():
-            return _damaged(address)
     return None
 
 
