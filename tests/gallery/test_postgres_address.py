@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,21 @@ def test_what_is_missing_in_a_server_is_told() -> None:
             open_store(server.address(database))
         with server.connect(database) as connection:
             connection.execute("DELETE FROM mfr.collections")
+
+
+def test_galleries_that_are_made_at_the_same_time_are_all_made() -> None:
+    server = running_server()
+    database = server.new_database()
+
+    def make(number: int) -> str:
+        location = server.address(database, f"c{number}")
+        with closing(create_store(location, model_hash="feed", embedding_size=3)) as store:
+            return store.model_hash
+
+    with ThreadPoolExecutor(6) as threads:
+        assert list(threads.map(make, range(6))) == ["feed"] * 6
+    with server.connect(database) as connection:
+        assert connection.execute("SELECT version FROM mfr.schema_version").fetchall() == [(1,)]
 
 
 def test_what_is_there_is_not_made_again() -> None:

@@ -87,6 +87,7 @@ def _child(code: str, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_processes_write_one_collection_together(location: str, store: PostgresStore) -> None:
     children = [_child(_ENROL, location, name, "30") for name in "xyz"]
     for child in children:
@@ -116,6 +117,7 @@ def test_a_killed_writer_leaves_nothing_and_holds_up_nobody(
     impatient.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_under_load_loses_nothing_acknowledged(
     location: str, server: Server, store: PostgresStore
 ) -> None:

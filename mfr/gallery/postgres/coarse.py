@@ -75,20 +75,21 @@ def keep(connection: psycopg.Connection[Any], address: Address, collection: Coll
 
 
 def make_graph(connection: psycopg.Connection[Any], collection: Collection) -> None:
-    """Make the graph of the embeddings that are kept; others read and write meanwhile."""
+    """Make the graph of the embeddings that are kept; others read and write meanwhile.
+
+    The connection's settings are changed: it is not to be used for anything else.
+    """
     if has_graph(connection, collection):
         return
     name = _graph(collection)
     connection.execute(f"DROP INDEX IF EXISTS mfr.{name}".encode())  # one that was not finished
     connection.execute("SET maintenance_work_mem = '1GB'")  # a graph that does not fit is slow
-    try:
-        connection.execute(
-            f"CREATE INDEX CONCURRENTLY {name} ON mfr.coarse USING hnsw "
-            f"(({_vector(collection)}) public.halfvec_ip_ops) "
-            f"WHERE collection_id = {collection.id}".encode()
-        )
-    finally:
-        connection.execute("RESET maintenance_work_mem")
+    connection.execute("SET lock_timeout = 0")  # it waits for transactions that are under way
+    connection.execute(
+        f"CREATE INDEX CONCURRENTLY {name} ON mfr.coarse USING hnsw "
+        f"(({_vector(collection)}) public.halfvec_ip_ops) "
+        f"WHERE collection_id = {collection.id}".encode()
+    )
 
 
 def insert(

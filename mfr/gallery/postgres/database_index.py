@@ -58,4 +58,7 @@ def make(transactions: Transactions, address: Address, collection: Collection) -
 
     transactions.repeated(keep)
     with transactions.connected() as connection:
-        coarse.make_graph(connection, collection)
+        try:
+            coarse.make_graph(connection, collection)
+        finally:
+            connection.close()

@@ -56,17 +56,27 @@ def make(connection: psycopg.Connection[Any], address: Address) -> None:
         GalleryError: the database's text is not in UTF-8.
         psycopg.errors.InsufficientPrivilege: the role may not.
     """
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        version = version_of(connection)
-        encoding = connection.execute("SHOW server_encoding").fetchone()
-        if encoding is None or encoding[0] != "UTF8":
-            raise GalleryError(
-                f"The database of {address.text} does not keep its text in UTF-8: make one with "
-                "'createdb --encoding UTF8 --template template0 NAME'."
-            )
-        for each in range(version + 1, VERSION + 1):
-            connection.execute(script(str(each)).encode())
-        if version < VERSION:
-            connection.execute("DELETE FROM mfr.schema_version")
-            connection.execute("INSERT INTO mfr.schema_version VALUES (%s)", (VERSION,))
+    # Not a lock of the transaction's: one that is under way does not learn which tables others have
+    # made while it waited.
+    connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+    try:
+        with connection.transaction():
+            _upgrade(connection, address)
+    finally:
+        if not connection.closed:
+            connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+
+
+def _upgrade(connection: psycopg.Connection[Any], address: Address) -> None:
+    encoding = connection.execute("SHOW server_encoding").fetchone()
+    if encoding is None or encoding[0] != "UTF8":
+        raise GalleryError(
+            f"The database of {address.text} does not keep its text in UTF-8: make one with "
+            "'createdb --encoding UTF8 --template template0 NAME'."
+        )
+    version = version_of(connection)
+    for each in range(version + 1, VERSION + 1):
+        connection.execute(script(str(each)).encode())
+    if version < VERSION:
+        connection.execute("DELETE FROM mfr.schema_version")
+        connection.execute("INSERT INTO mfr.schema_version VALUES (%s)", (VERSION,))
