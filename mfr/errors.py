@@ -61,6 +61,10 @@ class GalleryBusyError(GalleryError):
     """Another writer held the gallery for too long; the same call may succeed later."""
 
 
+class GalleryUnreachableError(GalleryError):
+    """The server that keeps the gallery cannot be reached; the same call may succeed later."""
+
+
 class GalleryDamagedError(GalleryError):
     """What is stored is not what was written, or was not written by this program."""
 

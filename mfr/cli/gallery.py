@@ -14,8 +14,8 @@ from mfr.cli.options import AsJson, Backbone, GalleryPath, Identity
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Look after a gallery: list, show, remove, back up, calibrate, move, join, rebuild; note "
-    "what is known of people, encrypt, audit.",
+    help="Look after a gallery: list, show, remove, back up, calibrate, move, copy, join, rebuild; "
+    "note what is known of people, encrypt, audit.",
 )
 
 
@@ -180,6 +180,9 @@ def rebuild(path: GalleryPath, as_json: AsJson = False) -> None:
 
 app.command()(gallery_moving.migrate)
 app.command()(gallery_moving.merge)
+app.command()(gallery_moving.copy)
+app.command()(gallery_moving.index)
+app.command()(gallery_moving.roles)
 app.command()(gallery_moving.export)
 app.command("import")(gallery_moving.import_table)
 app.command()(gallery_people.people)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfr.cli.console import counted, print_json, progress, say, tell
+from mfr.cli.console import busy, counted, print_json, progress, say, tell
 from mfr.cli.options import AsJson, Backbone, Device, GalleryPath
 
 if TYPE_CHECKING:
@@ -106,6 +106,67 @@ def merge(
 
     done = join(paths, out, join_names=join_names, anyway=anyway, on_doubt=_tell_doubt)
     _show_joined(out, done, as_json=as_json)
+
+
+def copy(
+    path: GalleryPath,
+    out: Annotated[
+        str,
+        typer.Argument(metavar="NEWGALLERY", help="Directory or address of the copy: not there."),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Copy a gallery with everything in it to a new one, also into a database or out of one.
+
+    The copy has everyone or, where anything goes wrong, nobody: then run the command again. Dates,
+    kept crops, the calibration and the model's place come along; templates are numbered anew.
+
+    Example: mfr gallery copy GALLERY "postgresql://ada@db.example/faces?collection=staff"
+    """
+    from mfr.gallery.copying import copy as make_copy
+
+    with progress("copying") as report:
+        done = make_copy(path, out, on_progress=report)
+    if as_json:
+        print_json({"gallery": path, "copy": out, **vars(done)})
+        return
+    if done.left_out:
+        say(f"{counted(done.left_out, 'damaged template')} of {path} left out.")
+    say(f"{out} has everyone of {path}: {counted(done.templates, 'template')}.")
+
+
+def index(path: GalleryPath) -> None:
+    """Give a large gallery in a database an index of its own there.
+
+    Searches then need no copy of all templates in memory. Their scores are exact; which templates
+    are scored is found by pgvector, which misses the nearest one now and then. Enrolling takes
+    longer from then on.
+
+    Example: mfr gallery index "postgresql://ada@db.example/faces?collection=staff"
+    """
+    from contextlib import closing
+
+    from mfr.errors import GalleryError
+    from mfr.gallery.own_index import SearchingStore
+    from mfr.gallery.store import open_store
+
+    with closing(open_store(path)) as store, busy("making the index"):
+        if not isinstance(store, SearchingStore):
+            raise GalleryError(f"{path} is no database: its searches go by an index in memory.")
+        store.make_index()
+    say(f"{path} has an index.")
+
+
+def roles() -> None:
+    """Print the SQL by which an administrator gives a database of galleries its roles.
+
+    They are mfr_reader, mfr_writer and mfr_admin. Run it after the first gallery was made.
+
+    Example: mfr gallery roles | psql faces
+    """
+    from mfr.gallery.postgres.schema import script
+
+    typer.echo(script("roles"), nl=False)
 
 
 def export(

@@ -95,7 +95,9 @@ GalleryModel = Annotated[
         "remembers its own.",
     ),
 ]
-GalleryPath = Annotated[str, typer.Argument(metavar="GALLERY", help="Directory of the gallery.")]
+GalleryPath = Annotated[
+    str, typer.Argument(metavar="GALLERY", help="Directory of the gallery, or its address.")
+]
 Identity = Annotated[str, typer.Argument(metavar="NAME", help="Name of the person.")]
 Model = Annotated[
     str,

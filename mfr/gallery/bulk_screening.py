@@ -17,7 +17,7 @@ from mfr.gallery.screening import Doubt, person_doubts, photo_doubts, stranger_d
 
 if TYPE_CHECKING:  # pydantic takes time to import; nothing here needs it at run time.
     from mfr.conditions import Calibrations
-    from mfr.gallery.index import TemplateIndex
+    from mfr.gallery.own_index import SearchIndex
     from mfr.gallery.store import Store
 
 People: TypeAlias = Sequence[tuple[str, Sequence[NewTemplate]]]
@@ -26,7 +26,7 @@ People: TypeAlias = Sequence[tuple[str, Sequence[NewTemplate]]]
 
 def undoubted(
     store: Store,
-    current_index: Callable[[], TemplateIndex],
+    current_index: Callable[[], SearchIndex],
     people: People,
     calibration: Calibrations | None,
 ) -> tuple[list[tuple[str, list[NewTemplate]]], list[Refusal]]:
@@ -68,7 +68,7 @@ def undoubted(
 class _Before:
     """What new templates are held against: the enrolled people and those that came before."""
 
-    def __init__(self, store: Store, index: TemplateIndex, people: People) -> None:
+    def __init__(self, store: Store, index: SearchIndex, people: People) -> None:
         self._store = store
         self._size = store.embedding_size
         self._enrolled = len(index)

@@ -94,13 +94,8 @@ def merge(
         insist_on_joinable(
             sources, calibration, join_names=join_names, anyway=anyway, on_doubt=on_doubt
         )
-        new = stack.enter_context(closing(_opened(out, first)))
-        if has_settled(first):
-            settle_calibration(new, calibration)
+        new = stack.enter_context(closing(store_like(first, out)))
         settle_keeping(new, any(map(keeps_crops, stores)))
-        model = first.model_source()
-        if model is not None:
-            new.remember_model(model)
         added = new.add_many(itertools.chain.from_iterable(map(people_of, stores)))
         for store in stores:
             carry_details(store, new)
@@ -113,14 +108,27 @@ def merge(
         return Joined(len(new.identities()), added, given - added, tuple(remarks))
 
 
-def _opened(out: Location, first: Store) -> Store:
-    """The store of the new gallery, which has nobody."""
+def store_like(first: Store, out: Location) -> Store:
+    """The store of a new gallery with nobody in it, with the model and calibration of another.
+
+    Raises:
+        GalleryExistsError: somebody is enrolled at ``out``, or something else is there.
+        WriteError: the disk is full or the place not writable.
+    """
     if not occupied(out):
         size = first.embedding_size
-        return create_store(out, model_hash=first.model_hash, embedding_size=size)
-    new = open_store(out)
-    # One with nobody in it: a merge was killed before it was done.
-    if not new.identities() and new.model_hash == first.model_hash:
-        return new
-    new.close()
-    raise GalleryExistsError(f"{out} is there already: choose another place for the new gallery.")
+        new = create_store(out, model_hash=first.model_hash, embedding_size=size)
+    else:
+        new = open_store(out)
+        # One with nobody in it: a merge or a copy was killed before it was done.
+        if new.identities() or new.model_hash != first.model_hash:
+            new.close()
+            raise GalleryExistsError(
+                f"{out} is there already: choose another place for the new gallery."
+            )
+    if has_settled(first):
+        settle_calibration(new, own_calibration(first, None))
+    model = first.model_source()
+    if model is not None:
+        new.remember_model(model)
+    return new

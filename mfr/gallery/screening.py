@@ -17,7 +17,7 @@ from mfr.gallery.results import Candidate
 if TYPE_CHECKING:  # pydantic takes time to import; nothing here needs it at run time.
     from mfr.calibration import Calibration
     from mfr.conditions import Basis, Calibrations
-    from mfr.gallery.index import TemplateIndex
+    from mfr.gallery.own_index import SearchIndex
     from mfr.gallery.store import Store
 
 STRANGER_FMR: Final = 0.05
@@ -53,7 +53,7 @@ def insist_on_none(doubts: Sequence[str]) -> None:
 
 def find_doubts(
     store: Store,
-    current_index: Callable[[], TemplateIndex],
+    current_index: Callable[[], SearchIndex],
     name: str,
     templates: Sequence[NewTemplate],
     calibration: Calibrations | None,

@@ -11,6 +11,7 @@ import numpy as np
 
 from mfr.errors import ConfigError, GalleryDamagedError, GalleryWarning
 from mfr.gallery.cache_state import erase_cache, sweep_cache
+from mfr.gallery.own_index import SearchIndex, SearchingStore
 from mfr.gallery.records import DamagedTemplate, check_embeddings
 from mfr.gallery.results import Candidate
 from mfr.gallery.store import BUSY_SECONDS, Location, Store, directory_of
@@ -42,11 +43,16 @@ class Searching:
         if cache_path is not None:
             sweep_cache(cache_path, store)
 
-    def current(self, searches: int = 0) -> TemplateIndex:
+    def current(self, searches: int = 0) -> SearchIndex:
         """The index of the store's present state. Arguments and errors as `IndexFollower.current`.
 
+        A store that has an index of its own is searched by that, and no copy is made.
         Templates that are newly found to be damaged are told by a `GalleryWarning`.
         """
+        if isinstance(self._store, SearchingStore):
+            own = self._store.own_index()
+            if own is not None:
+                return own
         index = self._followed().current(searches)
         if index.damaged != self._damaged:
             for each in index.damaged:

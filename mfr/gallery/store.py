@@ -163,7 +163,7 @@ class Store(Protocol):
         """Whose external id it is, if anybody's."""
 
     def describe(self, name: str, details: Details) -> None:
-        """Put ``details`` in the place of what was noted of ``name``; the stamp may stay.
+        """Put ``details`` in the place of what was noted of ``name``; the state has a new stamp.
 
         Raises:
             NotEnrolledError: there is no such identity.
@@ -240,7 +240,12 @@ class StoreKind(Protocol):
 
 
 STORES: Registry[StoreKind] = Registry(
-    "kind of gallery", {"sqlite": "mfr.gallery.sqlite:SqliteStore"}, GalleryError
+    "kind of gallery",
+    {
+        "sqlite": "mfr.gallery.sqlite:SqliteStore",
+        "postgresql": "mfr.gallery.postgres:PostgresStore",
+    },
+    GalleryError,
 )
 """Kinds of stores, by the scheme of their locations; a path without a scheme is SQLite's."""
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mfr.gallery import Gallery
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
+from tests.gallery.postgres_server import stop_server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_is_left() -> Iterator[None]:
+    yield
+    stop_server()
 
 
 @pytest.fixture

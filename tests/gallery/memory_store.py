@@ -210,6 +210,7 @@ class MemoryStore:
             if taken is not None and taken.identity != name:
                 raise GalleryError(f"The external id is that of '{taken.identity}'.")
             self.shelf.details[name] = noted
+            self._changed()
             self.log("described", person=name, facts={})
 
     def members(self, group: str) -> list[str]:

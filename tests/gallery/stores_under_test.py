@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +16,7 @@ from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.gallery.store import Store, create_store, open_store
 from mfr.sealing.master_key import KEY_VARIABLE
 from tests.gallery.memory_store import MemoryStore, Shelf
+from tests.gallery.postgres_server import running_server
 
 MODEL_HASH = "feedfacefeedface"
 SIZE = 3
@@ -77,6 +80,32 @@ class EncryptedPlace(SqlitePlace):
             yield
 
 
+@cache
+def _database() -> str:
+    return running_server().new_database()
+
+
+class PostgresPlace:
+    numbers = itertools.count()
+
+    def __init__(self, directory: Path) -> None:
+        self.server = running_server()
+        self.location = self.server.address(_database(), f"place {next(self.numbers)}")
+        self.dump = directory / "dump"
+
+    def create(self) -> Store:
+        return create_store(self.location, model_hash=MODEL_HASH, embedding_size=SIZE)
+
+    def open(self) -> Store:
+        return open_store(self.location)
+
+    def back_up(self) -> None:
+        self.server.client("pg_dump", "-Fc", "-f", str(self.dump), _database())
+
+    def restore(self) -> None:
+        self.server.client("pg_restore", "--clean", "-d", _database(), str(self.dump))
+
+
 class MemoryPlace:
     def __init__(self, directory: Path) -> None:
         self.shelf = self.copy = Shelf(MODEL_HASH, SIZE)
@@ -97,5 +126,6 @@ class MemoryPlace:
 PLACES: dict[str, type[Place]] = {
     "sqlite": SqlitePlace,
     "sqlite, encrypted": EncryptedPlace,
+    "postgresql": PostgresPlace,
     "memory": MemoryPlace,
 }

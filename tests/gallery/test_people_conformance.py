@@ -24,7 +24,9 @@ def test_what_is_noted_of_a_person_is_kept(store: Store, place: Place) -> None:
     assert store.person("ada").details == Details()
     stamp = store.stamp
     store.describe("ada", ADA)
-    assert store.changes(stamp) is not None
+    changes = store.changes(stamp)
+    assert changes is not None and len(changes.added) == len(changes.removed) == 0
+    assert store.stamp != stamp  # so that searches of a group know
     other = place.open()
     ada = other.person("ada")
     assert (ada.identity, ada.details, ada.templates) == ("ada", ADA, 1)

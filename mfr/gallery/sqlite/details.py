@@ -10,7 +10,7 @@ from typing import Any
 from mfr.errors import NotEnrolledError
 from mfr.gallery.audit import AuditEntry, present_actor
 from mfr.gallery.people import Details, EnrolledPerson, checked
-from mfr.gallery.sqlite import audit_log, encryption, erasure, people, schema
+from mfr.gallery.sqlite import audit_log, change_log, encryption, erasure, people, schema
 from mfr.gallery.sqlite.rows import WITH_DETAILS, PlainRows, Rows
 from mfr.gallery.sqlite.sealed_rows import SealedRows
 from mfr.gallery.sqlite.settings import SettingsInFile
@@ -64,6 +64,7 @@ class DetailsInFile(SettingsInFile):
             person = self._person(connection, name)
             people.describe(connection, person, noted, schema.now(), self._rows)
             self._log(connection, "described", name, {})
+            change_log.advance(connection)
             erasure.mark(connection)  # what was noted before
         self._file.finish_erasure(patient=True)
 

@@ -1,0 +1,81 @@
+"""What is removed from a gallery leaves the tables, as far as PostgreSQL lets it.
+
+A removed row stays in its table's file until VACUUM takes it away, which no transaction that began
+earlier may be in the way of. So the collection's row remembers the last removal until that is done,
+and whoever opens, closes or checks the gallery tries again. What no client of a database can erase
+(docs/how-to/postgres.md): bytes in pages' freed space until they are written over, the write-ahead
+log, replicas and backups.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg.errors import Diagnostic
+
+from mfr.gallery.postgres.collection import Collection
+
+
+def mark(connection: psycopg.Connection[Any], collection: Collection) -> None:
+    """Say that something was removed, in the transaction that removes it."""
+    connection.execute(
+        "UPDATE mfr.collections SET removed_in = pg_current_xact_id() WHERE id = %s",
+        (collection.id,),
+    )
+
+
+def is_pending(connection: psycopg.Connection[Any], collection: Collection) -> bool:
+    """Whether removed rows may still lie in the tables."""
+    row = connection.execute(
+        "SELECT removed_in IS NOT NULL FROM mfr.collections WHERE id = %s", (collection.id,)
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def finish(connection: psycopg.Connection[Any], collection: Collection) -> bool:
+    """Vacuum the tables, outside a transaction; the mark stays where rows may have been left.
+
+    They are left where a transaction that is older than the removal still runs (those of other
+    roles are seen only by members of pg_read_all_stats), and where the role may not vacuum.
+
+    Returns:
+        Whether nothing of what was removed is left in the tables, as far as can be told.
+
+    Raises:
+        psycopg.Error: another program vacuums, or the role may not change the collection.
+    """
+    row = connection.execute(
+        "SELECT removed_in::text, EXISTS (SELECT FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND age(backend_xmin) >= age(removed_in::xid)) FROM mfr.collections WHERE id = %s",
+        (collection.id,),
+    ).fetchone()
+    if row is None or row[0] is None:
+        return True
+    mark, hindered = row
+    warnings: list[Diagnostic] = []
+    connection.add_notice_handler(warnings.append)
+    try:
+        # Indexes hold names and photos' hashes, so they are cleaned too; of the graph of a
+        # searched collection that takes long and is left to PostgreSQL's own vacuuming.
+        connection.execute(
+            "VACUUM (TRUNCATE false, INDEX_CLEANUP on) mfr.templates, mfr.crops, mfr.identities"
+        )
+        if _has_table(connection, "mfr.coarse"):
+            connection.execute("VACUUM (TRUNCATE false) mfr.coarse")
+    finally:
+        connection.remove_notice_handler(warnings.append)
+    if hindered or any(each.severity_nonlocalized == "WARNING" for each in warnings):
+        return False
+    # The mark of a later removal stays.
+    connection.execute(
+        "UPDATE mfr.collections SET removed_in = NULL WHERE id = %s AND removed_in = %s::xid8",
+        (collection.id, mark),
+    )
+    return True
+
+
+def _has_table(connection: psycopg.Connection[Any], name: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (name,)).fetchone()
+    return row is not None and bool(row[0])

@@ -1,0 +1,77 @@
+"""The identities of a collection: found, listed, and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+
+from mfr.gallery.postgres.collection import Collection
+from mfr.gallery.records import IdentitySummary
+
+
+def number_of(connection: psycopg.Connection[Any], collection: Collection, name: str) -> int | None:
+    """The number of the identity ``name``, if there is one."""
+    row = connection.execute(
+        "SELECT id FROM mfr.identities WHERE collection_id = %s AND name = %s",
+        (collection.id, name),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def summaries(connection: psycopg.Connection[Any], collection: Collection) -> list[IdentitySummary]:
+    """Who is enrolled, in the order of the names' code points; in one view of the tables."""
+    # Joined here: PostgreSQL may join large tables row by row while it has no statistics of them.
+    names = connection.execute(
+        "SELECT id, name FROM mfr.identities WHERE collection_id = %s ORDER BY name",
+        (collection.id,),
+    ).fetchall()
+    kept = connection.execute(
+        "SELECT identity_id, count(*), min(enrolled), max(enrolled) FROM mfr.templates "
+        "WHERE collection_id = %s GROUP BY identity_id",
+        (collection.id,),
+    ).fetchall()
+    by_identity = {owner: rest for owner, *rest in kept}
+    return [
+        IdentitySummary(name, *by_identity[owner]) for owner, name in names if owner in by_identity
+    ]
+
+
+def owners_of_photos(
+    connection: psycopg.Connection[Any], collection: Collection, digests: Sequence[str]
+) -> dict[str, list[str]]:
+    """Under which names photos are enrolled, by the photos' SHA-256; others are left out."""
+    rows = connection.execute(
+        "SELECT photo_sha256, array_agg(name ORDER BY name) FROM mfr.templates "
+        "JOIN mfr.identities ON identities.id = identity_id "
+        "WHERE templates.collection_id = %s AND photo_sha256 = ANY(%s) GROUP BY photo_sha256",
+        (collection.id, list(digests)),
+    ).fetchall()
+    return dict(rows)
+
+
+def remove(
+    connection: psycopg.Connection[Any], identity: int, template_id: int | None
+) -> list[int]:
+    """Delete an identity's templates, or one of them, and the identity if that leaves it none.
+
+    Args:
+        connection: holds the lock of the collection.
+        identity: its number.
+        template_id: the number of one of its templates; None for all.
+
+    Returns:
+        The numbers of the templates that are gone.
+    """
+    rows = connection.execute(
+        "DELETE FROM mfr.templates WHERE identity_id = %s AND id = coalesce(%s::bigint, id) "
+        "RETURNING id",
+        (identity, template_id),
+    ).fetchall()
+    connection.execute(
+        "DELETE FROM mfr.identities WHERE id = %s "
+        "AND NOT EXISTS (SELECT FROM mfr.templates WHERE identity_id = %s)",
+        (identity, identity),
+    )
+    return [row[0] for row in rows]
