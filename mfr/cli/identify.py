@@ -43,6 +43,12 @@ def identify(
     fpir: Fpir = 0.01,
     threshold: Threshold = None,
     condition: Condition = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Search only the people in this group (mfr gallery describe)."
+        ),
+    ] = None,
     face: FacesOption = Faces.main,
     draw: Annotated[
         Path | None,
@@ -90,6 +96,7 @@ def identify(
     photos = photos_below(probes[0]) if folders else []
     recogniser = load_recogniser(path, model, backbone=backbone, detector=detector, device=device)
     terms: dict[str, Any] = {"fpir": fpir, "threshold": threshold, "condition": condition}
+    terms["group"] = group
     with Gallery.open(path, recogniser) as gallery:
         if face is Faces.all:
             from mfr.gallery.group_photo import name_faces

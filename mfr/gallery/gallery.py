@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
-from mfr.decision import DEFAULT_FMR, Decision
-from mfr.errors import GalleryError, GalleryExistsError
-from mfr.gallery.audit_log import AuditLog
+from mfr.errors import GalleryExistsError
 from mfr.gallery.crops import keeps_crops, settle_keeping
-from mfr.gallery.judging import DEFAULT_FPIR, about_probes, judge_claim
+from mfr.gallery.gallery_searches import GallerySearches
 from mfr.gallery.names import identity_name, spelled_name
 from mfr.gallery.noted_people import People
-from mfr.gallery.open_set import OpenSet
 from mfr.gallery.own_calibration import (
-    calibration_for,
-    check_gallery_choice,
     own_calibration,
     settle_calibration,
 )
-from mfr.gallery.photos import PhotoRecogniser, embed_probes, embed_templates
+from mfr.gallery.photos import PhotoRecogniser, embed_templates
 from mfr.gallery.records import (
     IdentitySummary,
     ModelSource,
     NewTemplate,
     Template,
-    check_embeddings,
 )
-from mfr.gallery.results import Candidate, Enrolment, Identification
+from mfr.gallery.results import Candidate, Enrolment
 from mfr.gallery.screening import find_doubts, insist_on_none
-from mfr.gallery.searching import Searching, best_scores, cache_path_of, damage_of
+from mfr.gallery.searching import cache_path_of
 from mfr.gallery.store import Location, Store, create_store, occupied, open_store_of
 
 if TYPE_CHECKING:
@@ -49,7 +40,7 @@ Summaries: TypeAlias = list[IdentitySummary]
 Templates: TypeAlias = list[Template]
 
 
-class Gallery:
+class Gallery(GallerySearches):
     """Enrolled people. Threads may share one; close it or use it in a ``with``.
 
     Templates of one model only are kept. Changes are safely in the store when a method returns; the
@@ -74,11 +65,8 @@ class Gallery:
         *,
         cache_path: Path | None = None,
     ) -> None:
-        self._store = store
-        self._recogniser = recogniser
-        self._searching = Searching(store, cache_path)
+        super().__init__(store, recogniser, cache_path=cache_path)
         self.people = People(store)
-        self.audit_log = AuditLog(store)
 
     @classmethod
     def open(
@@ -191,137 +179,6 @@ class Gallery:
         name = identity_name(identity)
         return Enrolment.of(name, templates, self._store.add(name, templates))
 
-    def verify(
-        self,
-        identity: str,
-        photos: Photo | Sequence[Photo],
-        *,
-        fmr: float = DEFAULT_FMR,
-        threshold: float | None = None,
-        condition: str | None = None,
-        face: OneFace = "main",
-    ) -> Decision:
-        """Whether ``photos`` show ``identity``: its score is that of the identity's best template.
-
-        Several photos are one probe (`mfr.fusion`). Several templates give strangers several
-        chances: the decision's false-match rate is that of one comparison.
-
-        Raises:
-            NotEnrolledError: nobody of that name is enrolled.
-            ConfigError: a number is out of range, or there is no such condition.
-            ModelError: no threshold was given and the gallery has no calibration to take one from.
-            MfrError: a photo is unusable.
-        """
-        recogniser = self._photo_recogniser()
-        calibration = calibration_for(self._store, recogniser.calibration, threshold)
-        check_gallery_choice(calibration, fmr, threshold, condition)
-        name = spelled_name(identity)
-        templates = self._store.embeddings(name)
-        probes = embed_probes(recogniser, photos, face=face)
-        decision = judge_claim(templates, probes, calibration, fmr, threshold, condition)
-        self.audit_log.verified(name, decision)
-        return replace(decision, warnings=(*decision.warnings, *damage_of(self._store, name)))
-
-    def score(self, identity: str, embedding: np.ndarray) -> float:
-        """The cosine, -1 to 1, of the nearest template of ``identity`` to ``embedding`` (D,).
-
-        Raises:
-            NotEnrolledError: nobody of that name is enrolled.
-            GalleryError: the embedding is of another size, not finite or not of unit length.
-        """
-        return float(self.score_many(identity, np.asarray(embedding)[None])[0])
-
-    def score_many(self, identity: str, embeddings: np.ndarray) -> np.ndarray:
-        """As `score`, for embeddings (n, D): (n,) float32."""
-        probes = check_embeddings(embeddings, self._store.embedding_size)
-        return best_scores(self._store.embeddings(spelled_name(identity)), probes)
-
-    def identify(
-        self,
-        photos: Photo | Sequence[Photo],
-        k: int = 5,
-        *,
-        fpir: float = DEFAULT_FPIR,
-        threshold: float | None = None,
-        condition: str | None = None,
-        face: OneFace = "main",
-    ) -> Identification:
-        """Who ``photos`` show, if anybody who is enrolled; several are judged as one probe.
-
-        Args:
-            photos: a photo, or several of one person (`mfr.fusion`).
-            k: how many candidates to give.
-            fpir: the share of strangers who may be taken for somebody, over the whole gallery.
-            threshold: the cosine to hold scores against instead.
-            condition: the one whose calibration decides, else the one that the faces resemble.
-            face: which face of a photo with several.
-
-        Raises:
-            ConfigError: a number is out of range, or there is no such condition.
-            MfrError: a photo is unusable.
-        """
-        terms = self.open_set(fpir=fpir, threshold=threshold, condition=condition)
-        probes = embed_probes(self._photo_recogniser(), photos, face=face)
-        found = terms.find(
-            [probe.embedding for probe in probes],
-            k,
-            [probe.name for probe in probes],
-            unlike=any(probe.unlike for probe in probes),
-        )
-        return about_probes(self.audit_log.identified(found), probes)
-
-    def match(
-        self,
-        embeddings: Sequence[np.ndarray],
-        k: int = 5,
-        *,
-        fpir: float = DEFAULT_FPIR,
-        threshold: float | None = None,
-        condition: str | None = None,
-        names: Sequence[str] | None = None,
-        length: float = 1.0,
-    ) -> Identification:
-        """As `identify`, for embeddings (D,) of one person, called ``names`` in warnings.
-
-        Of embeddings fused before, give the direction of the mean and its ``length``, 0 to 1.
-        """
-        terms = self.open_set(fpir=fpir, threshold=threshold, condition=condition)
-        return self.audit_log.identified(terms.find(embeddings, k, names, length=length))
-
-    def open_set(
-        self,
-        *,
-        fpir: float = DEFAULT_FPIR,
-        threshold: float | None = None,
-        condition: str | None = None,
-    ) -> OpenSet:
-        """The terms of `identify`, for many searches. Arguments and errors as there."""
-        model = self._photo_recogniser().calibration
-        return OpenSet.of(
-            self._store,
-            self._searching,
-            model,
-            fpir=fpir,
-            threshold=threshold,
-            condition=condition,
-        )
-
-    def search(self, embedding: np.ndarray, k: int = 5) -> Candidates:
-        """The ``k`` identities nearest to ``embedding`` (D,), in order, by their best templates.
-
-        The search is exact, and sees every change made before it began, by any process. Identities
-        that tie are ordered by name.
-
-        Raises:
-            ConfigError: ``k`` is not positive.
-            GalleryError: the embedding is of another size, not finite or not of unit length.
-        """
-        return self.search_many(np.asarray(embedding)[None], k)[0]
-
-    def search_many(self, embeddings: np.ndarray, k: int = 5) -> CandidateLists:
-        """As `search`, for embeddings (n, D), all at once: n lists."""
-        return self._searching.nearest(embeddings, k)
-
     def show(self, identity: str) -> Templates:
         """The templates of one identity, oldest first.
 
@@ -393,8 +250,3 @@ class Gallery:
     def list(self) -> Summaries:
         """Who is enrolled, by name, with counts and dates."""
         return self._store.identities()
-
-    def _photo_recogniser(self) -> PhotoRecogniser:
-        if self._recogniser is None:
-            raise GalleryError("This gallery was opened without a model: give it a recogniser.")
-        return self._recogniser

@@ -64,6 +64,7 @@ def name_faces(
     fpir: float = DEFAULT_FPIR,
     threshold: float | None = None,
     condition: str | None = None,
+    group: str | None = None,
 ) -> list[NamedFace]:
     """Who every face of ``photo`` is, if anybody, from left to right; no two are one person.
 
@@ -75,6 +76,7 @@ def name_faces(
         fpir: the share of strangers who may be taken for somebody, over the whole gallery.
         threshold: the cosine to hold scores against instead.
         condition: the one whose calibration decides, else the one that a face resembles.
+        group: search the people in this group only.
 
     Raises:
         ConfigError: a number is out of range, or there is no such condition.
@@ -82,7 +84,7 @@ def name_faces(
         FaceError: it shows no face.
     """
     check_count(k)
-    terms = gallery.open_set(fpir=fpir, threshold=threshold, condition=condition)
+    terms = gallery.open_set(fpir=fpir, threshold=threshold, condition=condition, group=group)
     faces = sorted(recogniser.embed_faces(photo), key=lambda face: face.box[0] + face.box[2])
     if not faces:
         name = "the image" if isinstance(photo, bytes) else str(photo)

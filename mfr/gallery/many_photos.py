@@ -47,6 +47,7 @@ def identify_each(
     fpir: float = DEFAULT_FPIR,
     threshold: float | None = None,
     condition: str | None = None,
+    group: str | None = None,
     face: OneFace = "main",
     on_progress: Callable[[int, int, str], None] = lambda done, total, note: None,
 ) -> list[SearchedPhoto]:
@@ -60,6 +61,7 @@ def identify_each(
         fpir: the share of strangers who may be taken for somebody, over the whole gallery.
         threshold: the cosine to hold scores against instead.
         condition: the one whose calibration decides, else the one that a face resembles.
+        group: search the people in this group only.
         face: which face of a photo with several; 'only' refuses such photos.
         on_progress: told how many photos are done, of how many, and how many were refused.
 
@@ -67,7 +69,7 @@ def identify_each(
         ConfigError: a number is out of range, or there is no such condition.
     """
     check_count(k)
-    terms = gallery.open_set(fpir=fpir, threshold=threshold, condition=condition)
+    terms = gallery.open_set(fpir=fpir, threshold=threshold, condition=condition, group=group)
     searched: list[SearchedPhoto] = []
     batch: list[tuple[Path, EmbeddedPhoto | ImageError | FaceError]] = []
     refused = 0

@@ -32,6 +32,7 @@ class OpenSet:
         fpir: the share of strangers who may be taken for somebody, over the whole gallery.
         threshold: the cosine to hold scores against instead.
         condition: the one whose calibration decides, else the one that the faces resemble.
+        group: whose people are searched alone; None for everybody.
     """
 
     store: Store
@@ -40,6 +41,7 @@ class OpenSet:
     fpir: float
     threshold: float | None
     condition: str | None
+    group: str | None = None
 
     @classmethod
     def of(
@@ -51,6 +53,7 @@ class OpenSet:
         fpir: float,
         threshold: float | None,
         condition: str | None,
+        group: str | None = None,
     ) -> OpenSet:
         """The open set of a gallery, which goes by the calibration of its ``model`` or its own.
 
@@ -62,7 +65,7 @@ class OpenSet:
         calibrations = calibration_for(store, model, threshold)
         if threshold is not None or condition is not None:
             check_choice(calibrations, 1.0, threshold, condition)
-        return cls(store, searching, calibrations, fpir, threshold, condition)
+        return cls(store, searching, calibrations, fpir, threshold, condition, group)
 
     def search(self, probes: Sequence[Sequence[np.ndarray]], k: int) -> list[list[Candidate]]:
         """The identities nearest to each probe, in order, all probes at once.
@@ -79,7 +82,7 @@ class OpenSet:
             check_embeddings(np.stack(embeddings), self.store.embedding_size)
         means = [fused(embeddings) for embeddings in probes]
         directions = np.stack([direction for direction, _ in means])
-        found = self.searching.nearest(directions, max(k, 2) if k > 0 else k)
+        found = self.searching.nearest(directions, max(k, 2) if k > 0 else k, self.group)
         return [
             [Candidate(one.identity, one.score * length) for one in each]
             for each, (_, length) in zip(found, means, strict=True)
@@ -101,7 +104,7 @@ class OpenSet:
             embeddings,
             self.store,
             self.calibrations,
-            templates=len(self.searching.current()),
+            templates=len(self.searching.of(self.group)),
             fpir=self.fpir,
             threshold=self.threshold,
             condition=self.condition,

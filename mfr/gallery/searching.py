@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from mfr.errors import ConfigError, GalleryDamagedError, GalleryWarning
+from mfr.errors import ConfigError, GalleryDamagedError, GalleryWarning, NotEnrolledError
 from mfr.gallery.cache_state import erase_cache, sweep_cache
 from mfr.gallery.own_index import SearchIndex, SearchingStore
 from mfr.gallery.records import DamagedTemplate, check_embeddings
@@ -38,10 +38,31 @@ class Searching:
         self._follower: IndexFollower | None = None
         self._lock = Lock()
         self._damaged: tuple[DamagedTemplate, ...] = ()
+        self._limited: dict[str, tuple[TemplateIndex, TemplateIndex]] = {}
         for sentence in store.remarks():
             warnings.warn(sentence, GalleryWarning, stacklevel=4)
         if cache_path is not None:
             sweep_cache(cache_path, store)
+
+    def of(self, group: str | None, searches: int = 0) -> SearchIndex:
+        """The index of the people in a group, or of everybody for None; else as `current`.
+
+        Raises:
+            NotEnrolledError: nobody is in the group.
+        """
+        if group is None:
+            return self.current(searches)
+        index = self._followed().current(searches)
+        known = self._limited.get(group)
+        # A change of anybody's groups gives the store a new stamp.
+        if known is None or known[0] is not index:
+            members = frozenset(self._store.members(group))
+            if not members:
+                raise NotEnrolledError(
+                    f"Nobody is in the group '{group}': 'mfr gallery people GALLERY' lists groups."
+                )
+            known = self._limited[group] = index, index.only(members)
+        return known[1]
 
     def current(self, searches: int = 0) -> SearchIndex:
         """The index of the store's present state. Arguments and errors as `IndexFollower.current`.
@@ -61,18 +82,26 @@ class Searching:
             self._damaged = index.damaged
         return index
 
-    def nearest(self, embeddings: np.ndarray, k: int) -> list[list[Candidate]]:
+    def nearest(
+        self, embeddings: np.ndarray, k: int, group: str | None = None
+    ) -> list[list[Candidate]]:
         """The ``k`` identities nearest to each embedding (n, D), in order: n lists.
+
+        Args:
+            embeddings: unit length.
+            k: how many.
+            group: search the people in this group only.
 
         Raises:
             ConfigError: ``k`` is not positive.
+            NotEnrolledError: nobody is in the group.
             GalleryError: an embedding is of another size, not finite or not of unit length.
         """
         check_count(k)
         probes = check_embeddings(embeddings, self._store.embedding_size)
         return [
             [Candidate(name, float(np.clip(score, -1, 1))) for name, score in each]
-            for each in self.current(len(probes)).best_identities(probes, k)
+            for each in self.of(group, len(probes)).best_identities(probes, k)
         ]
 
     def rebuild(self) -> TemplateIndex:

@@ -145,3 +145,13 @@ def test_notes_come_along_when_galleries_are_merged(gallery: str, tmp_path: Path
     with Gallery.open(tmp_path / "both") as both:
         assert both.people.groups() == {"staff": 1}
         assert both.people.find("9").identity == "eve"
+
+
+def test_strangers_to_a_group_are_nobody_in_it(gallery: str) -> None:
+    recogniser = FakeRecogniser(calibration=FINE)
+    run("gallery", "describe", gallery, "bob", "--group", "staff")
+    with Gallery.open(gallery, recogniser) as opened:
+        assert opened.identify(photo(1, 0, 0)).identity == "ada"
+        found = opened.identify(photo(1, 0, 0), group="staff")
+        assert found.outcome == "nobody"
+        assert [each.identity for each in found.candidates] == ["bob"]

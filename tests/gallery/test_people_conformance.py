@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mfr.errors import GalleryError, NotEnrolledError
+from mfr.gallery import Gallery
 from mfr.gallery.audit import BEGINNING, first_broken, linked
 from mfr.gallery.people import Details
 from mfr.gallery.store import Store
@@ -117,3 +119,21 @@ def test_a_log_that_was_changed_is_found_out(store: Store, spoiled: int) -> None
     forged = replace(changed[0], link=linked(changed[0], BEGINNING, b""))
     if store.chain_key:
         assert first_broken([forged], store.chain_key) == 1
+
+
+def test_a_search_is_limited_to_a_group(store: Store) -> None:
+    for name, vector in (("ada", (1, 0, 0)), ("bob", (0.9, 0.1, 0)), ("eve", (0, 0, 1))):
+        store.add(name, [template(*vector)])
+    probe = np.array([1, 0, 0], np.float32)
+    with Gallery(store) as gallery:
+        gallery.people.change("bob", groups=frozenset({"staff", "night"}))
+        gallery.people.change("eve", groups=frozenset({"staff"}))
+        assert [each.identity for each in gallery.search(probe)] == ["ada", "bob", "eve"]
+        found = gallery.search(probe, group="staff")
+        assert [each.identity for each in found] == ["bob", "eve"]
+        gallery.people.change("ada", groups=frozenset({"staff"}))
+        assert gallery.search(probe, group="staff")[0].identity == "ada"
+        gallery.remove("ada")
+        assert gallery.search(probe, group="staff")[0].identity == "bob"
+        with pytest.raises(NotEnrolledError, match="Nobody is in the group 'visitors'"):
+            gallery.search(probe, group="visitors")
