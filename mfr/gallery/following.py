@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 
 from mfr.gallery.cache import read_cache
 from mfr.gallery.cache_writer import CacheWriter
 from mfr.gallery.index import TemplateIndex
-from mfr.gallery.index_choice import CODED_FROM, SEARCHES, index_choice
 from mfr.gallery.store import Store
 
 
@@ -27,52 +26,20 @@ class IndexFollower:
         self._writer = None if cache_path is None else CacheWriter(cache_path, store)
         self._index: TemplateIndex | None = None
         self._lock = Lock()
-        self._choice = index_choice()
-        self._searches = 0
-        self._coding: Thread | None = None
 
-    def current(self, searches: int = 0) -> TemplateIndex:
+    def current(self) -> TemplateIndex:
         """The index of the state the store is in now.
-
-        Args:
-            searches: how many probes it is wanted for; many searches make it worth coding.
 
         Raises:
             GalleryError: the store cannot be read.
         """
         index = self._index
-        if index is None or index.stamp != self._store.stamp:
-            with self._lock:
-                index = self._from_cache() if self._index is None else self._caught_up(self._index)
-                index = self._from_store() if index is None else index
-                if self._choice == "coded" and index.codebook is None:
-                    index = index.coded()
-                self._index = index
-        self._searches += searches
-        if self._choice == "auto" and self._searches >= SEARCHES and self._coding is None:
-            self._code(index)
-        return index
-
-    def _code(self, index: TemplateIndex) -> None:
-        """Code an index that is large enough, while searches go on."""
-        if len(index) < CODED_FROM:
-            return
+        if index is not None and index.stamp == self._store.stamp:
+            return index
         with self._lock:
-            if self._coding is None:
-                self._coding = Thread(
-                    target=self._exchange, args=(index,), name="gallery coding", daemon=True
-                )
-                self._coding.start()
-
-    def _exchange(self, index: TemplateIndex) -> None:
-        coded = index.coded()
-        with self._lock:
-            now = self._index
-            if now is index:
-                self._index = coded
-            elif now is not None and coded.codebook is not None:  # it went on meanwhile
-                made = dict(zip(map(id, index.segments), coded.segments, strict=True))
-                self._index = now.with_coded(made, coded.codebook)
+            index = self._from_cache() if self._index is None else self._caught_up(self._index)
+            self._index = self._from_store() if index is None else index
+            return self._index
 
     def rebuild(self) -> TemplateIndex:
         """Make the index anew from the store, and its cache file.
@@ -83,7 +50,6 @@ class IndexFollower:
         """
         with self._lock:
             index = self._index = TemplateIndex.build(self._store.snapshot())
-            self._coding = None
             if self._writer is not None:
                 self._writer.start(index, usable=True)  # as it will be
         if self._writer is not None:

@@ -1,4 +1,4 @@
-"""A searchable copy of a store's templates: search by cosine, kept current by differences.
+"""A searchable copy of a store's templates: exact search by cosine, kept current by differences.
 
 Embeddings are of unit length, so the inner product that FAISS computes is the cosine. An index
 never changes. A difference makes another one that shares most segments with it: what is added
@@ -9,12 +9,11 @@ still run on the earlier index are not disturbed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from mfr.gallery.codes import LEAST, Codebook, sample_of
 from mfr.gallery.records import Changes, DamagedTemplate, Snapshot
 from mfr.gallery.segment import Segment, divided, joined
 
@@ -38,7 +37,6 @@ class TemplateIndex:
         size: D, the length of an embedding.
         segments: the templates.
         damaged: those that are left out because they are not what was stored.
-        codebook: by which large segments are coded; None where all are searched exactly.
     """
 
     def __init__(
@@ -47,13 +45,11 @@ class TemplateIndex:
         size: int,
         segments: Sequence[Segment],
         damaged: Sequence[DamagedTemplate] = (),
-        codebook: Codebook | None = None,
     ) -> None:
         self.stamp = stamp
         self.size = size
         self.segments = tuple(segments)
         self.damaged = tuple(damaged)
-        self.codebook = codebook
         self._length = sum(map(len, segments))
 
     @classmethod
@@ -75,51 +71,12 @@ class TemplateIndex:
             segments = [segment for segment in segments if len(segment)]
         for segment in divided(changes.added, SEGMENT_ROWS):
             segments = _with(segments, segment)
-        if self.codebook is not None:
-            known = set(map(id, self.segments))
-            segments = [
-                segment if id(segment) in known else segment.coded(self.codebook)
-                for segment in segments
-            ]
         gone = set(changes.removed.tolist())
         damaged = [each for each in self.damaged if each.id not in gone]
-        return TemplateIndex(
-            changes.stamp,
-            self.size,
-            segments,
-            [*damaged, *changes.added.damaged],
-            self.codebook,
-        )
-
-    def only(self, owners: Set[str]) -> TemplateIndex:
-        """The index of the templates of ``owners`` alone."""
-        segments = [segment.only(owners) for segment in self.segments]
-        kept = [segment for segment in segments if len(segment)]
-        return TemplateIndex(self.stamp, self.size, kept, self.damaged, self.codebook)
-
-    def coded(self) -> TemplateIndex:
-        """The same index, whose large segments are searched by codes first.
-
-        That takes about as long as 30 exact searches, and a sixteenth of the embeddings' memory. An
-        index that is too small, or of odd embeddings, stays as it is.
-        """
-        parts = [segment.alive().embeddings for segment in self.segments if len(segment) >= LEAST]
-        if not parts or not Codebook.suits(self.size):
-            return self
-        codebook = Codebook(sample_of(parts))
-        segments = [segment.coded(codebook) for segment in self.segments]
-        return TemplateIndex(self.stamp, self.size, segments, self.damaged, codebook)
-
-    def with_coded(self, made: Mapping[int, Segment], codebook: Codebook) -> TemplateIndex:
-        """The same index, coded; some of its segments were coded before, by their `id`."""
-        segments = [made.get(id(segment)) or segment.coded(codebook) for segment in self.segments]
-        return TemplateIndex(self.stamp, self.size, segments, self.damaged, codebook)
+        return TemplateIndex(changes.stamp, self.size, segments, [*damaged, *changes.added.damaged])
 
     def best_identities(self, embeddings: np.ndarray, k: int) -> list[list[tuple[str, float]]]:
-        """The ``k`` identities nearest to each embedding, each with its score.
-
-        Scores are exact. In a coded index an identity that should be there may be missing, very
-        seldom (`mfr.gallery.codes`).
+        """The ``k`` identities nearest to each embedding, exactly, each with its score.
 
         An identity scores as its best template. Templates come nearest first, so the first time an
         identity is met gives its score; more are fetched until k identities are known and no

@@ -44,15 +44,15 @@ class Searching:
         if cache_path is not None:
             sweep_cache(cache_path, store)
 
-    def of(self, group: str | None, searches: int = 0) -> SearchIndex:
+    def of(self, group: str | None) -> SearchIndex:
         """The index of the people in a group, or of everybody for None; else as `current`.
 
         Raises:
             NotEnrolledError: nobody is in the group.
         """
         if group is None:
-            return self.current(searches)
-        index = self._followed().current(searches)
+            return self.current()
+        index = self._followed().current()
         known = self._limited.get(group)
         # A change of anybody's groups gives the store a new stamp.
         if known is None or known[0] is not index:
@@ -64,8 +64,8 @@ class Searching:
             known = self._limited[group] = index, index.only(members)
         return known[1]
 
-    def current(self, searches: int = 0) -> SearchIndex:
-        """The index of the store's present state. Arguments and errors as `IndexFollower.current`.
+    def current(self) -> SearchIndex:
+        """The index of the store's present state. Errors as `IndexFollower.current`.
 
         A store that has an index of its own is searched by that, and no copy is made.
         Templates that are newly found to be damaged are told by a `GalleryWarning`.
@@ -74,7 +74,7 @@ class Searching:
             own = self._store.own_index()
             if own is not None:
                 return own
-        index = self._followed().current(searches)
+        index = self._followed().current()
         if index.damaged != self._damaged:
             for each in index.damaged:
                 if each not in self._damaged:
@@ -101,7 +101,7 @@ class Searching:
         probes = check_embeddings(embeddings, self._store.embedding_size)
         return [
             [Candidate(name, float(np.clip(score, -1, 1))) for name, score in each]
-            for each in self.of(group, len(probes)).best_identities(probes, k)
+            for each in self.of(group).best_identities(probes, k)
         ]
 
     def rebuild(self) -> TemplateIndex:
