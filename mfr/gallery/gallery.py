@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -13,6 +14,7 @@ from mfr.decision import DEFAULT_FMR, Decision
 from mfr.errors import GalleryError, GalleryExistsError
 from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.judging import DEFAULT_FPIR, about_probes, judge_claim
+from mfr.gallery.methods import SearchMethod
 from mfr.gallery.names import identity_name, spelled_name
 from mfr.gallery.open_set import OpenSet
 from mfr.gallery.own_calibration import (
@@ -59,6 +61,7 @@ class Gallery:
         recogniser: makes embeddings of photos.
         cache_path: the cache file of the index, in a directory that holds files of this gallery
             only; None keeps the index in memory.
+        search: how it is searched (`mfr.gallery.methods`); None for the gallery's own way.
     """
 
     def __init__(
@@ -67,10 +70,11 @@ class Gallery:
         recogniser: PhotoRecogniser | None = None,
         *,
         cache_path: Path | None = None,
+        search: SearchMethod | None = None,
     ) -> None:
         self._store = store
         self._recogniser = recogniser
-        self._searching = Searching(store, cache_path)
+        self._searching = Searching(store, cache_path, search)
 
     @classmethod
     def open(
@@ -79,6 +83,7 @@ class Gallery:
         recogniser: PhotoRecogniser | None = None,
         *,
         create: bool = False,
+        search: SearchMethod | None = None,
     ) -> Gallery:
         """Open the gallery at ``location``.
 
@@ -87,6 +92,7 @@ class Gallery:
             recogniser: with the model its templates were made with. Without one, everything works
                 that needs no photo: search, score, list, show, remove, rebuild.
             create: make the gallery if there is none yet, which takes a recogniser.
+            search: 'exact', 'two-stage' or 'auto', for now; else as `mfr gallery search` settled.
 
         Raises:
             GalleryMissingError: there is none.
@@ -94,13 +100,11 @@ class Gallery:
             GalleryError: it is damaged, is not a gallery, or is of a newer format.
         """
         if create and recogniser is not None and not occupied(location):
-            try:
-                return cls.create(location, recogniser)
-            except GalleryExistsError:
-                pass  # another program was first to make it
+            with suppress(GalleryExistsError):  # another program was first to make it
+                cls.create(location, recogniser).close()
         model_hash = None if recogniser is None else recogniser.model_hash
         store = open_store_of(location, model_hash)
-        return cls(store, recogniser, cache_path=cache_path_of(location))
+        return cls(store, recogniser, cache_path=cache_path_of(location), search=search)
 
     @classmethod
     def create(cls, location: Location, recogniser: PhotoRecogniser) -> Gallery:
@@ -226,7 +230,7 @@ class Gallery:
 
     def score_many(self, identity: str, embeddings: np.ndarray) -> np.ndarray:
         """As `score`, for embeddings (n, D): (n,) float32."""
-        probes = self._checked(embeddings)
+        probes = check_embeddings(embeddings, self._store.embedding_size)
         return best_scores(self._store.embeddings(spelled_name(identity)), probes)
 
     def identify(
@@ -302,8 +306,8 @@ class Gallery:
     def search(self, embedding: np.ndarray, k: int = 5) -> Candidates:
         """The ``k`` identities nearest to ``embedding`` (D,), in order, by their best templates.
 
-        Fewer come back when fewer are enrolled. The search is exact, and sees every change made
-        before it began, by any process. Identities that tie are ordered by name.
+        Fewer come back when fewer are enrolled. The search sees every change made before it began,
+        by any process; scores are exact. Identities that tie are ordered by name.
 
         Raises:
             ConfigError: ``k`` is not positive.
@@ -391,6 +395,3 @@ class Gallery:
         if self._recogniser is None:
             raise GalleryError("This gallery was opened without a model: give it a recogniser.")
         return self._recogniser
-
-    def _checked(self, embeddings: np.ndarray) -> np.ndarray:
-        return check_embeddings(embeddings, self._store.embedding_size)

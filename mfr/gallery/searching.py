@@ -11,6 +11,7 @@ import numpy as np
 
 from mfr.errors import ConfigError, GalleryDamagedError, GalleryWarning
 from mfr.gallery.cache_state import erase_cache, sweep_cache
+from mfr.gallery.methods import SearchMethod, own_method
 from mfr.gallery.records import DamagedTemplate, check_embeddings
 from mfr.gallery.results import Candidate
 from mfr.gallery.store import BUSY_SECONDS, Location, Store, directory_of
@@ -28,10 +29,14 @@ class Searching:
     Args:
         store: the truth.
         cache_path: where the index is kept for the next process; None keeps it nowhere.
+        method: how it is searched; None for the gallery's own way.
     """
 
-    def __init__(self, store: Store, cache_path: Path | None) -> None:
+    def __init__(
+        self, store: Store, cache_path: Path | None, method: SearchMethod | None = None
+    ) -> None:
         self._store = store
+        self._method = method
         self._cache_path = cache_path
         self._follower: IndexFollower | None = None
         self._lock = Lock()
@@ -54,8 +59,12 @@ class Searching:
             self._damaged = index.damaged
         return index
 
-    def nearest(self, embeddings: np.ndarray, k: int) -> list[list[Candidate]]:
+    def nearest(
+        self, embeddings: np.ndarray, k: int, among: frozenset[str] | None = None
+    ) -> list[list[Candidate]]:
         """The ``k`` identities nearest to each embedding (n, D), in order: n lists.
+
+        Only those ``among`` are searched, unless it is None.
 
         Raises:
             ConfigError: ``k`` is not positive.
@@ -65,7 +74,7 @@ class Searching:
         probes = check_embeddings(embeddings, self._store.embedding_size)
         return [
             [Candidate(name, float(np.clip(score, -1, 1))) for name, score in each]
-            for each in self.current().best_identities(probes, k)
+            for each in self.current().best_identities(probes, k, among)
         ]
 
     def rebuild(self) -> TemplateIndex:
@@ -97,7 +106,8 @@ class Searching:
 
         with self._lock:
             if self._follower is None:
-                self._follower = IndexFollower(self._store, self._cache_path)
+                method = own_method(self._store) if self._method is None else self._method
+                self._follower = IndexFollower(self._store, self._cache_path, method)
             return self._follower
 
 
