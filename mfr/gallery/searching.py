@@ -11,7 +11,7 @@ import numpy as np
 
 from mfr.errors import ConfigError, GalleryDamagedError, GalleryWarning
 from mfr.gallery.cache_state import erase_cache, sweep_cache
-from mfr.gallery.methods import SearchMethod, own_method
+from mfr.gallery.methods import SearchMethod, own_method, search_method
 from mfr.gallery.records import DamagedTemplate, check_embeddings
 from mfr.gallery.results import Candidate
 from mfr.gallery.store import BUSY_SECONDS, Location, Store, directory_of
@@ -30,13 +30,16 @@ class Searching:
         store: the truth.
         cache_path: where the index is kept for the next process; None keeps it nowhere.
         method: how it is searched; None for the gallery's own way.
+
+    Raises:
+        ConfigError: there is no such method.
     """
 
     def __init__(
         self, store: Store, cache_path: Path | None, method: SearchMethod | None = None
     ) -> None:
         self._store = store
-        self._method = method
+        self._method = None if method is None else search_method(method)
         self._cache_path = cache_path
         self._follower: IndexFollower | None = None
         self._lock = Lock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from mfr.gallery import index as index_module
 from mfr.gallery.cache import read_cache, write_cache
 from mfr.gallery.coding import Coding
 from mfr.gallery.index import TemplateIndex
-from mfr.gallery.methods import has_two_stages, own_method, search_method, settle_method
+from mfr.gallery.methods import SearchMethod, has_two_stages, own_method, settle_method
 from mfr.gallery.records import Changes, EnrolledVectors, Snapshot
 from mfr.gallery.segment import Segment
 from mfr.gallery.store import open_store
@@ -256,7 +257,7 @@ def test_a_gallery_keeps_how_it_is_searched(gallery: Gallery, path: Path) -> Non
     with Gallery.open(path, FakeRecogniser(), search="two-stage") as opened:
         assert opened.identify(photo(1, 0, 0)).candidates[0].identity == "ada"
     with pytest.raises(ConfigError, match="auto, exact, two-stage"):
-        search_method("magic")
+        Gallery.open(path, search=cast(SearchMethod, "magic"))
 
 
 def test_a_search_in_progress_does_not_see_a_change() -> None:
