@@ -149,6 +149,11 @@ def test_looking_after_a_gallery(
         "identity": "ada",
         "removed": 1,
     }
+    assert _json(capsys, "gallery", "search", gallery, "exact") == {
+        "gallery": gallery,
+        "search": "exact",
+    }
+    assert "two-stage" in _refused(capsys, "gallery", "search", gallery, "magic")
     assert _json(capsys, "gallery", "rebuild", gallery) == {"templates": 2}
     for command in ("list", "rebuild"):
         assert cli.run(["gallery", command, gallery]) == 0

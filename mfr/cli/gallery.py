@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -157,6 +158,32 @@ def calibrate(
     say(f"{path} now decides by the calibration of {model}:")
     for each in after.measured:
         say(f"  {each.told}, {each.comparisons} comparisons.")
+
+
+@app.command()
+def search(
+    path: GalleryPath,
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="auto, exact or two-stage.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say how a gallery is searched from now on.
+
+    'exact' compares every template; 'two-stage' compares those whose short codes are near the
+    probe's, which takes a fraction of the time among many; 'auto', as at first, does the first
+    below 100 000 templates and the second from there on.
+
+    Example: mfr gallery search GALLERY exact
+    """
+    from mfr.gallery.methods import search_method, settle_method
+    from mfr.gallery.store import open_store
+
+    chosen = search_method(method)
+    with closing(open_store(path)) as store:
+        settle_method(store, chosen)
+    if as_json:
+        print_json({"gallery": path, "search": chosen})
+    else:
+        say(f"{path} is searched by '{chosen}' from now on.")
 
 
 @app.command()

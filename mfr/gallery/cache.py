@@ -1,9 +1,11 @@
 """The cache file of an index: written and read in segments, never trusted without its seal.
 
-After a line that names the format, there is a line of JSON with the stamp, the size of an
-embedding, the number of segments and the length of the list of damaged templates, which comes next
-(JSON); then each segment: a line of JSON with the number of its templates and the length of their
-names, the ids (int64), the embeddings (float32), both little-endian, and the names (lines of JSON
+After a line that names the format, there is a line of JSON with the stamp, the size D of an
+embedding, the number of segments, the length of the list of damaged templates and the number E of
+columns of the rotation that codes are made by, 0 where there are no codes. The list comes next
+(JSON), then centre (D), rotation (D x E) and scale (float32); then each segment: a line of JSON
+with the number of its templates, the length of their names and the bytes of a code, the ids
+(int64), the embeddings (float32), all little-endian, the codes, and the names (lines of JSON
 lists). The seal of everything before it ends the file: HMAC-SHA256 with the secret of the store, so
 that a file which this program did not write for this gallery is not believed, whatever it says.
 """
@@ -20,6 +22,7 @@ import numpy as np
 
 from mfr import atomic
 from mfr.gallery.cache_state import FORMAT, LONGEST_LINE, open_cache
+from mfr.gallery.coding import Coding
 from mfr.gallery.index import TemplateIndex
 from mfr.gallery.records import DamagedTemplate, EnrolledVectors
 from mfr.gallery.segment import Segment
@@ -48,14 +51,24 @@ def write_cache(path: Path, index: TemplateIndex, secret: str) -> None:
         write(FORMAT)
         damaged = json.dumps([[each.id, each.identity] for each in index.damaged]).encode()
         segments = len(index.segments)
-        write(_line(stamp=index.stamp, size=index.size, segments=segments, damaged=len(damaged)))
+        coding = index.coding
+        columns = 0 if coding is None else coding.rotation.shape[1]
+        counts = {"segments": segments, "damaged": len(damaged), "rotation": columns}
+        write(_line(stamp=index.stamp, size=index.size, **counts))
         write(damaged)
+        if coding is not None:
+            for part in (coding.centre, coding.rotation, np.array([coding.scale])):
+                write(np.ascontiguousarray(part, dtype="<f4"))
         for segment in index.segments:
             templates = segment.alive()
             names = _names(templates.owners)
-            write(_line(templates=len(templates), names=len(names)))
+            codes = segment.alive_codes()
+            width = 0 if codes is None else codes.shape[1]
+            write(_line(templates=len(templates), names=len(names), code=width))
             write(np.ascontiguousarray(templates.ids, dtype="<i8"))
             write(np.ascontiguousarray(templates.embeddings, dtype="<f4"))
+            if codes is not None:
+                write(np.ascontiguousarray(codes))
             write(names)
         file.write(digest.digest())
 
@@ -122,18 +135,34 @@ def _read(reader: _Reader) -> TemplateIndex | None:
     size = int(head["size"])
     listed = json.loads(reader.array((int(head["damaged"]),), "u1").tobytes())
     damaged = tuple(DamagedTemplate(int(number), str(name)) for number, name in listed)
-    segments = []
+    coding = _coding(reader, size, int(head["rotation"]))
+    read = []
     for _ in range(int(head["segments"])):
         line = reader.line()
         count = int(line["templates"])
         ids = reader.array((count,), "<i8")
         embeddings = reader.array((count, size), "<f4")
+        width = int(line["code"])
+        codes = reader.array((count, width), "u1") if width else None
         lists = reader.array((int(line["names"]),), "u1").tobytes().split(b"\n")
         names = [name for each in lists for name in json.loads(each)]
         if len(names) != count:
             return None
-        segments.append(Segment(EnrolledVectors(ids, names, embeddings)))
-    return TemplateIndex(str(head["stamp"]), size, segments, damaged) if reader.finished() else None
+        read.append((EnrolledVectors(ids, names, embeddings), codes))
+    if not reader.finished():
+        return None
+    segments = [
+        Segment(templates, None, None if codes is None else coding, codes)
+        for templates, codes in read
+    ]
+    return TemplateIndex(str(head["stamp"]), size, segments, damaged, coding=coding)
+
+
+def _coding(reader: _Reader, size: int, columns: int) -> Coding | None:
+    if not columns:
+        return None
+    centre, rotation = reader.array((size,), "<f4"), reader.array((size, columns), "<f4")
+    return Coding(centre, rotation, float(reader.array((1,), "<f4")[0]))
 
 
 def _names(owners: list[str]) -> bytes:

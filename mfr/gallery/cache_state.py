@@ -17,7 +17,7 @@ from mfr import atomic, locking
 from mfr.errors import WriteError
 from mfr.gallery.store import Store
 
-FORMAT: Final = b"mfr-index-3\n"
+FORMAT: Final = b"mfr-index-4\n"
 """The first line of a cache file."""
 
 LONGEST_LINE: Final = 4096

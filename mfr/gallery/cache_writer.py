@@ -79,6 +79,11 @@ class CacheWriter:
             self._state = _State(index, self._state.added + added, self._state.removed + removed)
             self._wake(pause=_PAUSE)
 
+    def forget(self) -> None:
+        """Let go of the last index; `start` comes next."""
+        with self._condition:
+            self._state = self._filed = None
+
     def write_now(self, index: TemplateIndex) -> None:
         """Write the file, whatever is there, before returning.
 

@@ -8,6 +8,7 @@ from threading import Lock
 from mfr.gallery.cache import read_cache
 from mfr.gallery.cache_writer import CacheWriter
 from mfr.gallery.index import TemplateIndex
+from mfr.gallery.methods import SearchMethod
 from mfr.gallery.store import Store
 
 
@@ -18,10 +19,12 @@ class IndexFollower:
         store: the truth.
         cache_path: where the index is kept for the next process, in a directory of the gallery's
             own; None keeps it nowhere.
+        method: how the index is searched.
     """
 
-    def __init__(self, store: Store, cache_path: Path | None) -> None:
+    def __init__(self, store: Store, cache_path: Path | None, method: SearchMethod) -> None:
         self._store = store
+        self._method = method
         self._cache_path = cache_path
         self._writer = None if cache_path is None else CacheWriter(cache_path, store)
         self._index: TemplateIndex | None = None
@@ -44,12 +47,17 @@ class IndexFollower:
     def rebuild(self) -> TemplateIndex:
         """Make the index anew from the store, and its cache file.
 
+        Searches that come meanwhile wait: the templates are never in memory twice for it.
+
         Raises:
             GalleryError: the store cannot be read.
             WriteError: the cache file cannot be written.
         """
         with self._lock:
-            index = self._index = TemplateIndex.build(self._store.snapshot())
+            self._index = None
+            if self._writer is not None:
+                self._writer.forget()
+            index = self._index = self._built()
             if self._writer is not None:
                 self._writer.start(index, usable=True)  # as it will be
         if self._writer is not None:
@@ -68,8 +76,10 @@ class IndexFollower:
         if index is None or index.size != self._store.embedding_size:
             return None
         assert self._writer is not None
-        self._writer.start(index, usable=True)
-        return self._caught_up(index)
+        filed = index.searched(self._method)
+        # A file without the codes of its templates would have them made by every process.
+        self._writer.start(filed, usable=index.coding is not None or filed.coding is None)
+        return self._caught_up(filed)
 
     def _caught_up(self, index: TemplateIndex) -> TemplateIndex | None:
         """``index`` brought to the store's present state; None when the store cannot tell how."""
@@ -82,8 +92,11 @@ class IndexFollower:
             self._writer.follow(changed, added=added, removed=removed)
         return changed
 
+    def _built(self) -> TemplateIndex:
+        return TemplateIndex.build(self._store.snapshot()).searched(self._method)
+
     def _from_store(self) -> TemplateIndex:
-        index = TemplateIndex.build(self._store.snapshot())
+        index = self._built()
         if self._writer is not None:
             self._writer.start(index, usable=False)
         return index

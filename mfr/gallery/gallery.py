@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mfr.errors import GalleryExistsError
 from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.gallery_searches import GallerySearches
+from mfr.gallery.methods import SearchMethod
 from mfr.gallery.names import identity_name, spelled_name
 from mfr.gallery.noted_people import People
 from mfr.gallery.own_calibration import (
@@ -52,6 +54,7 @@ class Gallery(GallerySearches):
         recogniser: makes embeddings of photos.
         cache_path: the cache file of the index, in a directory that holds files of this gallery
             only; None keeps the index in memory.
+        search: how it is searched (`mfr.gallery.methods`); None for the gallery's own way.
 
     Attributes:
         people: what is noted of people, and their groups.
@@ -64,8 +67,9 @@ class Gallery(GallerySearches):
         recogniser: PhotoRecogniser | None = None,
         *,
         cache_path: Path | None = None,
+        search: SearchMethod | None = None,
     ) -> None:
-        super().__init__(store, recogniser, cache_path=cache_path)
+        super().__init__(store, recogniser, cache_path=cache_path, search=search)
         self.people = People(store)
 
     @classmethod
@@ -75,6 +79,7 @@ class Gallery(GallerySearches):
         recogniser: PhotoRecogniser | None = None,
         *,
         create: bool = False,
+        search: SearchMethod | None = None,
     ) -> Gallery:
         """Open the gallery at ``location``.
 
@@ -83,6 +88,7 @@ class Gallery(GallerySearches):
             recogniser: with the model its templates were made with. Without one, everything works
                 that needs no photo: search, score, list, show, remove, rebuild.
             create: make the gallery if there is none yet, which takes a recogniser.
+            search: 'exact', 'two-stage' or 'auto', for now; else as `mfr gallery search` settled.
 
         Raises:
             GalleryMissingError: there is none.
@@ -90,13 +96,11 @@ class Gallery(GallerySearches):
             GalleryError: it is damaged, is not a gallery, or is of a newer format.
         """
         if create and recogniser is not None and not occupied(location):
-            try:
-                return cls.create(location, recogniser)
-            except GalleryExistsError:
-                pass  # another program was first to make it
+            with suppress(GalleryExistsError):  # another program was first to make it
+                cls.create(location, recogniser).close()
         model_hash = None if recogniser is None else recogniser.model_hash
         store = open_store_of(location, model_hash)
-        return cls(store, recogniser, cache_path=cache_path_of(location))
+        return cls(store, recogniser, cache_path=cache_path_of(location), search=search)
 
     @classmethod
     def create(cls, location: Location, recogniser: PhotoRecogniser) -> Gallery:

@@ -13,6 +13,7 @@ from mfr.decision import DEFAULT_FMR, Decision
 from mfr.errors import GalleryError
 from mfr.gallery.audit_log import AuditLog
 from mfr.gallery.judging import DEFAULT_FPIR, about_probes, judge_claim
+from mfr.gallery.methods import SearchMethod
 from mfr.gallery.names import spelled_name
 from mfr.gallery.open_set import OpenSet
 from mfr.gallery.own_calibration import calibration_for, check_gallery_choice
@@ -40,10 +41,11 @@ class GallerySearches:
         recogniser: PhotoRecogniser | None = None,
         *,
         cache_path: Path | None = None,
+        search: SearchMethod | None = None,
     ) -> None:
         self._store = store
         self._recogniser = recogniser
-        self._searching = Searching(store, cache_path)
+        self._searching = Searching(store, cache_path, search)
         self.audit_log = AuditLog(store)
 
     def verify(

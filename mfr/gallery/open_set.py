@@ -104,7 +104,7 @@ class OpenSet:
             embeddings,
             self.store,
             self.calibrations,
-            templates=len(self.searching.of(self.group)),
+            templates=self.searching.count(self.group),
             fpir=self.fpir,
             threshold=self.threshold,
             condition=self.condition,

@@ -11,6 +11,7 @@ import numpy as np
 
 from mfr.errors import ConfigError, GalleryDamagedError, GalleryWarning, NotEnrolledError
 from mfr.gallery.cache_state import erase_cache, sweep_cache
+from mfr.gallery.methods import SearchMethod, own_method, search_method
 from mfr.gallery.own_index import SearchIndex, SearchingStore
 from mfr.gallery.records import DamagedTemplate, check_embeddings
 from mfr.gallery.results import Candidate
@@ -30,39 +31,37 @@ class Searching:
         store: the truth.
         cache_path: where the index is kept for the next process; None keeps it nowhere. That of an
             encrypted store is never kept, as its file could be read.
+        method: how it is searched; None for the gallery's own way.
+
+    Raises:
+        ConfigError: there is no such method.
     """
 
-    def __init__(self, store: Store, cache_path: Path | None) -> None:
+    def __init__(
+        self, store: Store, cache_path: Path | None, method: SearchMethod | None = None
+    ) -> None:
         self._store = store
+        self._method = None if method is None else search_method(method)
         self._cache_path = None if store.is_encrypted else cache_path
         self._follower: IndexFollower | None = None
         self._lock = Lock()
         self._damaged: tuple[DamagedTemplate, ...] = ()
-        self._limited: dict[str, tuple[TemplateIndex, TemplateIndex]] = {}
+        self._known_members: dict[str, tuple[str, frozenset[str]]] = {}
         for sentence in store.remarks():
             warnings.warn(sentence, GalleryWarning, stacklevel=4)
         if cache_path is not None:
             sweep_cache(cache_path, store)
 
-    def of(self, group: str | None) -> SearchIndex:
-        """The index of the people in a group, or of everybody for None; else as `current`.
+    def count(self, group: str | None) -> int:
+        """How many templates the people in a group have, or everybody for None.
 
         Raises:
             NotEnrolledError: nobody is in the group.
         """
         if group is None:
-            return self.current()
-        index = self._followed().current()
-        known = self._limited.get(group)
-        # A change of anybody's groups gives the store a new stamp.
-        if known is None or known[0] is not index:
-            members = frozenset(self._store.members(group))
-            if not members:
-                raise NotEnrolledError(
-                    f"Nobody is in the group '{group}': 'mfr gallery people GALLERY' lists groups."
-                )
-            known = self._limited[group] = index, index.only(members)
-        return known[1]
+            return len(self.current())
+        index = self._copy()
+        return index.count(self._members(group, index.stamp))
 
     def current(self) -> SearchIndex:
         """The index of the store's present state. Errors as `IndexFollower.current`.
@@ -74,13 +73,7 @@ class Searching:
             own = self._store.own_index()
             if own is not None:
                 return own
-        index = self._followed().current()
-        if index.damaged != self._damaged:
-            for each in index.damaged:
-                if each not in self._damaged:
-                    warnings.warn(each.sentence(), GalleryWarning, stacklevel=4)
-            self._damaged = index.damaged
-        return index
+        return self._copy()
 
     def nearest(
         self, embeddings: np.ndarray, k: int, group: str | None = None
@@ -99,9 +92,15 @@ class Searching:
         """
         check_count(k)
         probes = check_embeddings(embeddings, self._store.embedding_size)
+        if group is None:
+            found = self.current().best_identities(probes, k)
+        else:
+            index = self._copy()  # no store's own index knows groups
+            members = self._members(group, index.stamp)
+            found = index.best_identities(probes, k, members)
         return [
             [Candidate(name, float(np.clip(score, -1, 1))) for name, score in each]
-            for each in self.of(group).best_identities(probes, k)
+            for each in found
         ]
 
     def rebuild(self) -> TemplateIndex:
@@ -127,13 +126,36 @@ class Searching:
         if self._follower is not None:
             self._follower.close()
 
+    def _copy(self) -> TemplateIndex:
+        index = self._followed().current()
+        if index.damaged != self._damaged:
+            for each in index.damaged:
+                if each not in self._damaged:
+                    warnings.warn(each.sentence(), GalleryWarning, stacklevel=4)
+            self._damaged = index.damaged
+        return index
+
+    def _members(self, group: str, stamp: str) -> frozenset[str]:
+        """The people in a group; the same set for the same state, which the index knows again."""
+        known = self._known_members.get(group)
+        # A change of anybody's groups gives the store a new stamp.
+        if known is None or known[0] != stamp:
+            members = frozenset(self._store.members(group))
+            if not members:
+                raise NotEnrolledError(
+                    f"Nobody is in the group '{group}': 'mfr gallery people GALLERY' lists groups."
+                )
+            known = self._known_members[group] = stamp, members
+        return known[1]
+
     def _followed(self) -> IndexFollower:
         # FAISS takes long to import and only searching needs it.
         from mfr.gallery.following import IndexFollower
 
         with self._lock:
             if self._follower is None:
-                self._follower = IndexFollower(self._store, self._cache_path)
+                method = own_method(self._store) if self._method is None else self._method
+                self._follower = IndexFollower(self._store, self._cache_path, method)
             return self._follower
 
 

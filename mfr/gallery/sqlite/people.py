@@ -23,10 +23,11 @@ def find(connection: sqlite3.Connection, name: str, rows: Rows) -> int | None:
 
 
 def enter(connection: sqlite3.Connection, name: str, now: str, rows: Rows) -> int:
-    """The number of the person called ``name``, who is entered if new."""
+    """The number of the person called ``name``, who is entered if new and changes now if not."""
     key = rows.key("name", name)
     row = connection.execute("SELECT id FROM identities WHERE name = ?", (key,)).fetchone()
     if row is not None:
+        touch(connection, row[0], now)
         return int(row[0])
     person = _next_number(connection)
     connection.execute(
@@ -114,13 +115,24 @@ def members(connection: sqlite3.Connection, group: str, rows: Rows) -> list[str]
     return sorted(rows.name_of(*each) for each in found.fetchall())
 
 
+def leave(connection: sqlite3.Connection, person: int) -> None:
+    """Remove a person who has no templates left, and keep the number from others."""
+    gone = connection.execute(
+        "DELETE FROM identities WHERE id = ? "
+        "AND NOT EXISTS (SELECT 1 FROM templates WHERE identity_id = identities.id)",
+        (person,),
+    )
+    if gone.rowcount:
+        connection.execute(
+            "UPDATE meta SET value = ? WHERE key = 'last_person' AND CAST(value AS INTEGER) < ?",
+            (str(person), person),
+        )
+
+
 def _next_number(connection: sqlite3.Connection) -> int:
-    """A number that nobody has had."""
+    """A number that nobody has had: beyond those who are there and who were removed."""
     last = connection.execute(
-        "SELECT MAX((SELECT coalesce(MAX(id), 0) FROM identities), "
+        "SELECT max((SELECT coalesce(MAX(id), 0) FROM identities), "
         "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_person'))"
     ).fetchone()[0]
-    connection.execute(
-        "INSERT OR REPLACE INTO meta VALUES ('last_person', ?)", (str((last or 0) + 1),)
-    )
     return int(last or 0) + 1

@@ -149,11 +149,7 @@ class SqliteStore(DetailsInFile):
             connection.executemany(
                 "DELETE FROM templates WHERE id = ?", [(number,) for number in ids]
             )
-            connection.execute(
-                "DELETE FROM identities WHERE id = ? "
-                "AND NOT EXISTS (SELECT 1 FROM templates WHERE identity_id = identities.id)",
-                (owner,),
-            )
+            people.leave(connection, owner)
             change_log.advance(connection, removed=ids)
             erasure.mark(connection)
         self._file.finish_erasure(patient=True)
@@ -313,9 +309,7 @@ class SqliteStore(DetailsInFile):
             return []
         now, rows = schema.now(), self._rows
         person = people.enter(connection, name, now, rows)
-        ids = insert(connection, person, name, templates, now, rows)
-        people.touch(connection, person, now)
-        return ids
+        return insert(connection, person, name, templates, now, rows)
 
     def _read(self, connection: sqlite3.Connection, *, after: int) -> EnrolledVectors:
         found = read_vectors(connection, self.embedding_size, self._rows, after=after)
