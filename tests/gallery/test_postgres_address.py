@@ -34,7 +34,7 @@ def test_an_address_is_taken_apart() -> None:
     "secret", ["ada:hunter2@db/f", "db/f?password=hunter2", "a:hunter2@db/f?x"]
 )
 def test_a_password_is_not_taken_from_an_address(secret: str) -> None:
-    with pytest.raises(GalleryError, match="pgpass|no address") as refused:
+    with pytest.raises(GalleryError, match=r"pgpass|no address") as refused:
         open_store(f"postgresql://{secret}")
     assert "hunter2" not in str(refused.value)
 
