@@ -13,6 +13,7 @@ _EXTRAS: Final = {
     "onnx": "mfr[onnx] or mfr[openvino]",
     "onnxscript": "mfr[onnx] or mfr[openvino]",
     "psycopg": "mfr[postgres]",
+    "cryptography": "mfr[encryption]",
     "ray": "mfr[ray]",
 }
 

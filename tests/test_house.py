@@ -64,8 +64,9 @@ ARROWS: dict[str, set[str]] = {
     },
     "gallery": {
         *("calibration", "conditions", "decision", "faces", "fusion", "images", "models"),
-        *("photo_folder", "recogniser"),
+        *("photo_folder", "recogniser", "sealing"),
     },
+    "sealing": set(),
     "benchmark": {
         "calibration",
         "conditions",

@@ -28,12 +28,13 @@ class Searching:
 
     Args:
         store: the truth.
-        cache_path: where the index is kept for the next process; None keeps it nowhere.
+        cache_path: where the index is kept for the next process; None keeps it nowhere. That of an
+            encrypted store is never kept, as its file could be read.
     """
 
     def __init__(self, store: Store, cache_path: Path | None) -> None:
         self._store = store
-        self._cache_path = cache_path
+        self._cache_path = None if store.is_encrypted else cache_path
         self._follower: IndexFollower | None = None
         self._lock = Lock()
         self._damaged: tuple[DamagedTemplate, ...] = ()

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.gallery.store import Store, create_store, open_store
+from mfr.sealing.master_key import KEY_VARIABLE
 from tests.gallery.memory_store import MemoryStore, Shelf
 from tests.gallery.postgres_server import running_server
 
@@ -83,6 +88,24 @@ class PostgresPlace:
         self.server.client("pg_restore", "--clean", "-d", _database(), str(self.dump))
 
 
+class EncryptedPlace(SqlitePlace):
+    KEY = "5a" * 32
+
+    def create(self) -> Store:
+        with self._named():
+            return super().create()
+
+    def open(self) -> Store:
+        with self._named():
+            return super().open()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv(KEY_VARIABLE, self.KEY)
+            yield
+
+
 class MemoryPlace:
     def __init__(self, directory: Path) -> None:
         self.shelf = self.copy = Shelf(MODEL_HASH, SIZE)
@@ -102,6 +125,7 @@ class MemoryPlace:
 
 PLACES: dict[str, type[Place]] = {
     "sqlite": SqlitePlace,
+    "sqlite, encrypted": EncryptedPlace,
     "postgresql": PostgresPlace,
     "memory": MemoryPlace,
 }

@@ -20,6 +20,7 @@ from mfr.errors import (
 from mfr.gallery.postgres import change_log, collection, database_index, erasure, identities
 from mfr.gallery.postgres.address import Address
 from mfr.gallery.postgres.database_index import DatabaseIndex
+from mfr.gallery.postgres.details import DetailsInDatabase, now
 from mfr.gallery.postgres.storing import insert, pieces
 from mfr.gallery.postgres.templates import crops_of, read_vectors, rows_of, whole
 from mfr.gallery.postgres.transactions import Transactions
@@ -34,8 +35,9 @@ from mfr.gallery.records import (
     Template,
 )
 from mfr.gallery.sqlite import checksums
-from mfr.gallery.sqlite.templates import numbers
+from mfr.gallery.sqlite.rows import numbers
 from mfr.gallery.store import BUSY_SECONDS, Location
+from mfr.sealing.master_key import names_key
 
 _MANY: Final = 1000
 """After so many new templates at once, the statistics that PostgreSQL plans by are made anew."""
@@ -51,30 +53,23 @@ _NOT_ERASED: Final = (
     "rebuild' as mfr_writer or mfr_admin."
 )
 
+_NOT_ENCRYPTED: Final = (
+    "{} is not encrypted, although a key is named: keep a gallery that has to be encrypted in a "
+    "directory, or name no key."
+)
+
 _NO_FSYNC: Final = (
     "The database of {} runs with fsync off: what was enrolled can be lost with its power. Set "
     "fsync = on in postgresql.conf."
 )
 
 
-class PostgresStore:
+class PostgresStore(DetailsInDatabase):
     """A store in a database; see `mfr.gallery.store.Store`.
 
     Writers of one collection wait for one another; those of different collections do not, and
     readers never. A connection that was lost is made anew by the next call.
     """
-
-    def __init__(self, address: Address, *, busy_seconds: float = BUSY_SECONDS) -> None:
-        self._address = address
-        self._transactions = Transactions(address, busy_seconds)
-        self._erasing = False  # whether something was removed and is not erased yet
-        try:
-            with self._transactions.connected() as connection:
-                self._collection = collection.find(connection, address)
-            self._erase()
-        except BaseException:
-            self._transactions.close()
-            raise
 
     @classmethod
     def open(cls, location: Location, *, busy_seconds: float = BUSY_SECONDS) -> PostgresStore:
@@ -114,12 +109,6 @@ class PostgresStore:
             transactions.connected() as connection,
         ):
             return collection.is_there(connection, address)
-
-    def close(self) -> None:
-        """Close the connections."""
-        if self._erasing:
-            self._erase()
-        self._transactions.close()
 
     @property
     def model_hash(self) -> str:
@@ -173,18 +162,28 @@ class PostgresStore:
 
     def add(self, name: str, templates: Sequence[NewTemplate]) -> list[int | None]:
         """Store templates under ``name``; see `mfr.gallery.store.Store.add`."""
-        return self._transactions.repeated(
-            lambda connection: self._insert(connection, [(name, templates)])
-        )
+
+        def work(connection: psycopg.Connection[Any]) -> list[int | None]:
+            ids = self._insert(connection, [(name, templates)])
+            if new := [number for number in ids if number is not None]:
+                owner = self._identity(connection, name)
+                self._log(connection, "enrolled", owner, {"templates": new})
+            return ids
+
+        return self._transactions.repeated(work)
 
     def add_many(self, people: Iterable[tuple[str, Sequence[NewTemplate]]]) -> int:
         """Store the templates of many identities; see `mfr.gallery.store.Store.add_many`."""
         # Not repeated: what has been taken from ``people`` cannot be taken again.
         with self._transactions.writing() as connection:
-            added = sum(new is not None for new in self._insert(connection, people))
-        if added >= _MANY:
+            ids = self._insert(connection, people)
+            new = [number for number in ids if number is not None]
+            if new:
+                facts = {"count": len(new), "first_template": new[0], "last_template": new[-1]}
+                self._log(connection, "enrolled many", None, facts)
+        if len(new) >= _MANY:
             self._learn_sizes()
-        return added
+        return len(new)
 
     def remove(self, name: str, template_id: int | None = None) -> int:
         """Remove an identity or one of its templates; see `mfr.gallery.store.Store.remove`."""
@@ -192,12 +191,13 @@ class PostgresStore:
         def work(connection: psycopg.Connection[Any]) -> list[int]:
             before = self._known(change_log.locked_state(connection, self._collection.id))
             owner = self._identity(connection, name)
-            ids = identities.remove(connection, owner, template_id)
+            ids = identities.remove(connection, owner, template_id, now())
             if template_id is not None and not ids:
                 raise NotEnrolledError(
                     f"'{name}' has no template {template_id}: "
                     f"'mfr gallery show {self._address.text} {name}' lists those it has."
                 )
+            self._log(connection, "removed", owner, {"templates": ids})
             change_log.advance(connection, self._collection.id, before, removed=ids)
             erasure.mark(connection, self._collection)
             return ids
@@ -316,6 +316,8 @@ class PostgresStore:
         remarks = [_NOT_ERASED.format(self._address.text)] if pending else []
         if fsync is not None and fsync[0] == "off":
             remarks.append(_NO_FSYNC.format(self._address.text))
+        if names_key():
+            remarks.append(_NOT_ENCRYPTED.format(self._address.text))
         return remarks
 
     def check_integrity(self) -> None:
@@ -349,6 +351,7 @@ class PostgresStore:
                 self._collection,
                 piece,
                 after=before.last_id + added,
+                now=now(),
                 indexed=before.indexed,
             )
             added += sum(each is not None for each in new)
@@ -356,15 +359,6 @@ class PostgresStore:
         if added:
             change_log.advance(connection, self._collection.id, before, added=added)
         return ids
-
-    def _erase(self) -> None:
-        """Vacuum what was removed, if that is not done; where it cannot be, the mark stays."""
-        self._erasing = True
-        with (
-            contextlib.suppress(GalleryError, WriteError),
-            self._transactions.connected() as connection,
-        ):
-            self._erasing = not erasure.finish(connection, self._collection)
 
     def _learn_sizes(self) -> None:
         """Let PostgreSQL count the tables now; by itself it does so a minute later."""
@@ -378,12 +372,3 @@ class PostgresStore:
         if state is None:
             raise collection.missing(self._address)
         return state
-
-    def _identity(self, connection: psycopg.Connection[Any], name: str) -> int:
-        number = identities.number_of(connection, self._collection, name)
-        if number is None:
-            raise NotEnrolledError(
-                f"'{name}' is not enrolled in {self._address.text}: "
-                f"'mfr gallery list {self._address.text}' says who is."
-            )
-        return number

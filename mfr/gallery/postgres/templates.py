@@ -12,7 +12,7 @@ from mfr.errors import GalleryDamagedError
 from mfr.gallery.postgres.collection import Collection
 from mfr.gallery.records import DamagedTemplate, EnrolledVectors, NewTemplate
 from mfr.gallery.sqlite import checksums
-from mfr.gallery.sqlite.templates import numbers
+from mfr.gallery.sqlite.rows import numbers
 
 _ROWS_AT_ONCE: Final = 4096
 

@@ -31,7 +31,33 @@ CREATE TABLE mfr.identities (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text COLLATE "C" NOT NULL,
     enrolled text NOT NULL,
+    changed text NOT NULL,
+    external_id text COLLATE "C" NOT NULL DEFAULT '',
+    details text NOT NULL DEFAULT '',  -- JSON
     UNIQUE (collection_id, name)
+);
+CREATE UNIQUE INDEX identities_by_external_id ON mfr.identities (external_id, collection_id)
+    WHERE external_id <> '';
+
+CREATE TABLE mfr.memberships (
+    collection_id bigint NOT NULL,
+    identity_id bigint NOT NULL REFERENCES mfr.identities ON DELETE CASCADE,
+    group_name text COLLATE "C" NOT NULL,
+    PRIMARY KEY (identity_id, group_name)
+);
+CREATE INDEX memberships_by_group ON mfr.memberships (group_name, collection_id);
+
+-- Who did what: entries are only ever added, each chained to the last.
+CREATE TABLE mfr.audit (
+    collection_id bigint NOT NULL REFERENCES mfr.collections ON DELETE CASCADE,
+    number bigint NOT NULL,
+    at text NOT NULL,
+    actor text NOT NULL,
+    event text NOT NULL,
+    person bigint,
+    facts text NOT NULL,
+    link text NOT NULL,
+    PRIMARY KEY (collection_id, number)
 );
 
 CREATE TABLE mfr.templates (
@@ -98,6 +124,8 @@ $$;
 
 ALTER TABLE mfr.collections ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mfr.identities ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mfr.memberships ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mfr.audit ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mfr.templates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mfr.crops ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mfr.notes ENABLE ROW LEVEL SECURITY;
@@ -106,6 +134,8 @@ ALTER TABLE mfr.removals ENABLE ROW LEVEL SECURITY;
 -- (SELECT ...) is evaluated once a statement, not once a row.
 CREATE POLICY chosen ON mfr.collections USING (id = (SELECT mfr.chosen_collection()));
 CREATE POLICY chosen ON mfr.identities USING (collection_id = (SELECT mfr.chosen_collection()));
+CREATE POLICY chosen ON mfr.memberships USING (collection_id = (SELECT mfr.chosen_collection()));
+CREATE POLICY chosen ON mfr.audit USING (collection_id = (SELECT mfr.chosen_collection()));
 CREATE POLICY chosen ON mfr.templates USING (collection_id = (SELECT mfr.chosen_collection()));
 CREATE POLICY chosen ON mfr.crops USING (collection_id = (SELECT mfr.chosen_collection()));
 CREATE POLICY chosen ON mfr.notes USING (collection_id = (SELECT mfr.chosen_collection()));
