@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from mfr.errors import GalleryError
+from mfr.gallery.audit_log import AuditLog
 from mfr.gallery.carrying import carry_details
 from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.joining import Person, people_of
@@ -35,8 +36,7 @@ class Copied:
 def copy(
     location: Location, out: Location, *, on_progress: Progress = lambda done, total, note: None
 ) -> Copied:
-    """Make a gallery with everyone of another: templates, dates, kept crops, what is
-    noted of people, and settings. The audit log begins anew.
+    """Make a gallery with everyone of another: templates, dates, kept crops, details, settings.
 
     It has all of them or, on any error, nobody: then the same call may be made again. Templates are
     numbered anew. A `GalleryWarning` names those of whom damaged templates are left out.
@@ -55,12 +55,13 @@ def copy(
         settle_keeping(new, keeps_crops(old))
         given: dict[str, int] = {}
         new.add_many(_counted(old, location, given, on_progress))
-        carry_details(old, new)
         there = {each.identity: each.templates for each in new.identities()}
         if there != given:
             raise GalleryError(
                 f"{out} does not have what was copied to it: remove it, and copy {location} again."
             )
+        carry_details(old, new)
+        AuditLog(new).holds_decisions = AuditLog(old).holds_decisions
         every = sum(each.templates for each in old.identities())
         copied = sum(given.values())
         return Copied(len(given), copied, every - copied)

@@ -62,24 +62,6 @@ class SqlitePlace:
         (self.path / FILE_NAME).write_bytes(self.path.with_name("backup").read_bytes())
 
 
-class EncryptedPlace(SqlitePlace):
-    KEY = "5a" * 32
-
-    def create(self) -> Store:
-        with self._named():
-            return super().create()
-
-    def open(self) -> Store:
-        with self._named():
-            return super().open()
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv(KEY_VARIABLE, self.KEY)
-            yield
-
-
 @cache
 def _database() -> str:
     return running_server().new_database()
@@ -104,6 +86,24 @@ class PostgresPlace:
 
     def restore(self) -> None:
         self.server.client("pg_restore", "--clean", "-d", _database(), str(self.dump))
+
+
+class EncryptedPlace(SqlitePlace):
+    KEY = "5a" * 32
+
+    def create(self) -> Store:
+        with self._named():
+            return super().create()
+
+    def open(self) -> Store:
+        with self._named():
+            return super().open()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv(KEY_VARIABLE, self.KEY)
+            yield
 
 
 class MemoryPlace:

@@ -16,8 +16,10 @@ from mfr.calibration import Calibration
 from mfr.conditions import Calibrations
 from mfr.errors import GalleryError, GalleryExistsError
 from mfr.gallery import Gallery, ModelSource, copying
+from mfr.gallery.audit_log import AuditLog
 from mfr.gallery.copying import Copied, copy
 from mfr.gallery.crops import keeps_crops
+from mfr.gallery.people import Details
 from mfr.gallery.store import Store, open_store
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
 from tests.gallery.stores_under_test import PLACES, PostgresPlace, SqlitePlace
@@ -32,6 +34,8 @@ CALIBRATION = Calibrations.of(
     )
 )
 
+DETAILS = Details("Zoë", "7-11", {"floor": 2}, "2026, signed", frozenset({"staff"}))
+
 
 def _location(kind: str, directory: Path) -> str:
     directory.mkdir()
@@ -45,6 +49,9 @@ def _filled(location: str) -> str:
         gallery.enroll("zoe", [photo(0, 0, 1), photo(0, 1, 3)], anyway=True, keep_crops=True)
         gallery.enroll("Ada Å. 'x'", [photo(1, 0, 0)], anyway=True)
         gallery.remember_model(ModelSource("/a/model"))
+    with closing(open_store(location)) as store:
+        store.describe("zoe", DETAILS)
+        AuditLog(store).holds_decisions = True
     return location
 
 
@@ -69,6 +76,7 @@ def test_a_copy_has_everything(kind: str, other: str, tmp_path: Path) -> None:
     assert told[0] == (0, 2, "") and told[-1] == (2, 2, "")
     with closing(open_store(a)) as old, closing(open_store(b)) as new:
         assert _everything(old) == _everything(new)
+        assert new.person("zoe").details == DETAILS and AuditLog(new).holds_decisions
         assert keeps_crops(new) and new.model_source() == ModelSource("/a/model")
     with Gallery.open(b) as gallery:
         assert gallery.calibration == CALIBRATION

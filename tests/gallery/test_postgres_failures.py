@@ -229,6 +229,37 @@ def test_a_change_that_is_disturbed_is_made_again(location: str) -> None:
     transactions.close()
 
 
+def test_a_server_with_other_defaults_changes_no_promise(
+    server: Server, database: str, location: str
+) -> None:
+    with server.connect(database) as connection:
+        for default in (
+            "default_transaction_isolation = 'serializable'",
+            "synchronous_commit = off",
+        ):
+            connection.execute(f"ALTER DATABASE {database} SET {default}".encode())
+    stores = [PostgresStore.open(location) for _ in range(4)]
+    with Transactions(Address.of(location), 1.0).connected() as connection:
+        assert connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
+    failures: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for step in range(15):
+                stores[number].add(f"{number}-{step}", [template(step)])
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == [] and len(stores[0].identities()) == 60
+    for each in stores:
+        each.close()
+
+
 def test_more_threads_than_connections_take_turns(store: PostgresStore) -> None:
     failures: list[BaseException] = []
 

@@ -6,9 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from psycopg import errors
 
 from mfr.errors import GalleryMissingError, WriteError
 from mfr.gallery import NewTemplate
+from mfr.gallery.audit import first_broken
+from mfr.gallery.people import Details
 from mfr.gallery.postgres.schema import script
 from mfr.gallery.store import create_store, occupied, open_store
 from tests.gallery.postgres_server import Server, running_server
@@ -66,6 +69,9 @@ def test_a_reader_reads_and_a_writer_writes(roles: Roles) -> None:
         with pytest.raises(WriteError, match="role mfr_writer"):
             change()
     writer.add("bob", [ONE])
+    writer.describe("bob", Details("Bob"))
+    reader.log("identified", person="bob", facts={})
+    assert first_broken(reader.audit(), b"") is None
     writer.put_note("a", "b")
     assert [each.identity for each in reader.identities()] == ["bob", "staff-ada"]
     changes = reader.changes(stamp)
@@ -85,6 +91,13 @@ def test_galleries_are_made_by_administrators(roles: Roles) -> None:
     store = create_store(roles.address("a_admin", "new"), model_hash="feed", embedding_size=3)
     store.add("ada", [ONE])
     store.close()
+
+
+@pytest.mark.parametrize("user", ["a_reader", "a_writer", "a_admin"])
+def test_nobody_changes_the_audit_log(roles: Roles, user: str) -> None:
+    for change in ("UPDATE mfr.audit SET actor = 'x'", "DELETE FROM mfr.audit"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            roles.rows(user, change, "staff")
 
 
 @pytest.mark.parametrize("user", ["a_reader", "a_writer"])

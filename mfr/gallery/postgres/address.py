@@ -13,7 +13,6 @@ DEFAULT_COLLECTION: Final = "default"
 """The collection of an address that names none."""
 
 _LIMIT: Final = 200
-"""The longest name of a collection, in characters."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Address:
                 parts.query, keep_blank_values=True, strict_parsing=True
             )
         except ValueError as error:
-            raise _unreadable(text) from error
+            raise _unreadable() from error
         given = dict(query or ())
         if parts.password or "password" in given:
             raise GalleryError(
@@ -56,14 +55,16 @@ class Address:
             )
         collection = given.pop("collection", DEFAULT_COLLECTION)
         if not collection.isprintable() or not 0 < len(collection) <= _LIMIT:
-            raise _unreadable(text)
+            raise _unreadable()
         # libpq reads %20 as a space, and + as itself.
         rest = f"?{urlencode(given, quote_via=quote)}" if given else ""
         server = f"postgresql://{parts.netloc}{parts.path}{rest}"
         return cls(text, server, frozenset(given), collection)
 
 
-def _unreadable(text: str) -> GalleryError:
+def _unreadable() -> GalleryError:
+    # Not with the address in it, where a password may be.
     return GalleryError(
-        f"{text} is no address of a gallery: write postgresql://USER@HOST/DATABASE?collection=NAME."
+        "This is no address of a gallery: write postgresql://USER@HOST/DATABASE?collection=NAME, "
+        "where NAME has 1 to 200 characters that can be seen."
     )

@@ -19,10 +19,8 @@ from mfr.gallery.postgres.address import Address
 MOST: Final = 8
 """How many connections a store holds at most; more threads wait for one another."""
 
-_CONNECT_SECONDS: Final = 10
-
 _PATIENCE: Final = {
-    "connect_timeout": _CONNECT_SECONDS,
+    "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -118,6 +116,8 @@ class Connections:
         )
         try:
             columns.teach(connection)
+            # Who holds a collection's lock sees what was done before; defaults of servers differ.
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             # A server may be set to acknowledge what it has not written; a gallery must not.
             connection.execute(
                 "SELECT set_config('mfr.collection', %s, false), "

@@ -1,153 +1,152 @@
-"""What a collection keeps of people besides their templates, and its audit log."""
+"""What a database keeps of people besides their templates, and the audit log."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import contextlib
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 import psycopg
 
-from mfr.errors import GalleryDamagedError, GalleryError
-from mfr.gallery.audit import BEGINNING, AuditEntry, linked
-from mfr.gallery.people import Details, EnrolledPerson, details_from, details_text
-from mfr.gallery.postgres.collection import Collection
+from mfr.errors import GalleryError, NotEnrolledError, WriteError
+from mfr.gallery.audit import AuditEntry, present_actor
+from mfr.gallery.people import Details, EnrolledPerson, checked
+from mfr.gallery.postgres import (
+    audit_log,
+    change_log,
+    collection,
+    erasure,
+    identities,
+    noted_people,
+)
+from mfr.gallery.postgres.address import Address
+from mfr.gallery.postgres.transactions import Transactions
+from mfr.gallery.store import BUSY_SECONDS
 
 
-def read(
-    connection: psycopg.Connection[Any],
-    collection: Collection,
-    where: str = "true",
-    values: Sequence[Any] = (),
-) -> list[EnrolledPerson]:
-    """The people of whom ``where`` is true, in the order of their names' code points.
+class DetailsInDatabase:
+    """The part of `mfr.gallery.store.Store` that is about people and what happened to them.
 
-    Raises:
-        GalleryDamagedError: somebody's details are not what was stored.
+    Args:
+        address: where the gallery is.
+        busy_seconds: how long a writer waits for another one.
     """
-    rows = connection.execute(
-        "SELECT identities.id, name, details, identities.enrolled, changed, "
-        "(SELECT count(*) FROM mfr.templates WHERE identity_id = identities.id) "
-        f"FROM mfr.identities WHERE collection_id = %s AND {where} ORDER BY name".encode(),
-        (collection.id, *values),
-    ).fetchall()
-    people = []
-    for person, name, details, created, changed, templates in rows:
+
+    def __init__(self, address: Address, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self._address = address
+        self._transactions = Transactions(address, busy_seconds)
+        self._erasing = False  # whether something was removed and is not erased yet
+        self.actor = present_actor()
         try:
-            known = details_from(details)
-        except ValueError as error:
-            raise GalleryDamagedError(
-                f"What is noted of '{name}' is damaged: note it again with 'mfr gallery describe', "
-                "or restore the database from a backup."
-            ) from error
-        people.append(EnrolledPerson(person, name, known, templates, created, changed or created))
-    return people
+            with self._transactions.connected() as connection:
+                self._collection = collection.find(connection, address)
+            self._erase()
+        except BaseException:
+            self._transactions.close()
+            raise
 
+    def close(self) -> None:
+        """Close the connections."""
+        if self._erasing:
+            self._erase()
+        self._transactions.close()
 
-def describe(
-    connection: psycopg.Connection[Any],
-    collection: Collection,
-    person: int,
-    details: Details,
-) -> None:
-    """Put ``details`` in the place of a person's former ones, with the collection's lock held.
+    def person(self, name: str) -> EnrolledPerson:
+        """What is noted of ``name``; see `mfr.gallery.store.Store.person`."""
+        with self._transactions.reading() as connection:
+            return noted_people.one(connection, self._identity(connection, name))
 
-    Raises:
-        GalleryError: the external id is another person's.
-    """
-    if details.external_id:
-        taken = connection.execute(
-            "SELECT name FROM mfr.identities "
-            "WHERE collection_id = %s AND external_id = %s AND id <> %s",
-            (collection.id, details.external_id, person),
-        ).fetchone()
-        if taken is not None:
-            raise GalleryError(
-                f"The external id '{details.external_id}' is that of '{taken[0]}': no two people "
-                "have the same one."
+    def people(self) -> list[EnrolledPerson]:
+        """Everybody, by name; see `mfr.gallery.store.Store.people`."""
+        with self._transactions.reading() as connection:
+            return noted_people.everybody(connection, self._collection)
+
+    def person_of(self, external_id: str) -> EnrolledPerson | None:
+        """Whose external id it is; see `mfr.gallery.store.Store.person_of`."""
+        with self._transactions.reading() as connection:
+            number = noted_people.owner_of(connection, self._collection, external_id)
+            return None if number is None else noted_people.one(connection, number)
+
+    def describe(self, name: str, details: Details) -> None:
+        """Note details of ``name``; see `mfr.gallery.store.Store.describe`."""
+        noted = checked(details)
+
+        def work(connection: psycopg.Connection[Any]) -> None:
+            before = self._known(change_log.locked_state(connection, self._collection.id))
+            number = self._identity(connection, name)
+            noted_people.describe(connection, self._collection, number, noted, now())
+            self._log(connection, "described", number, {})
+            change_log.advance(connection, self._collection.id, before)
+            erasure.mark(connection, self._collection)  # what was noted before
+
+        self._transactions.repeated(work)
+        self._erase()
+
+    def members(self, group: str) -> list[str]:
+        """The names of the people in a group, in order."""
+        with self._transactions.connected() as connection:
+            return noted_people.members(connection, self._collection, group)
+
+    def log(self, event: str, *, person: str | None, facts: Mapping[str, Any]) -> None:
+        """Add an entry to the audit log; see `mfr.gallery.store.Store.log`."""
+
+        def work(connection: psycopg.Connection[Any]) -> None:
+            number = None
+            if person is not None:
+                number = identities.number_of(connection, self._collection, person)
+            self._log(connection, event, number, facts)
+
+        self._transactions.repeated(work)
+
+    def audit(self, after: int = 0) -> list[AuditEntry]:
+        """The entries of the audit log; see `mfr.gallery.store.Store.audit`."""
+        with self._transactions.connected() as connection:
+            return audit_log.entries(connection, self._collection, after)
+
+    @property
+    def chain_key(self) -> bytes:
+        """What the audit log is chained with: nothing, so by a plain hash."""
+        return audit_log.CHAIN_KEY
+
+    @property
+    def is_encrypted(self) -> bool:
+        """False: who may read the tables may read what is in them."""
+        return False
+
+    def _known(self, state: change_log.State | None) -> change_log.State:
+        if state is None:
+            raise collection.missing(self._address)
+        return state
+
+    def _log(
+        self,
+        connection: psycopg.Connection[Any],
+        event: str,
+        number: int | None,
+        facts: Mapping[str, Any],
+    ) -> None:
+        audit_log.append(connection, self._collection, now(), self.actor, event, number, facts)
+
+    def _erase(self) -> None:
+        """Vacuum what was removed, if that is not done; where it cannot be, the mark stays."""
+        self._erasing = True
+        with (
+            contextlib.suppress(GalleryError, WriteError),
+            self._transactions.connected() as connection,
+        ):
+            self._erasing = not erasure.finish(connection, self._collection)
+
+    def _identity(self, connection: psycopg.Connection[Any], name: str) -> int:
+        number = identities.number_of(connection, self._collection, name)
+        if number is None:
+            raise NotEnrolledError(
+                f"'{name}' is not enrolled in {self._address.text}: "
+                f"'mfr gallery list {self._address.text}' says who is."
             )
-    connection.execute(
-        "UPDATE mfr.identities SET external_id = %s, details = %s WHERE id = %s",
-        (details.external_id or None, details_text(details), person),
-    )
-    connection.execute("DELETE FROM mfr.memberships WHERE identity_id = %s", (person,))
-    connection.execute(
-        "INSERT INTO mfr.memberships (collection_id, group_name, identity_id) "
-        "SELECT %s, unnest(%s::text[]), %s",
-        (collection.id, sorted(details.groups), person),
-    )
-    touch(connection, person)
+        return number
 
 
-def touch(connection: psycopg.Connection[Any], person: int) -> None:
-    """Note that a person's templates or details changed."""
-    connection.execute("UPDATE mfr.identities SET changed = %s WHERE id = %s", (_now(), person))
-
-
-def members(connection: psycopg.Connection[Any], collection: Collection, group: str) -> list[str]:
-    """The names of the people in a group, in order."""
-    rows = connection.execute(
-        "SELECT name FROM mfr.memberships JOIN mfr.identities ON identities.id = identity_id "
-        "WHERE memberships.collection_id = %s AND group_name = %s ORDER BY name",
-        (collection.id, group),
-    )
-    return [row[0] for row in rows.fetchall()]
-
-
-def log(
-    connection: psycopg.Connection[Any],
-    collection: Collection,
-    actor: str,
-    event: str,
-    person: int | None,
-    facts: Mapping[str, Any],
-) -> None:
-    """Add an entry to the audit log, with the collection's lock held."""
-    last = connection.execute(
-        "SELECT number, link FROM mfr.audit WHERE collection_id = %s ORDER BY number DESC LIMIT 1",
-        (collection.id,),
-    ).fetchone()
-    number, before = (0, BEGINNING) if last is None else last
-    entry = AuditEntry(number + 1, _now(), actor, event, person, facts)
-    entry = replace(entry, link=linked(entry, before, b""))
-    connection.execute(
-        "INSERT INTO mfr.audit VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            collection.id,
-            entry.number,
-            entry.at,
-            actor,
-            event,
-            person,
-            json.dumps(dict(facts), sort_keys=True),
-            entry.link,
-        ),
-    )
-
-
-def entries(
-    connection: psycopg.Connection[Any], collection: Collection, after: int
-) -> list[AuditEntry]:
-    """The entries of the audit log with numbers beyond ``after``, in order."""
-    rows = connection.execute(
-        "SELECT number, at, actor, event, person, facts, link FROM mfr.audit "
-        "WHERE collection_id = %s AND number > %s ORDER BY number",
-        (collection.id, after),
-    ).fetchall()
-    return [
-        AuditEntry(number, at, actor, event, person, _facts(facts), link)
-        for number, at, actor, event, person, facts, link in rows
-    ]
-
-
-def _facts(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return {"damaged": text}
-
-
-def _now() -> str:
+def now() -> str:
+    """The present time as the tables record it: UTC, ISO 8601, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")

@@ -60,7 +60,8 @@ def finish(connection: psycopg.Connection[Any], collection: Collection) -> bool:
         # Indexes hold names and photos' hashes, so they are cleaned too; of the graph of a
         # searched collection that takes long and is left to PostgreSQL's own vacuuming.
         connection.execute(
-            "VACUUM (TRUNCATE false, INDEX_CLEANUP on) mfr.templates, mfr.crops, mfr.identities"
+            "VACUUM (TRUNCATE false, INDEX_CLEANUP on) "
+            "mfr.templates, mfr.crops, mfr.identities, mfr.memberships"
         )
         if _has_table(connection, "mfr.coarse"):
             connection.execute("VACUUM (TRUNCATE false) mfr.coarse")

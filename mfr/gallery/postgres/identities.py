@@ -52,7 +52,7 @@ def owners_of_photos(
 
 
 def remove(
-    connection: psycopg.Connection[Any], identity: int, template_id: int | None
+    connection: psycopg.Connection[Any], identity: int, template_id: int | None, now: str
 ) -> list[int]:
     """Delete an identity's templates, or one of them, and the identity if that leaves it none.
 
@@ -60,6 +60,7 @@ def remove(
         connection: holds the lock of the collection.
         identity: its number.
         template_id: the number of one of its templates; None for all.
+        now: the present time, UTC, ISO 8601.
 
     Returns:
         The numbers of the templates that are gone.
@@ -69,6 +70,7 @@ def remove(
         "RETURNING id",
         (identity, template_id),
     ).fetchall()
+    connection.execute("UPDATE mfr.identities SET changed = %s WHERE id = %s", (now, identity))
     connection.execute(
         "DELETE FROM mfr.identities WHERE id = %s "
         "AND NOT EXISTS (SELECT FROM mfr.templates WHERE identity_id = %s)",

@@ -17,17 +17,10 @@ from mfr.errors import (
     NotEnrolledError,
     WriteError,
 )
-from mfr.gallery.postgres import (
-    change_log,
-    collection,
-    database_index,
-    details,
-    erasure,
-    identities,
-)
+from mfr.gallery.postgres import change_log, collection, database_index, erasure, identities
 from mfr.gallery.postgres.address import Address
-from mfr.gallery.postgres.collection_store import CollectionInDatabase
 from mfr.gallery.postgres.database_index import DatabaseIndex
+from mfr.gallery.postgres.details import DetailsInDatabase, now
 from mfr.gallery.postgres.storing import insert, pieces
 from mfr.gallery.postgres.templates import crops_of, read_vectors, rows_of, whole
 from mfr.gallery.postgres.transactions import Transactions
@@ -36,6 +29,7 @@ from mfr.gallery.records import (
     CropState,
     DamagedTemplate,
     IdentitySummary,
+    ModelSource,
     NewTemplate,
     Snapshot,
     Template,
@@ -59,32 +53,23 @@ _NOT_ERASED: Final = (
     "rebuild' as mfr_writer or mfr_admin."
 )
 
+_NOT_ENCRYPTED: Final = (
+    "{} is not encrypted, although a key is named: keep a gallery that has to be encrypted in a "
+    "directory, or name no key."
+)
+
 _NO_FSYNC: Final = (
     "The database of {} runs with fsync off: what was enrolled can be lost with its power. Set "
     "fsync = on in postgresql.conf."
 )
 
 
-_NOT_ENCRYPTED: Final = (
-    "{} is not encrypted, although a key is named: galleries in a database cannot be encrypted by "
-    "'mfr' so far; encrypt the server's disk."
-)
-
-
-class PostgresStore(CollectionInDatabase):
+class PostgresStore(DetailsInDatabase):
     """A store in a database; see `mfr.gallery.store.Store`.
 
     Writers of one collection wait for one another; those of different collections do not, and
     readers never. A connection that was lost is made anew by the next call.
     """
-
-    def __init__(self, address: Address, *, busy_seconds: float = BUSY_SECONDS) -> None:
-        super().__init__(address, busy_seconds=busy_seconds)
-        try:
-            self._erase()
-        except BaseException:
-            self._transactions.close()
-            raise
 
     @classmethod
     def open(cls, location: Location, *, busy_seconds: float = BUSY_SECONDS) -> PostgresStore:
@@ -125,22 +110,64 @@ class PostgresStore(CollectionInDatabase):
         ):
             return collection.is_there(connection, address)
 
-    def close(self) -> None:
-        """Close the connections."""
-        if self._erasing:
-            self._erase()
-        self._transactions.close()
+    @property
+    def model_hash(self) -> str:
+        """The hash of the model that all templates were made with."""
+        return self._collection.model_hash
+
+    @property
+    def embedding_size(self) -> int:
+        """D, the length of every embedding."""
+        return self._collection.embedding_size
+
+    @property
+    def secret(self) -> str:
+        """Something random that only those who may read the collection know."""
+        return self._collection.secret
+
+    @property
+    def stamp(self) -> str:
+        """Names the present state: a counter, and a token that no other change has."""
+        with self._transactions.connected() as connection:
+            return self._known(change_log.state(connection, self._collection.id)).stamp
+
+    def model_source(self) -> ModelSource | None:
+        """Where the model was last found, if anyone said."""
+        with self._transactions.connected() as connection:
+            return collection.model_source(connection, self._address, self._collection)
+
+    def remember_model(self, source: ModelSource) -> None:
+        """Remember where the model was found."""
+        with self._transactions.connected() as connection:
+            if collection.model_source(connection, self._address, self._collection) != source:
+                collection.remember_model(connection, self._collection, source)
+
+    def note(self, name: str) -> str | None:
+        """The text that is kept under ``name``, if any."""
+        with self._transactions.connected() as connection:
+            row = connection.execute(
+                "SELECT text FROM mfr.notes WHERE collection_id = %s AND name = %s",
+                (self._collection.id, name),
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def put_note(self, name: str, text: str) -> None:
+        """Keep a short text under ``name``, in place of another."""
+        with self._transactions.connected() as connection:
+            connection.execute(
+                "INSERT INTO mfr.notes VALUES (%s, %s, %s) "
+                "ON CONFLICT (collection_id, name) DO UPDATE SET text = excluded.text",
+                (self._collection.id, name, text),
+            )
 
     def add(self, name: str, templates: Sequence[NewTemplate]) -> list[int | None]:
         """Store templates under ``name``; see `mfr.gallery.store.Store.add`."""
 
         def work(connection: psycopg.Connection[Any]) -> list[int | None]:
             ids = self._insert(connection, [(name, templates)])
-            new = [number for number in ids if number is not None]
-            if new:
-                person = self._identity(connection, name)
-                details.touch(connection, person)
-                self._log(connection, "enrolled", person, {"templates": new})
+            if new := [number for number in ids if number is not None]:
+                owner = self._identity(connection, name)
+                self._log(connection, "enrolled", owner, {"templates": new})
             return ids
 
         return self._transactions.repeated(work)
@@ -149,7 +176,8 @@ class PostgresStore(CollectionInDatabase):
         """Store the templates of many identities; see `mfr.gallery.store.Store.add_many`."""
         # Not repeated: what has been taken from ``people`` cannot be taken again.
         with self._transactions.writing() as connection:
-            new = [each for each in self._insert(connection, people) if each is not None]
+            ids = self._insert(connection, people)
+            new = [number for number in ids if number is not None]
             if new:
                 facts = {"count": len(new), "first_template": new[0], "last_template": new[-1]}
                 self._log(connection, "enrolled many", None, facts)
@@ -163,13 +191,12 @@ class PostgresStore(CollectionInDatabase):
         def work(connection: psycopg.Connection[Any]) -> list[int]:
             before = self._known(change_log.locked_state(connection, self._collection.id))
             owner = self._identity(connection, name)
-            ids = identities.remove(connection, owner, template_id)
+            ids = identities.remove(connection, owner, template_id, now())
             if template_id is not None and not ids:
                 raise NotEnrolledError(
                     f"'{name}' has no template {template_id}: "
                     f"'mfr gallery show {self._address.text} {name}' lists those it has."
                 )
-            details.touch(connection, owner)
             self._log(connection, "removed", owner, {"templates": ids})
             change_log.advance(connection, self._collection.id, before, removed=ids)
             erasure.mark(connection, self._collection)
@@ -324,6 +351,7 @@ class PostgresStore(CollectionInDatabase):
                 self._collection,
                 piece,
                 after=before.last_id + added,
+                now=now(),
                 indexed=before.indexed,
             )
             added += sum(each is not None for each in new)
@@ -331,15 +359,6 @@ class PostgresStore(CollectionInDatabase):
         if added:
             change_log.advance(connection, self._collection.id, before, added=added)
         return ids
-
-    def _erase(self) -> None:
-        """Vacuum what was removed, if that is not done; where it cannot be, the mark stays."""
-        self._erasing = True
-        with (
-            contextlib.suppress(GalleryError, WriteError),
-            self._transactions.connected() as connection,
-        ):
-            self._erasing = not erasure.finish(connection, self._collection)
 
     def _learn_sizes(self) -> None:
         """Let PostgreSQL count the tables now; by itself it does so a minute later."""

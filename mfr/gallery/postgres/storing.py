@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timezone
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -52,6 +51,7 @@ def insert(
     owned: Sequence[Owned],
     *,
     after: int,
+    now: str,
     indexed: bool,
 ) -> list[int | None]:
     """Store templates; None in the place of those that their identities already have.
@@ -61,6 +61,7 @@ def insert(
         collection: whose they become.
         owned: the templates.
         after: the largest id that there has been; the new ones count on from it.
+        now: the present time, as `enrolled` is written.
         indexed: whether the collection keeps embeddings in half precision too.
 
     Raises:
@@ -68,7 +69,6 @@ def insert(
         GalleryError: an embedding is not finite and of unit length.
     """
     embeddings = _checked(owned, collection.embedding_size)
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     owners, new = _owners(connection, collection, [name for name, _ in owned], now)
     had = _photos_had(connection, owners, new, owned)
     ids: list[int | None] = []
@@ -88,6 +88,11 @@ def insert(
     ]
     if given:
         _insert_templates(connection, collection, given, now)
+        if had_before := {each.owner for each in given} - new:
+            connection.execute(
+                "UPDATE mfr.identities SET changed = %s WHERE id = ANY(%s)",
+                (now, list(had_before)),
+            )
         if indexed:
             rows = [row for row, number in enumerate(ids) if number is not None]
             coarse.insert(connection, collection, [each.number for each in given], embeddings[rows])
@@ -152,10 +157,10 @@ def _owners(
     """The numbers of identities by name, and which of them were made just now."""
     unique = list(dict.fromkeys(names))
     made = connection.execute(
-        "INSERT INTO mfr.identities (collection_id, name, enrolled) "
-        "SELECT %s, name, %s FROM unnest(%s::text[]) AS name "
+        "INSERT INTO mfr.identities (collection_id, name, enrolled, changed) "
+        "SELECT %s, name, %s, %s FROM unnest(%s::text[]) AS name "
         "ON CONFLICT DO NOTHING RETURNING name, id",
-        (collection.id, now, unique),
+        (collection.id, now, now, unique),
     ).fetchall()
     owners: dict[str, int] = dict(made)
     new = set(owners.values())

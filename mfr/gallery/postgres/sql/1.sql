@@ -31,21 +31,34 @@ CREATE TABLE mfr.identities (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name text COLLATE "C" NOT NULL,
     enrolled text NOT NULL,
-    changed text NOT NULL DEFAULT '',
-    external_id text COLLATE "C",
+    changed text NOT NULL,
+    external_id text COLLATE "C" NOT NULL DEFAULT '',
     details text NOT NULL DEFAULT '',  -- JSON
     UNIQUE (collection_id, name)
 );
-CREATE UNIQUE INDEX people_by_external_id ON mfr.identities (external_id, collection_id)
-    WHERE external_id IS NOT NULL;
+CREATE UNIQUE INDEX identities_by_external_id ON mfr.identities (external_id, collection_id)
+    WHERE external_id <> '';
 
 CREATE TABLE mfr.memberships (
-    collection_id bigint NOT NULL REFERENCES mfr.collections ON DELETE CASCADE,
-    group_name text COLLATE "C" NOT NULL,
+    collection_id bigint NOT NULL,
     identity_id bigint NOT NULL REFERENCES mfr.identities ON DELETE CASCADE,
-    PRIMARY KEY (collection_id, group_name, identity_id)
+    group_name text COLLATE "C" NOT NULL,
+    PRIMARY KEY (identity_id, group_name)
 );
-CREATE INDEX memberships_by_identity ON mfr.memberships (identity_id);
+CREATE INDEX memberships_by_group ON mfr.memberships (group_name, collection_id);
+
+-- Who did what: entries are only ever added, each chained to the last.
+CREATE TABLE mfr.audit (
+    collection_id bigint NOT NULL REFERENCES mfr.collections ON DELETE CASCADE,
+    number bigint NOT NULL,
+    at text NOT NULL,
+    actor text NOT NULL,
+    event text NOT NULL,
+    person bigint,
+    facts text NOT NULL,
+    link text NOT NULL,
+    PRIMARY KEY (collection_id, number)
+);
 
 CREATE TABLE mfr.templates (
     collection_id bigint NOT NULL,
@@ -83,19 +96,6 @@ CREATE TABLE mfr.notes (
     PRIMARY KEY (collection_id, name)
 );
 
--- Who did what; entries are only ever added, and each is chained to the one before it.
-CREATE TABLE mfr.audit (
-    collection_id bigint NOT NULL REFERENCES mfr.collections ON DELETE CASCADE,
-    number bigint NOT NULL,
-    at text NOT NULL,
-    actor text NOT NULL,
-    event text NOT NULL,
-    person bigint,
-    facts text NOT NULL,               -- JSON
-    link text NOT NULL,
-    PRIMARY KEY (collection_id, number)
-);
-
 -- The stamp of each state, and the largest id there had been: templates with larger ones are new.
 CREATE TABLE mfr.changes (
     collection_id bigint NOT NULL REFERENCES mfr.collections ON DELETE CASCADE,
@@ -124,20 +124,20 @@ $$;
 
 ALTER TABLE mfr.collections ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mfr.identities ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mfr.memberships ENABLE ROW LEVEL SECURITY;
+ALTER TABLE mfr.audit ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mfr.templates ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mfr.crops ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mfr.notes ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mfr.memberships ENABLE ROW LEVEL SECURITY;
-ALTER TABLE mfr.audit ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mfr.changes ENABLE ROW LEVEL SECURITY;
 ALTER TABLE mfr.removals ENABLE ROW LEVEL SECURITY;
 -- (SELECT ...) is evaluated once a statement, not once a row.
 CREATE POLICY chosen ON mfr.collections USING (id = (SELECT mfr.chosen_collection()));
 CREATE POLICY chosen ON mfr.identities USING (collection_id = (SELECT mfr.chosen_collection()));
+CREATE POLICY chosen ON mfr.memberships USING (collection_id = (SELECT mfr.chosen_collection()));
+CREATE POLICY chosen ON mfr.audit USING (collection_id = (SELECT mfr.chosen_collection()));
 CREATE POLICY chosen ON mfr.templates USING (collection_id = (SELECT mfr.chosen_collection()));
 CREATE POLICY chosen ON mfr.crops USING (collection_id = (SELECT mfr.chosen_collection()));
 CREATE POLICY chosen ON mfr.notes USING (collection_id = (SELECT mfr.chosen_collection()));
-CREATE POLICY chosen ON mfr.memberships USING (collection_id = (SELECT mfr.chosen_collection()));
-CREATE POLICY chosen ON mfr.audit USING (collection_id = (SELECT mfr.chosen_collection()));
 CREATE POLICY chosen ON mfr.changes USING (collection_id = (SELECT mfr.chosen_collection()));
 CREATE POLICY chosen ON mfr.removals USING (collection_id = (SELECT mfr.chosen_collection()));

@@ -25,10 +25,10 @@ GRANT USAGE ON SCHEMA mfr TO mfr_reader, mfr_writer, mfr_admin;
 GRANT SELECT ON ALL TABLES IN SCHEMA mfr TO mfr_reader, mfr_writer, mfr_admin;
 
 GRANT INSERT, UPDATE, DELETE
-    ON mfr.identities, mfr.templates, mfr.crops, mfr.notes, mfr.memberships, mfr.changes,
-       mfr.removals
+    ON mfr.identities, mfr.memberships, mfr.templates, mfr.crops, mfr.notes, mfr.changes, mfr.removals
     TO mfr_writer, mfr_admin;
-GRANT INSERT ON mfr.audit TO mfr_writer, mfr_admin;  -- its entries are never changed
+-- Nobody may change the audit log; readers add to it where decisions are logged.
+GRANT INSERT ON mfr.audit TO mfr_reader, mfr_writer, mfr_admin;
 GRANT UPDATE (generation, token, last_id, templates, model_source, removed_in)
     ON mfr.collections TO mfr_writer, mfr_admin;
 
@@ -37,16 +37,16 @@ DROP POLICY IF EXISTS every ON mfr.collections;
 CREATE POLICY every ON mfr.collections TO mfr_admin USING (true);
 DROP POLICY IF EXISTS every ON mfr.identities;
 CREATE POLICY every ON mfr.identities TO mfr_admin USING (true);
+DROP POLICY IF EXISTS every ON mfr.memberships;
+CREATE POLICY every ON mfr.memberships TO mfr_admin USING (true);
+DROP POLICY IF EXISTS every ON mfr.audit;
+CREATE POLICY every ON mfr.audit TO mfr_admin USING (true);
 DROP POLICY IF EXISTS every ON mfr.templates;
 CREATE POLICY every ON mfr.templates TO mfr_admin USING (true);
 DROP POLICY IF EXISTS every ON mfr.crops;
 CREATE POLICY every ON mfr.crops TO mfr_admin USING (true);
 DROP POLICY IF EXISTS every ON mfr.notes;
 CREATE POLICY every ON mfr.notes TO mfr_admin USING (true);
-DROP POLICY IF EXISTS every ON mfr.memberships;
-CREATE POLICY every ON mfr.memberships TO mfr_admin USING (true);
-DROP POLICY IF EXISTS every ON mfr.audit;
-CREATE POLICY every ON mfr.audit TO mfr_admin USING (true);
 DROP POLICY IF EXISTS every ON mfr.changes;
 CREATE POLICY every ON mfr.changes TO mfr_admin USING (true);
 DROP POLICY IF EXISTS every ON mfr.removals;
@@ -56,7 +56,8 @@ CREATE POLICY every ON mfr.removals TO mfr_admin USING (true);
 DO $$
 BEGIN
     IF current_setting('server_version_num')::integer >= 170000 THEN
-        GRANT MAINTAIN ON mfr.identities, mfr.templates, mfr.crops TO mfr_writer, mfr_admin;
+        GRANT MAINTAIN ON mfr.identities, mfr.memberships, mfr.templates, mfr.crops
+            TO mfr_writer, mfr_admin;
     END IF;
     -- The table of searches in the database, where there are such searches.
     IF to_regclass('mfr.coarse') IS NOT NULL THEN

@@ -1,0 +1,83 @@
+"""The audit log of a collection: entries are added in the transaction of what they tell of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import psycopg
+
+from mfr.gallery.audit import BEGINNING, AuditEntry, linked
+from mfr.gallery.postgres.collection import Collection
+
+CHAIN_KEY: Final = b""
+"""The chain is a plain hash: the program has no key of its own for what is in a database."""
+
+_LOCK: Final = 0x4D465247 << 32
+"""Who adds an entry holds the advisory lock of this number and the collection's: readers, who may
+log decisions, cannot lock the collection's row."""
+
+
+def append(
+    connection: psycopg.Connection[Any],
+    collection: Collection,
+    at: str,
+    actor: str,
+    event: str,
+    person: int | None,
+    facts: Mapping[str, Any],
+) -> None:
+    """Add an entry, in a transaction that writes.
+
+    Args:
+        connection: in the transaction.
+        collection: whose log.
+        at: when, UTC, ISO 8601.
+        actor: who.
+        event: what.
+        person: the number of the person whom it is about, if any.
+        facts: more of it.
+    """
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK + collection.id,))
+    last = connection.execute(
+        "SELECT number, link FROM mfr.audit WHERE collection_id = %s ORDER BY number DESC LIMIT 1",
+        (collection.id,),
+    ).fetchone()
+    number, before = (0, BEGINNING) if last is None else last
+    entry = AuditEntry(number + 1, at, actor, event, person, facts)
+    connection.execute(
+        "INSERT INTO mfr.audit VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            collection.id,
+            entry.number,
+            at,
+            actor,
+            event,
+            person,
+            json.dumps(dict(facts), sort_keys=True),
+            linked(entry, before, CHAIN_KEY),
+        ),
+    )
+
+
+def entries(
+    connection: psycopg.Connection[Any], collection: Collection, after: int
+) -> list[AuditEntry]:
+    """The entries with larger numbers, in order."""
+    rows = connection.execute(
+        "SELECT number, at, actor, event, person, facts, link FROM mfr.audit "
+        "WHERE collection_id = %s AND number > %s ORDER BY number",
+        (collection.id, after),
+    ).fetchall()
+    return [
+        AuditEntry(number, at, actor, event, person, _facts(facts), link)
+        for number, at, actor, event, person, facts, link in rows
+    ]
+
+
+def _facts(text: str) -> Mapping[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError):
+        return {"damaged": text}
