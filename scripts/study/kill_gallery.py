@@ -5,7 +5,11 @@ killed at a random moment. Then the gallery is opened and checked: every acknowl
 there; the one that was under way is there whole or not at all; the file is sound and so is every
 template; no temporary file remains; and nobody who was removed is found in any byte of any file.
 
-    python -m scripts.study.kill_gallery --rounds 200
+With ``--encrypted`` the gallery is, processes change its key now and then, and nobody who is
+enrolled is to be found in any byte either. The audit log must be whole, and have an entry for each
+acknowledged change.
+
+    python -m scripts.study.kill_gallery --rounds 200 [--encrypted]
 """
 
 from __future__ import annotations
@@ -20,15 +24,18 @@ import tempfile
 import time
 import warnings
 from collections import Counter
+from contextlib import closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from mfr.errors import GalleryDamagedError, GalleryWarning
+from mfr.errors import GalleryDamagedError, GalleryKeyError, GalleryWarning
 from mfr.gallery import Gallery, NewTemplate
+from mfr.gallery.sqlite import SqliteStore
 from mfr.gallery.store import create_store
+from mfr.sealing.master_key import KEY_VARIABLE
 from scripts.lib.command_line import command
 
 SIZE = 64
@@ -38,11 +45,15 @@ LONGEST_SECONDS = 0.25
 KILLED_EARLY = 0.15
 """The share of processes that are killed while they start."""
 
-ACTIONS = ("enroll", "enroll", "remove", "remove", "rebuild", "search")
+ACTIONS = ("enroll", "enroll", "remove", "remove", "rebuild", "search", "describe")
+KEYS = ("a1" * 32, "b2" * 32)
+"""The master keys between which an encrypted gallery goes to and fro."""
+
 EXPECTED = {"gallery.sqlite", "gallery.lock", "index.faiss", "index.lock"}
 
 COUNTED = (
     "acknowledged changes",
+    "keys changed",
     "unacknowledged changes that are there whole",
     "removed templates looked for",
 )
@@ -53,6 +64,9 @@ WRONG = (
     "warnings",
     "files left behind",
     "removed templates found in a file",
+    "encrypted templates found in a file",
+    "audit logs that are not whole",
+    "audit entries missing",
 )
 
 Enrolled: TypeAlias = set[tuple[str, str]]
@@ -89,7 +103,8 @@ def work(path: Path, seed: int, end: Connection) -> None:
     with Gallery.open(path) as gallery:
         end.send(None)
         for number in range(10**6):
-            action = str(rng.choice(ACTIONS))
+            actions = (*ACTIONS, "change key") if KEY_VARIABLE in os.environ else ACTIONS
+            action = str(rng.choice(actions))
             people = gallery.list()
             name = str(rng.choice([each.identity for each in people])) if people else ""
             if action == "enroll" or not people:
@@ -108,6 +123,15 @@ def work(path: Path, seed: int, end: Connection) -> None:
             elif action == "rebuild":
                 end.send(Change(action))
                 gallery.rebuild()
+            elif action == "describe":
+                end.send(Change(action))
+                gallery.people.change(name, consent=f"number {number}")
+            elif action == "change key":
+                end.send(Change(action))
+                now = KEYS.index(os.environ[KEY_VARIABLE])
+                with closing(SqliteStore.open(path)) as store:
+                    store.change_key(*(bytes.fromhex(KEYS[each]) for each in (now, 1 - now)))
+                os.environ[KEY_VARIABLE] = KEYS[1 - now]
             else:
                 end.send(Change(action))
                 gallery.search(template(rng).embedding)
@@ -166,7 +190,7 @@ def follow(said: list[Change | None], state: Enrolled) -> tuple[Change | None, i
         elif pending is not None:
             state |= pending.added
             state -= pending.removed
-            acknowledged += pending.action in ("enroll", "remove")
+            acknowledged += pending.action in ("enroll", "remove", "describe", "change key")
             pending = None
     return pending, acknowledged
 
@@ -177,11 +201,25 @@ def ever_enrolled(said: list[Change | None], before: Enrolled) -> Enrolled:
     return before.union(*(one.added | one.removed for one in changes))
 
 
+def find_key(path: Path) -> bool:
+    """Name the key that opens the gallery now; whether it is another one than before."""
+    before = os.environ.get(KEY_VARIABLE)
+    for key in KEYS if before else ():
+        os.environ[KEY_VARIABLE] = key
+        try:
+            SqliteStore.open(path).close()
+            return key != before
+        except GalleryKeyError:
+            continue
+    return False
+
+
 def study(rounds: int, seed: int) -> tuple[Counter[str], Counter[str]]:
     """Kill ``rounds`` processes: how often each action was cut short, and what was found."""
     moments: Counter[str] = Counter()
     found: Counter[str] = Counter()
     state: Enrolled = set()
+    entries = 0
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "gallery"
         create_store(path, model_hash="study", embedding_size=SIZE).close()
@@ -195,9 +233,19 @@ def study(rounds: int, seed: int) -> tuple[Counter[str], Counter[str]]:
             with warnings.catch_warnings(record=True) as told:
                 warnings.simplefilter("always", GalleryWarning)
                 try:
+                    found["keys changed"] += find_key(path)
                     with Gallery.open(path) as gallery:
                         left = {each.name for each in path.iterdir() if ".tmp" in each.name}
                         now = enrolled(gallery)
+                        log = gallery.audit_log.entries()
+                        try:
+                            gallery.audit_log.verify()
+                        except GalleryDamagedError:
+                            found["audit logs that are not whole"] += 1
+                    found["audit entries missing"] += max(0, acknowledged - (len(log) - entries))
+                    entries = len(log)
+                    if KEY_VARIABLE in os.environ:
+                        found["encrypted templates found in a file"] += traces(path, now, set())
                     gone = ever_enrolled(said, before) - now
                     found["removed templates looked for"] += len(gone)
                     found["removed templates found in a file"] += traces(path, gone, now)
@@ -221,7 +269,16 @@ def study(rounds: int, seed: int) -> tuple[Counter[str], Counter[str]]:
 def tables(moments: Counter[str], found: Counter[str]) -> list[str]:
     """The lines of the two tables of what `study` counted."""
     lines = ["| killed during | processes |", "|---|---|"]
-    for moment in ("starting", "enroll", "remove", "rebuild", "search", "between"):
+    for moment in (
+        "starting",
+        "enroll",
+        "remove",
+        "rebuild",
+        "search",
+        "describe",
+        "change key",
+        "between",
+    ):
         lines.append(f"| {moment} | {moments[moment]} |")
     lines += ["", "| what was found | count |", "|---|---|"]
     return lines + [f"| {what} | {found[what]} |" for what in (*COUNTED, *WRONG)]
@@ -234,7 +291,11 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--encrypted", action="store_true")
     arguments = parser.parse_args()
+    os.environ.pop(KEY_VARIABLE, None)
+    if arguments.encrypted:
+        os.environ[KEY_VARIABLE] = KEYS[0]
     begun = time.perf_counter()
     moments, found = study(arguments.rounds, arguments.seed)
     print(f"`{command()}`\n")

@@ -72,16 +72,19 @@ class DetailsInDatabase:
         """Note details of ``name``; see `mfr.gallery.store.Store.describe`."""
         noted = checked(details)
 
-        def work(connection: psycopg.Connection[Any]) -> None:
+        def work(connection: psycopg.Connection[Any]) -> bool:
             before = self._known(change_log.locked_state(connection, self._collection.id))
             number = self._identity(connection, name)
+            replaced = noted_people.is_described(connection, number)
             noted_people.describe(connection, self._collection, number, noted, now())
             self._log(connection, "described", number, {})
             change_log.advance(connection, self._collection.id, before)
-            erasure.mark(connection, self._collection)  # what was noted before
+            if replaced:
+                erasure.mark(connection, self._collection)
+            return replaced
 
-        self._transactions.repeated(work)
-        self._erase()
+        if self._transactions.repeated(work):
+            self._erase()
 
     def members(self, group: str) -> list[str]:
         """The names of the people in a group, in order."""

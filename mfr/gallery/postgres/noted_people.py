@@ -12,6 +12,14 @@ from mfr.gallery.people import Details, EnrolledPerson, details_from, details_te
 from mfr.gallery.postgres.collection import Collection
 
 
+def is_described(connection: psycopg.Connection[Any], identity: int) -> bool:
+    """Whether anything was noted of an identity, be it damaged."""
+    row = connection.execute(
+        "SELECT details <> '' FROM mfr.identities WHERE id = %s", (identity,)
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def describe(
     connection: psycopg.Connection[Any],
     collection: Collection,

@@ -62,11 +62,14 @@ class DetailsInFile(SettingsInFile):
         noted = checked(details)
         with self._file.writing() as connection:
             person = self._person(connection, name)
+            replaced = people.is_described(connection, person)
             people.describe(connection, person, noted, schema.now(), self._rows)
             self._log(connection, "described", name, {})
             change_log.advance(connection)
-            erasure.mark(connection)  # what was noted before
-        self._file.finish_erasure(patient=True)
+            if replaced:
+                erasure.mark(connection)
+        if replaced:
+            self._file.finish_erasure(patient=True)
 
     def members(self, group: str) -> list[str]:
         """The names of the people in a group, in order."""

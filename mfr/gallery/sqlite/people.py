@@ -42,6 +42,12 @@ def touch(connection: sqlite3.Connection, person: int, now: str) -> None:
     connection.execute("UPDATE identities SET changed = ? WHERE id = ?", (now, person))
 
 
+def is_described(connection: sqlite3.Connection, person: int) -> bool:
+    """Whether anything was noted of a person, be it damaged."""
+    row = connection.execute("SELECT details FROM identities WHERE id = ?", (person,)).fetchone()
+    return bool(row[0])
+
+
 def describe(
     connection: sqlite3.Connection, person: int, details: Details, now: str, rows: Rows
 ) -> None:
