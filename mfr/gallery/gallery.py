@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -182,6 +182,15 @@ class Gallery(GallerySearches):
         """Add templates that `embed_templates` made with this gallery's model; else as `enroll`."""
         name = identity_name(identity)
         return Enrolment.of(name, templates, self._store.add(name, templates))
+
+    def add_many(self, people: Iterable[tuple[str, Sequence[NewTemplate]]]) -> int:
+        """As `add`, for the templates of many identities, in one transaction.
+
+        Returns how many templates are new.
+        """
+        return self._store.add_many(
+            (identity_name(identity), templates) for identity, templates in people
+        )
 
     def show(self, identity: str) -> Templates:
         """The templates of one identity, oldest first.

@@ -149,6 +149,27 @@ class GallerySearches:
         terms = self.open_set(fpir=fpir, threshold=threshold, condition=condition, group=group)
         return self.audit_log.identified(terms.find(embeddings, k, names, length=length))
 
+    def match_many(
+        self,
+        embeddings: np.ndarray,
+        k: int = 5,
+        *,
+        fpir: float = DEFAULT_FPIR,
+        threshold: float | None = None,
+        condition: str | None = None,
+        group: str | None = None,
+    ) -> list[Identification]:
+        """As `identify`, for embeddings (n, D), each of another person: one search for all."""
+        terms = self.open_set(fpir=fpir, threshold=threshold, condition=condition, group=group)
+        found = (
+            terms.search([[embedding] for embedding in embeddings], k) if len(embeddings) else []
+        )
+        judged = (
+            terms.judge(candidates, k, [embedding])
+            for candidates, embedding in zip(found, embeddings, strict=True)
+        )
+        return [self.audit_log.identified(each) for each in judged]
+
     def open_set(
         self,
         *,

@@ -15,8 +15,9 @@ from mfr.errors import (
     ModelError,
     NotEnrolledError,
 )
-from mfr.gallery import Candidate, Gallery, Match, ModelSource
+from mfr.gallery import Candidate, Gallery, Match, ModelSource, NewTemplate
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
+from tests.gallery.test_judging import FINE
 
 
 def test_what_is_enrolled_is_listed_and_shown(gallery: Gallery, tmp_path: Path) -> None:
@@ -200,3 +201,18 @@ def test_embeddings_unfit_to_search_with_are_refused(
         gallery.score("eve", np.array([1, 0, 0], np.float32))
     with pytest.raises(ConfigError):
         gallery.search(np.array([1, 0, 0], np.float32), k=0)
+
+
+def test_many_are_added_and_matched_at_once(path: Path) -> None:
+    vectors = np.eye(3, dtype=np.float32)
+    with Gallery.open(path, FakeRecogniser(calibration=FINE)) as gallery:
+        new = [(f" n{row} ", [NewTemplate(vectors[row], f"{row:064x}")]) for row in range(2)]
+        assert gallery.add_many(new) == 2
+        assert gallery.add_many(new) == 0
+        alone = [gallery.match([vector], k=2) for vector in vectors]
+        together = gallery.match_many(vectors, k=2)
+        assert together == alone and len(together) == 3
+        assert gallery.match_many(vectors[:0]) == []
+        with pytest.raises(GalleryError):
+            gallery.add_many([("eve", [NewTemplate(vectors[2], "f" * 64)]), ("", [])])
+        assert "eve" not in [each.identity for each in gallery.list()]
