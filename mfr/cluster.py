@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
 from mfr.errors import ClusterError, ConfigError, MfrError
-from mfr.runtimes.extras import imported
+from mfr.extras import imported
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -65,6 +65,10 @@ class GalleryDamagedError(GalleryError):
     """What is stored is not what was written, or was not written by this program."""
 
 
+class GalleryKeyError(GalleryError):
+    """The gallery is encrypted, and its key is missing or is another one."""
+
+
 class ForeignModelError(GalleryError):
     """The gallery's templates, or the embedding given, come from another model."""
 

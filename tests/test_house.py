@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 GROUND = {
     *("errors", "registry", "outside", "allocator", "cpus", "atomic", "geometry", "locking", "png"),
-    "forking",
+    *("extras", "forking"),
     "random_bits",
     *("abreast", "csv_rows", "user_cache"),
 }
@@ -64,8 +64,9 @@ ARROWS: dict[str, set[str]] = {
     },
     "gallery": {
         *("calibration", "conditions", "decision", "faces", "fusion", "images", "models"),
-        *("photo_folder", "recogniser"),
+        *("photo_folder", "recogniser", "sealing"),
     },
+    "sealing": set(),
     "benchmark": {
         "calibration",
         "conditions",

@@ -9,13 +9,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from mfr.cli import gallery_moving
+from mfr.cli import gallery_moving, gallery_people, gallery_safety
 from mfr.cli.console import counted, print_json, print_table, say
 from mfr.cli.options import AsJson, Backbone, GalleryPath, Identity
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Look after a gallery: list, show, remove, back up, calibrate, move, join, rebuild.",
+    help="Look after a gallery: list, show, remove, back up, calibrate, move, join, rebuild; note "
+    "what is known of people, encrypt, audit.",
 )
 
 
@@ -208,3 +209,9 @@ app.command()(gallery_moving.migrate)
 app.command()(gallery_moving.merge)
 app.command()(gallery_moving.export)
 app.command("import")(gallery_moving.import_table)
+app.command()(gallery_people.people)
+app.command()(gallery_people.describe)
+app.command("new-key")(gallery_safety.new_key)
+app.command()(gallery_safety.encrypt)
+app.command("change-key")(gallery_safety.change_key)
+app.command()(gallery_safety.audit)

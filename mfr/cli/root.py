@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -33,6 +34,7 @@ from mfr.cli import (
     watch,
 )
 from mfr.runtimes.choice import PRECISION_VARIABLE, RUNTIME_VARIABLE, checked_precision
+from mfr.sealing.master_key import COMMAND_VARIABLE, FILE_VARIABLE
 
 COMMANDS: Final = "mfr.commands"
 """The group of entry points that name commands of other packages."""
@@ -72,12 +74,24 @@ def _root(
     precision: Annotated[
         str | None, typer.Option(help="Of its arithmetic: float32 or bfloat16.")
     ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The key of encrypted galleries; see gallery new-key."),
+    ] = None,
+    key_command: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="A command that prints the key, instead of a file."),
+    ] = None,
 ) -> None:
     # Background processes of the command are to do the same.
     if runtime is not None:
         os.environ[RUNTIME_VARIABLE] = runtime
     if precision is not None:
         os.environ[PRECISION_VARIABLE] = checked_precision(precision)
+    if key_file is not None:
+        os.environ[FILE_VARIABLE] = str(key_file)
+    if key_command is not None:
+        os.environ[COMMAND_VARIABLE] = key_command
 
 
 def _add_commands_of_other_packages() -> None:

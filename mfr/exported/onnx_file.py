@@ -15,8 +15,8 @@ from mfr.exported.exported_model import (
     understood,
 )
 from mfr.exported.onnx_metadata import onnx_metadata
+from mfr.extras import imported
 from mfr.model_record import ModelRecord
-from mfr.runtimes.extras import imported
 from mfr.runtimes.saved_graph import SavedGraph
 
 

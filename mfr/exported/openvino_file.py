@@ -17,8 +17,8 @@ from mfr.exported.exported_model import (
     seal_of,
     understood,
 )
+from mfr.extras import imported
 from mfr.model_record import ModelRecord
-from mfr.runtimes.extras import imported
 from mfr.runtimes.openvino_core import openvino_core
 from mfr.runtimes.saved_graph import SavedGraph
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfr.errors import ModelError
-from mfr.runtimes.extras import imported
+from mfr.extras import imported
 
 _MULTIPLYING: Final = ("Conv", "Gemm", "MatMul")
 """The kinds of layers that take nearly all of the time."""

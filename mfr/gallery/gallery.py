@@ -12,10 +12,12 @@ import numpy as np
 
 from mfr.decision import DEFAULT_FMR, Decision
 from mfr.errors import GalleryError, GalleryExistsError
+from mfr.gallery.audit_log import AuditLog
 from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.judging import DEFAULT_FPIR, about_probes, judge_claim
 from mfr.gallery.methods import SearchMethod
 from mfr.gallery.names import identity_name, spelled_name
+from mfr.gallery.noted_people import People
 from mfr.gallery.open_set import OpenSet
 from mfr.gallery.own_calibration import (
     calibration_for,
@@ -52,9 +54,9 @@ Templates: TypeAlias = list[Template]
 class Gallery:
     """Enrolled people. Threads may share one; close it or use it in a ``with``.
 
-    Templates of one model only are kept. Changes are safely in the store when a method returns. The
-    search index is a copy that follows the store; its file is a cache. What a user should know of
-    the gallery's state, such as a damaged template, is told by a `GalleryWarning`.
+    Templates of one model only are kept. Changes are safely in the store when a method returns; the
+    search index is a copy that follows it. What a user should know of the gallery's state, such as
+    a damaged template, is told by a `GalleryWarning`.
 
     Args:
         store: the truth about who is enrolled.
@@ -62,6 +64,10 @@ class Gallery:
         cache_path: the cache file of the index, in a directory that holds files of this gallery
             only; None keeps the index in memory.
         search: how it is searched (`mfr.gallery.methods`); None for the gallery's own way.
+
+    Attributes:
+        people: what is noted of people, and their groups.
+        audit_log: what happened in the gallery.
     """
 
     def __init__(
@@ -75,6 +81,8 @@ class Gallery:
         self._store = store
         self._recogniser = recogniser
         self._searching = Searching(store, cache_path, search)
+        self.people = People(store)
+        self.audit_log = AuditLog(store)
 
     @classmethod
     def open(
@@ -145,8 +153,7 @@ class Gallery:
     ) -> Enrolment:
         """Add a template of each photo to ``identity``: all of them or, on any error, none.
 
-        A photo (by its bytes) that the identity has already is reported and left as it is, so the
-        same command may be run again.
+        A photo (by its bytes) that the identity has already is reported and left as it is.
 
         Args:
             identity: any name, made NFC and trimmed; up to `NAME_LIMIT` characters that can be
@@ -176,8 +183,8 @@ class Gallery:
     def doubts(self, identity: str, templates: Sequence[NewTemplate]) -> Sentences:
         """What speaks against adding ``templates`` to ``identity``, a sentence each.
 
-        A photo is enrolled under another name or, if the model is calibrated, a person is; or a
-        photo is unlike the others of the identity.
+        A photo or, if the model is calibrated, a person is enrolled under another name; or a photo
+        is unlike the others of the identity.
         """
         name, index = identity_name(identity), self._searching.current
         doubts = find_doubts(self._store, index, name, templates, self.calibration)
@@ -186,8 +193,7 @@ class Gallery:
     def add(self, identity: str, templates: Sequence[NewTemplate]) -> Enrolment:
         """Add templates that `embed_templates` made with this gallery's model; else as `enroll`."""
         name = identity_name(identity)
-        ids = self._store.add(name, templates)
-        return Enrolment.of(name, templates, ids)
+        return Enrolment.of(name, templates, self._store.add(name, templates))
 
     def verify(
         self,
@@ -201,8 +207,8 @@ class Gallery:
     ) -> Decision:
         """Whether ``photos`` show ``identity``: its score is that of the identity's best template.
 
-        Several photos are judged as one probe (`mfr.fusion`). Several templates give strangers
-        several chances: the decision's false-match rate is that of one comparison.
+        Several photos are one probe (`mfr.fusion`). Several templates give strangers several
+        chances: the decision's false-match rate is that of one comparison.
 
         Raises:
             NotEnrolledError: nobody of that name is enrolled.
@@ -217,6 +223,7 @@ class Gallery:
         templates = self._store.embeddings(name)
         probes = embed_probes(recogniser, photos, face=face)
         decision = judge_claim(templates, probes, calibration, fmr, threshold, condition)
+        self.audit_log.verified(name, decision)
         return replace(decision, warnings=(*decision.warnings, *damage_of(self._store, name)))
 
     def score(self, identity: str, embedding: np.ndarray) -> float:
@@ -265,7 +272,7 @@ class Gallery:
             [probe.name for probe in probes],
             unlike=any(probe.unlike for probe in probes),
         )
-        return about_probes(found, probes)
+        return about_probes(self.audit_log.identified(found), probes)
 
     def match(
         self,
@@ -283,7 +290,7 @@ class Gallery:
         Of embeddings fused before, give the direction of the mean and its ``length``, 0 to 1.
         """
         terms = self.open_set(fpir=fpir, threshold=threshold, condition=condition)
-        return terms.find(embeddings, k, names, length=length)
+        return self.audit_log.identified(terms.find(embeddings, k, names, length=length))
 
     def open_set(
         self,
@@ -293,21 +300,14 @@ class Gallery:
         condition: str | None = None,
     ) -> OpenSet:
         """The terms of `identify`, for many searches. Arguments and errors as there."""
-        model = self._photo_recogniser().calibration
-        return OpenSet.of(
-            self._store,
-            self._searching,
-            model,
-            fpir=fpir,
-            threshold=threshold,
-            condition=condition,
-        )
+        model, store, index = self._photo_recogniser().calibration, self._store, self._searching
+        return OpenSet.of(store, index, model, fpir=fpir, threshold=threshold, condition=condition)
 
     def search(self, embedding: np.ndarray, k: int = 5) -> Candidates:
         """The ``k`` identities nearest to ``embedding`` (D,), in order, by their best templates.
 
-        Fewer come back when fewer are enrolled. The search sees every change made before it began,
-        by any process; scores are exact. Identities that tie are ordered by name.
+        The search sees every change made before it began, by any process; scores are exact.
+        Identities that tie are ordered by name.
 
         Raises:
             ConfigError: ``k`` is not positive.

@@ -87,10 +87,11 @@ def name_faces(
     if not faces:
         name = "the image" if isinstance(photo, bytes) else str(photo)
         raise FaceError(f"No face was found in {name}: use a sharper photo with faces in view.")
-    return [
-        NamedFace(_rounded(face.box), about_probes(found, [face]))
-        for face, found in zip(faces, _apart(terms, faces, k), strict=True)
-    ]
+    named = []
+    for face, found in zip(faces, _apart(terms, faces, k), strict=True):
+        gallery.audit_log.identified(found)
+        named.append(NamedFace(_rounded(face.box), about_probes(found, [face])))
+    return named
 
 
 def _apart(terms: OpenSet, faces: Sequence[EmbeddedPhoto], k: int) -> list[Identification]:

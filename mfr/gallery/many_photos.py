@@ -77,14 +77,17 @@ def identify_each(
             batch.append((path, each))
             refused += isinstance(each, ImageError | FaceError)
             if len(batch) == _SEARCHED_AT_ONCE:
-                searched += _searched(terms, batch, k)
+                searched += _searched(gallery, terms, batch, k)
                 batch = []
             on_progress(done, len(photos), f"{refused} refused")
-    return searched + _searched(terms, batch, k)
+    return searched + _searched(gallery, terms, batch, k)
 
 
 def _searched(
-    terms: OpenSet, batch: Sequence[tuple[Path, EmbeddedPhoto | ImageError | FaceError]], k: int
+    gallery: Gallery,
+    terms: OpenSet,
+    batch: Sequence[tuple[Path, EmbeddedPhoto | ImageError | FaceError]],
+    k: int,
 ) -> list[SearchedPhoto]:
     probes = [each for _, each in batch if not isinstance(each, ImageError | FaceError)]
     candidates = iter(terms.search([[probe.embedding] for probe in probes], k) if probes else [])
@@ -94,5 +97,6 @@ def _searched(
             searched.append(SearchedPhoto(str(path), None, str(each)))
         else:
             found = terms.judge(next(candidates), k, [each.embedding], unlike=each.unlike)
+            gallery.audit_log.identified(found)
             searched.append(SearchedPhoto(str(path), about_probes(found, [each]), None))
     return searched

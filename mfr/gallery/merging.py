@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from mfr.errors import ConfigError, ForeignModelError, GalleryError, GalleryExistsError
+from mfr.gallery.carrying import carry_details
 from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.joining import OnDoubt, Source, insist_on_joinable, people_of
 from mfr.gallery.own_calibration import has_settled, own_calibration, settle_calibration
@@ -48,8 +49,8 @@ def merge(
 ) -> Joined:
     """Make one gallery of several, which stay as they are.
 
-    The new one has all of them or, on any error, nobody. Kept crops, dates and the calibration and
-    the model's place of the first gallery come along.
+    The new one has all of them or, on any error, nobody. Kept crops, dates, what is
+    noted of people, and the calibration and the model's place of the first gallery come along.
 
     Args:
         locations: the galleries, two or more, of one model.
@@ -101,6 +102,8 @@ def merge(
         if model is not None:
             new.remember_model(model)
         added = new.add_many(itertools.chain.from_iterable(map(people_of, stores)))
+        for store in stores:
+            carry_details(store, new)
         given = sum(each.templates for store in stores for each in store.identities())
         remarks = [
             _OTHER_CALIBRATION.format(location, locations[0])

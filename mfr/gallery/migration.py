@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from mfr.errors import FaceError, GalleryError, ImageError
+from mfr.gallery.carrying import carry_details
 from mfr.gallery.crops import crop_pixels, keeps_crops, settle_keeping
 from mfr.gallery.own_calibration import settle_calibration
 from mfr.gallery.own_model import detector_of
@@ -119,6 +120,7 @@ def migrate(
         settle_keeping(new, keeps_crops(old))
         work = _Moving(old, new, recogniser, PhotoPlaces(photos))
         work.run(on_progress)
+        carry_details(old, new)
         there = {each.identity for each in new.identities()}
         return Migration(
             templates=work.total,

@@ -55,6 +55,7 @@ def settle_calibration(store: Store, calibration: Calibrations | None) -> None:
     """Let the gallery in ``store`` have ``calibration`` from now on."""
     value = "null" if calibration is None else json.dumps(calibration.model_dump())
     store.put_note(_NOTE, f"{_seal(value)} {value}")
+    store.log("calibration settled", person=None, facts={"sha256": _seal(value)})
 
 
 def calibration_for(

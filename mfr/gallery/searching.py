@@ -28,7 +28,8 @@ class Searching:
 
     Args:
         store: the truth.
-        cache_path: where the index is kept for the next process; None keeps it nowhere.
+        cache_path: where the index is kept for the next process; None keeps it nowhere. That of an
+            encrypted store is never kept, as its file could be read.
         method: how it is searched; None for the gallery's own way.
 
     Raises:
@@ -40,7 +41,7 @@ class Searching:
     ) -> None:
         self._store = store
         self._method = None if method is None else search_method(method)
-        self._cache_path = cache_path
+        self._cache_path = None if store.is_encrypted else cache_path
         self._follower: IndexFollower | None = None
         self._lock = Lock()
         self._damaged: tuple[DamagedTemplate, ...] = ()

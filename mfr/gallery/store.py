@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 
 from mfr.errors import ForeignModelError, GalleryError
+from mfr.gallery.audit import AuditEntry
+from mfr.gallery.people import Details, EnrolledPerson
 from mfr.gallery.records import (
     Changes,
     IdentitySummary,
@@ -54,6 +56,9 @@ class Store(Protocol):
     longer than it was opened to wait; those that change something raise WriteError when there is no
     space or no permission.
     """
+
+    actor: str
+    """Who works with the gallery, for the audit log."""
 
     @property
     def model_hash(self) -> str:
@@ -143,6 +148,53 @@ class Store(Protocol):
 
     def owners_of_photos(self, digests: Sequence[str]) -> dict[str, list[str]]:
         """Under which names photos are enrolled, by the photos' SHA-256; others are left out."""
+
+    def person(self, name: str) -> EnrolledPerson:
+        """What is known of one person.
+
+        Raises:
+            NotEnrolledError: there is no such identity.
+        """
+
+    def people(self) -> list[EnrolledPerson]:
+        """What is known of everybody, in the order of the names' code points."""
+
+    def person_of(self, external_id: str) -> EnrolledPerson | None:
+        """Whose external id it is, if anybody's."""
+
+    def describe(self, name: str, details: Details) -> None:
+        """Put ``details`` in the place of what was noted of ``name``; the stamp may stay.
+
+        Raises:
+            NotEnrolledError: there is no such identity.
+            GalleryError: the details are not fit to be kept (`mfr.gallery.people.checked`), or the
+                external id is another person's.
+        """
+
+    def members(self, group: str) -> list[str]:
+        """The names of the people in a group, in order; nobody's for a group that is not known."""
+
+    def log(self, event: str, *, person: str | None, facts: Mapping[str, Any]) -> None:
+        """Add an entry to the audit log, by ``actor``; see `mfr.gallery.audit`.
+
+        Changes are logged by the methods that make them, in the same transaction.
+
+        Args:
+            event: what happened.
+            person: the name of whom it is about, if it is about one; the number is what is kept.
+            facts: more of it; never a name, a template or a photo.
+        """
+
+    def audit(self, after: int = 0) -> list[AuditEntry]:
+        """The entries of the audit log with numbers beyond ``after``, in order."""
+
+    @property
+    def chain_key(self) -> bytes:
+        """What the audit log is chained with; empty for a plain hash."""
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether what is stored can be read only with a key: no cache may be written of it."""
 
     def model_source(self) -> ModelSource | None:
         """Where the model was last found, if anyone said."""

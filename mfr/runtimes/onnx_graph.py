@@ -19,7 +19,7 @@ from torch import nn
 
 from mfr import atomic
 from mfr.errors import ModelError, WriteError
-from mfr.runtimes.extras import imported
+from mfr.extras import imported
 from mfr.tensor_file import add_tensors
 from mfr.user_cache import cache_directory
 

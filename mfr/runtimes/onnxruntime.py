@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mfr.errors import ConfigError, ModelError
+from mfr.extras import WITH_TORCH, imported
 from mfr.runtimes.compiled import Compiled
-from mfr.runtimes.extras import WITH_TORCH, imported
 from mfr.runtimes.precision import EXACT, Precision
 from mfr.runtimes.saved_graph import SavedGraph, graph_of
 from mfr.runtimes.the_cpu import the_cpu

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from mfr.errors import ConfigError, ModelError
+from mfr.extras import WITH_TORCH
 from mfr.runtimes.compiled import Compiled
-from mfr.runtimes.extras import WITH_TORCH
 from mfr.runtimes.onnxruntime import OnnxRuntime
 from mfr.runtimes.openvino_core import openvino_core
 from mfr.runtimes.precision import EXACT, Precision

@@ -7,7 +7,7 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
-from mfr.runtimes.extras import imported
+from mfr.extras import imported
 
 
 def openvino_core(*, instead: str | None = None) -> Any:

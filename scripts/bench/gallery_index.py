@@ -270,8 +270,8 @@ def table(population: EmbeddingPopulation, model: str, count: int, seed: int) ->
         vectors = count * size * 4 / 2**20
         print(
             f"\nThreshold {row['threshold']:.3f}, at which exact search finds {row['identified']} "
-            f"of {PROBES} people; the vectors alone take {vectors:.0f} MiB. Exact batches, in turn with "
-            f"FAISS's flat index, take {flat:.2f} times as long. Load: "
+            f"of {PROBES} people; the vectors alone take {vectors:.0f} MiB. Exact batches, "
+            f"in turn with FAISS's flat index, take {flat:.2f} times as long. Load: "
             f"{os.getloadavg()[0]:.1f}.\n",
             flush=True,
         )

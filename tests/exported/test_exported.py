@@ -12,13 +12,13 @@ import pytest
 pytest.importorskip("onnxruntime", reason="mfr[onnx] is not installed")
 pytest.importorskip("openvino", reason="mfr[openvino] is not installed")
 
+from mfr import extras
 from mfr.encoder import Encoder
 from mfr.errors import ConfigError, MfrError, ModelError
 from mfr.exported.exported_model import EXPORT, RECORD, SEAL
 from mfr.exported.reading import is_exported, read_exported
 from mfr.exporting.export import SUFFIXES, write
 from mfr.models import load_encoder
-from mfr.runtimes import extras
 from tests.exported.graphs import WEIGHTS, exported_tiny, parsed, record, tiny_graph
 
 FORMS = ("onnx", "openvino")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from mfr.errors import NotEnrolledError
+from mfr.errors import GalleryError, NotEnrolledError
+from mfr.gallery.audit import BEGINNING, AuditEntry, linked
+from mfr.gallery.people import Details, EnrolledPerson, checked
 from mfr.gallery.records import (
     Changes,
     EnrolledVectors,
@@ -36,6 +39,10 @@ class Shelf:
     last_id: int = 0
     source: ModelSource | None = None
     notes: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    last_number: int = 0
+    details: dict[str, Details] = field(default_factory=dict)
+    entries: list[AuditEntry] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def copy(self) -> Shelf:
@@ -47,12 +54,20 @@ class Shelf:
             self.last_id,
             self.source,
             dict(self.notes),
+            dict(self.numbers),
+            self.last_number,
+            dict(self.details),
+            list(self.entries),
         )
 
 
 class MemoryStore:
+    chain_key = b""
+    is_encrypted = False
+
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
+        self.actor = "tests"
 
     @property
     def model_hash(self) -> str:
@@ -103,7 +118,13 @@ class MemoryStore:
                 self.shelf.last_id += 1
                 self.shelf.rows[self.shelf.last_id] = name, template
                 ids.append(self.shelf.last_id)
+                if name not in self.shelf.numbers:
+                    self.shelf.last_number += 1
+                    self.shelf.numbers[name] = self.shelf.last_number
             self._changed()
+            new = [number for number in ids if number is not None]
+            if new:
+                self.log("enrolled", person=name, facts={"templates": new})
         return ids
 
     def add_many(self, people: Iterable[tuple[str, Sequence[NewTemplate]]]) -> int:
@@ -122,8 +143,12 @@ class MemoryStore:
             going = [row for row in self._rows(name) if template_id in (None, row)]
             if not going:
                 raise NotEnrolledError(f"'{name}' has no template {template_id}.")
+            self.log("removed", person=name, facts={"templates": going})
             for row in going:
                 del self.shelf.rows[row]
+            if not any(owner == name for owner, _ in self.shelf.rows.values()):
+                del self.shelf.numbers[name]
+                self.shelf.details.pop(name, None)
             self._changed()
         return len(going)
 
@@ -164,6 +189,42 @@ class MemoryStore:
                 if template.photo_sha256 in digests:
                     owners.setdefault(template.photo_sha256, []).append(name)
         return {digest: sorted(names) for digest, names in owners.items()}
+
+    def person(self, name: str) -> EnrolledPerson:
+        count = len(self._rows(name))
+        details = self.shelf.details.get(name, Details())
+        return EnrolledPerson(self.shelf.numbers[name], name, details, count, NOW, NOW)
+
+    def people(self) -> list[EnrolledPerson]:
+        return [self.person(each.identity) for each in self.identities()]
+
+    def person_of(self, external_id: str) -> EnrolledPerson | None:
+        found = (each for each in self.people() if each.details.external_id == external_id)
+        return next(found, None) if external_id else None
+
+    def describe(self, name: str, details: Details) -> None:
+        noted = checked(details)
+        with self.shelf.lock:
+            self._rows(name)
+            taken = self.person_of(noted.external_id)
+            if taken is not None and taken.identity != name:
+                raise GalleryError(f"The external id is that of '{taken.identity}'.")
+            self.shelf.details[name] = noted
+            self.log("described", person=name, facts={})
+
+    def members(self, group: str) -> list[str]:
+        return [each.identity for each in self.people() if group in each.details.groups]
+
+    def log(self, event: str, *, person: str | None, facts: Mapping[str, Any]) -> None:
+        with self.shelf.lock:
+            entries = self.shelf.entries
+            whom = None if person is None else self.shelf.numbers[person]
+            new = AuditEntry(len(entries) + 1, NOW, self.actor, event, whom, dict(facts))
+            before = entries[-1].link if entries else BEGINNING
+            entries.append(replace(new, link=linked(new, before, self.chain_key)))
+
+    def audit(self, after: int = 0) -> list[AuditEntry]:
+        return self.shelf.entries[after:]
 
     def model_source(self) -> ModelSource | None:
         return self.shelf.source

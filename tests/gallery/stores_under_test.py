@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import pytest
+
 from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.gallery.store import Store, create_store, open_store
+from mfr.sealing.master_key import KEY_VARIABLE
 from tests.gallery.memory_store import MemoryStore, Shelf
 
 MODEL_HASH = "feedfacefeedface"
@@ -54,6 +59,24 @@ class SqlitePlace:
         (self.path / FILE_NAME).write_bytes(self.path.with_name("backup").read_bytes())
 
 
+class EncryptedPlace(SqlitePlace):
+    KEY = "5a" * 32
+
+    def create(self) -> Store:
+        with self._named():
+            return super().create()
+
+    def open(self) -> Store:
+        with self._named():
+            return super().open()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv(KEY_VARIABLE, self.KEY)
+            yield
+
+
 class MemoryPlace:
     def __init__(self, directory: Path) -> None:
         self.shelf = self.copy = Shelf(MODEL_HASH, SIZE)
@@ -71,4 +94,8 @@ class MemoryPlace:
         self.shelf = self.copy.copy()
 
 
-PLACES: dict[str, type[Place]] = {"sqlite": SqlitePlace, "memory": MemoryPlace}
+PLACES: dict[str, type[Place]] = {
+    "sqlite": SqlitePlace,
+    "sqlite, encrypted": EncryptedPlace,
+    "memory": MemoryPlace,
+}

@@ -127,7 +127,7 @@ def test_a_damaged_name_is_shown_and_can_be_removed(gallery: Gallery, path: Path
     gallery.close()
     _alter(path, "UPDATE identities SET name = CAST(x'e1646f' AS TEXT) WHERE name = 'ada'")
     with Gallery.open(path, FakeRecogniser()) as opened:
-        assert [each.identity for each in opened.list()] == ["bob", "\\xe1do"]
+        assert [each.identity for each in opened.list()] == ["\\xe1do", "bob"]
         with pytest.warns(GalleryWarning, match="Template 1 of"):
             assert opened.identify(photo(1, 0, 0)).candidates[0].identity == "bob"
         assert opened.remove("\\xe1do") == 1

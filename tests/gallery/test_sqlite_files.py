@@ -137,7 +137,7 @@ def _foreign(file: Path) -> None:
 
 def _newer(file: Path) -> None:
     connection = sqlite3.connect(file)
-    connection.execute("PRAGMA user_version = 5")
+    connection.execute("PRAGMA user_version = 6")
     connection.commit()
     connection.close()
 
@@ -157,7 +157,7 @@ def _no_meta(file: Path) -> None:
         (lambda file: file.write_bytes(file.read_bytes()[:50]), "damaged"),
         (lambda file: file.write_bytes(file.read_bytes()[:5000]), "damaged"),
         (_foreign, "not a gallery of this program"),
-        (_newer, "gallery format 5"),
+        (_newer, "gallery format 6"),
         (_no_meta, "damaged"),
     ],
 )

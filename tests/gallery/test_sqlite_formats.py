@@ -14,8 +14,10 @@ import pytest
 
 from mfr.errors import GalleryDamagedError
 from mfr.gallery import Gallery, NewTemplate
+from mfr.gallery.people import Details
 from mfr.gallery.sqlite import SqliteStore, change_log
 from mfr.gallery.sqlite.files import FILE_NAME
+from mfr.sealing.master_key import KEY_VARIABLE
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
 
 # As the program of format 1 made it.
@@ -92,7 +94,7 @@ def second(old: Path) -> Path:
 
 def test_a_file_of_format_2_gets_checksums_and_keeps_its_changes(second: Path) -> None:
     with Gallery.open(second, FakeRecogniser()) as gallery:
-        assert _version(second) == 4
+        assert _version(second) == 5
         assert gallery.rebuild() == 3
     connection = sqlite3.connect(second / FILE_NAME)
     assert connection.execute("SELECT DISTINCT length(checksum) FROM templates").fetchall() == [
@@ -118,21 +120,75 @@ def test_a_file_of_format_2_gets_checksums_and_keeps_its_changes(second: Path) -
     store.close()
 
 
+@pytest.fixture
+def fourth(tmp_path: Path) -> Path:
+    """A gallery of format 4."""
+    (tmp_path / "fourth").mkdir()
+    connection = sqlite3.connect(tmp_path / "fourth" / FILE_NAME)
+    connection.executescript(Path(__file__).with_name("format_4.sql").read_text())
+    connection.close()
+    return tmp_path / "fourth"
+
+
 def test_a_file_of_format_3_gets_room_for_crops_and_tells_of_changes_that_it_lacks(
-    second: Path,
+    fourth: Path,
 ) -> None:
-    SqliteStore(second).close()
-    connection = sqlite3.connect(second / FILE_NAME)
+    connection = sqlite3.connect(fourth / FILE_NAME)
     connection.executescript(
         "DROP TABLE crops; PRAGMA user_version = 3; INSERT INTO meta VALUES ('in_use', 'in use')"
     )
     connection.close()
-    store = SqliteStore(second)
-    assert _version(second) == 4 and len(store.remarks()) == 1
+    store = SqliteStore(fourth)
+    assert _version(fourth) == 5 and len(store.remarks()) == 1
     assert [each.crop for each in store.templates("ada")] == ["none", "none"]
     store.add("ada", [NewTemplate(np.array([1, 0, 0], np.float32), "photo9", crop=b"kept")])
     assert [each.crop for each in store.whole_templates("ada")] == [b"", b"", b"kept"]
     assert len(store.snapshot().templates) == 4
+    store.close()
+
+
+def test_a_file_of_format_4_keeps_its_people_and_gets_room_for_what_is_noted_of_them(
+    fourth: Path,
+) -> None:
+    stamp = "2-27499eb4fa4cb5c9"  # before eve came and went
+    with Gallery.open(fourth, FakeRecogniser()) as gallery:
+        assert _version(fourth) == 5
+        assert [(each.identity, each.templates) for each in gallery.list()] == [
+            ("ada", 2),
+            ("bob", 1),
+        ]
+        assert gallery.search(np.array([0, 0, 1], np.float32))[0].identity == "bob"
+        assert gallery.calibration is not None
+    store = SqliteStore(fourth)
+    assert [each.crop for each in store.whole_templates("ada")] == [b"crop of ada", b""]
+    changes = store.changes(stamp)
+    assert changes is not None and len(changes.added) == 0 and len(changes.removed) == 0
+    assert store.audit() == [] and store.person("bob").id == 2
+    store.describe("bob", Details("Bob", groups=frozenset({"staff"})))
+    assert store.members("staff") == ["bob"] and store.person("ada").details == Details()
+    store.remove("bob")
+    store.add("bob", [NewTemplate(np.array([1, 0, 0], np.float32), "photo9")])
+    assert store.person("bob").id == 3  # that of one who is gone is not given again
+    store.close()
+
+
+@pytest.mark.parametrize("key", ["", "a1" * 32])
+def test_a_file_of_format_4_that_cannot_be_written_can_be_read(
+    fourth: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, key)
+    with sqlite3.connect(fourth / FILE_NAME) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    busy = sqlite3.connect(fourth / FILE_NAME, isolation_level=None)
+    busy.execute("BEGIN IMMEDIATE")  # as good as a file that is read-only
+    store = SqliteStore(fourth, busy_seconds=0.01)
+    assert _version(fourth) == 4
+    assert [each.identity for each in store.people()] == ["ada", "bob"]
+    assert store.person("ada").details == Details() and store.members("staff") == []
+    assert store.audit() == [] and store.person_of("7") is None
+    assert len(store.snapshot().templates) == 3
+    busy.execute("ROLLBACK")
+    busy.close()
     store.close()
 
 
@@ -160,7 +216,7 @@ def _version(path: Path) -> int:
 
 def test_opening_for_writing_upgrades_in_place(old: Path) -> None:
     with Gallery.open(old, FakeRecogniser()) as gallery:
-        assert _version(old) == 4
+        assert _version(old) == 5
         assert [(each.id, each.detector) for each in gallery.show("ada")] == [(1, ""), (2, "")]
         assert gallery.show("ada")[0].quality == {"blur": 2.5}
         assert [m.identity for m in gallery.identify(photo(0, 0, 1), k=1).candidates] == ["bob"]
@@ -197,7 +253,7 @@ def test_an_upgrade_that_fails_leaves_the_file_as_it_was(
     monkeypatch.undo()
     assert _version(old) == 1
     SqliteStore(old).close()
-    assert _version(old) == 4
+    assert _version(old) == 5
 
 
 def test_two_programs_may_upgrade_at_once(old: Path) -> None:
@@ -232,7 +288,7 @@ def test_a_writer_of_format_1_in_the_way_only_delays_the_upgrade(old: Path) -> N
     writer.close()
     assert _version(old) == 1
     store.remove("bob")
-    assert _version(old) == 4
+    assert _version(old) == 5
     changes = store.changes("7-00ff00ff00ff00ff")
     assert changes is not None and changes.removed.tolist() == [6]
     store.close()

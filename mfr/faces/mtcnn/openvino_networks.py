@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from mfr.extras import WITH_TORCH
 from mfr.faces.mtcnn.networks import MtcnnNetwork, load_network
-from mfr.runtimes.extras import WITH_TORCH
 from mfr.runtimes.openvino_core import openvino_core
 from mfr.runtimes.openvino_graph import OpenVinoGraph
 

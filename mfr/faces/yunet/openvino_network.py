@@ -7,11 +7,11 @@ import os
 import cv2
 import numpy as np
 
+from mfr.extras import WITH_TORCH
 from mfr.faces.yunet.faces_found import OUTPUTS, STRIDES, faces_found
 from mfr.faces.yunet.opencv_network import OpenCvNetwork
 from mfr.faces.yunet.weights import no_yunet
 from mfr.runtimes.compiled import Compiled
-from mfr.runtimes.extras import WITH_TORCH
 from mfr.runtimes.openvino_core import openvino_core
 from mfr.runtimes.openvino_graph import OpenVinoGraph
 

@@ -35,6 +35,8 @@ class Connection:
         self._writer: sqlite3.Connection | None = None
         self._erasing = False  # whether something was removed and is not erased yet
         self._marked = False  # whether the file says that it is in use
+        self.encryption = ""
+        """The number of the encryption that is reckoned with; empty for none."""
         self.lacks_changes = False
         if not os.access(path, os.R_OK):
             raise unreadable(path)
@@ -46,6 +48,8 @@ class Connection:
         self._shut = weakref.finalize(self, _shut, self._open, self._use, self._process)
         try:
             self._reader = self._connect()
+            with translated(path):
+                self.encryption = schema.encryption_of(self._reader)
             self.version = self._check_format()
             self._look_for_missing_changes(log_was_missing)
             self._use.share(busy_seconds)
@@ -75,6 +79,7 @@ class Connection:
                 return
             self._reader.execute("BEGIN")
             try:
+                self._insist_on_same_encryption(self._reader)
                 yield self._reader
             finally:
                 if self._reader.in_transaction:
@@ -93,6 +98,7 @@ class Connection:
             try:
                 if self.version < schema.VERSION:
                     schema.upgrade(writer)
+                self._insist_on_same_encryption(writer)
                 yield writer
                 writer.execute("COMMIT")
                 self.version = schema.VERSION
@@ -132,6 +138,13 @@ class Connection:
             raise GalleryError(
                 f"{self.path.parent} was opened before this process was forked: open the gallery "
                 "again in each process."
+            )
+
+    def _insist_on_same_encryption(self, connection: sqlite3.Connection) -> None:
+        if schema.encryption_of(connection) != self.encryption:
+            raise GalleryError(
+                f"{self.path.parent} was encrypted by another program since it was opened here: "
+                "open it again, with its key."
             )
 
     def _look_for_missing_changes(self, log_was_missing: bool) -> None:

@@ -9,11 +9,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
-from mfr.gallery.sqlite import change_log, checksums, erasure
+from mfr.gallery.sqlite import audit_log, change_log, checksums, erasure
 
-VERSION: Final = 4
+VERSION: Final = 5
 """The format this program writes. Version 1 had no detectors and no record of changes, version 2 no
-checksums, no index of photos and no secret, version 3 no crops."""
+checksums, no index of photos and no secret, version 3 no crops, version 4 no details of people, no
+audit log and no encryption."""
 
 WITH_MARKS: Final = 3
 """The first format whose files say that they are in use, and what remains to be erased."""
@@ -30,6 +31,24 @@ _CROPS: Final = """
     )
     """
 # A table of its own: templates are read often and all of them, crops seldom and one by one.
+
+_DETAILS: Final = (
+    "ALTER TABLE identities ADD COLUMN label BLOB NOT NULL DEFAULT x''",
+    "ALTER TABLE identities ADD COLUMN external_id TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE identities ADD COLUMN details TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE identities ADD COLUMN changed TEXT NOT NULL DEFAULT ''",
+    "CREATE UNIQUE INDEX people_by_external_id ON identities (external_id) WHERE external_id <> ''",
+    """
+    CREATE TABLE memberships (
+        group_name TEXT NOT NULL,
+        identity_id INTEGER NOT NULL REFERENCES identities (id) ON DELETE CASCADE,
+        PRIMARY KEY (group_name, identity_id)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX memberships_by_person ON memberships (identity_id)",
+    "INSERT INTO meta VALUES ('last_person', (SELECT coalesce(MAX(id), 0) FROM identities))",
+    audit_log.TABLE,
+)
 
 _TABLES: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
@@ -57,6 +76,7 @@ _TABLES: Final = (
     """,
     _PHOTO_INDEX,
     _CROPS,
+    *_DETAILS,
 )
 
 
@@ -96,6 +116,14 @@ def format_version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+def encryption_of(connection: sqlite3.Connection) -> str:
+    """The number of the file's encryption, which it was given when it was encrypted; or empty."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+        return ""  # no gallery
+    row = connection.execute("SELECT value FROM meta WHERE key = 'encryption'").fetchone()
+    return "" if row is None else str(row[0])
+
+
 def upgrade(connection: sqlite3.Connection) -> None:
     """Bring a file of an older version to this version, within the caller's transaction.
 
@@ -115,6 +143,9 @@ def upgrade(connection: sqlite3.Connection) -> None:
         erasure.mark(connection)  # what programs of those formats removed may still lie there
     if version < 4:
         connection.execute(_CROPS)
+    if version < 5:
+        for statement in _DETAILS:
+            connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

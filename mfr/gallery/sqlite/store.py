@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from mfr.errors import GalleryDamagedError, GalleryWarning, NotEnrolledError
+from mfr.errors import GalleryDamagedError, GalleryError, GalleryWarning, NotEnrolledError
 from mfr.gallery.records import (
     Changes,
-    CropState,
     DamagedTemplate,
     EnrolledVectors,
     IdentitySummary,
-    ModelSource,
     NewTemplate,
     Snapshot,
     Template,
     check_embeddings,
 )
-from mfr.gallery.sqlite import backup, change_log, checksums, erasure, files, schema
-from mfr.gallery.sqlite.connection import Connection
+from mfr.gallery.sqlite import (
+    audit_log,
+    backup,
+    change_log,
+    encryption,
+    erasure,
+    files,
+    people,
+    schema,
+)
+from mfr.gallery.sqlite.details import DetailsInFile
 from mfr.gallery.sqlite.errors import damaged
 from mfr.gallery.sqlite.in_use import SENTENCE
-from mfr.gallery.sqlite.templates import (
-    crops_of,
-    insert,
-    numbers,
-    read_vectors,
-    rows_of,
-    whole,
-)
+from mfr.gallery.sqlite.sealed_rows import SealedRows
+from mfr.gallery.sqlite.templates import crops_of, insert, read_vectors, rows_of, shown, whole
 from mfr.gallery.store import BUSY_SECONDS, Location, directory_of
+from mfr.sealing.envelope import key_name
+from mfr.sealing.master_key import master_key, names_key
 
 _DAMAGED_CROP: Final = (
     "The crop that is kept of template {} is damaged and will not be used: remove the template and "
@@ -47,13 +47,8 @@ _DAMAGED_CROP: Final = (
 )
 
 
-class SqliteStore:
+class SqliteStore(DetailsInFile):
     """A store in the file ``gallery.sqlite`` of a directory; see `mfr.gallery.store.Store`."""
-
-    def __init__(self, directory: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
-        self.directory = directory
-        self.path = files.find_file(directory)
-        self._file = Connection(self.path, busy_seconds)
 
     @classmethod
     def open(cls, location: Location, *, busy_seconds: float = BUSY_SECONDS) -> SqliteStore:
@@ -71,7 +66,13 @@ class SqliteStore:
     ) -> SqliteStore:
         """Make an empty store and open it. Errors as `mfr.gallery.store.create_store`."""
         directory = _directory(location)
-        make = partial(schema.write_empty, model_hash=model_hash, embedding_size=embedding_size)
+        master = master_key()
+
+        def make(path: Path) -> None:
+            schema.write_empty(path, model_hash=model_hash, embedding_size=embedding_size)
+            if master is not None:
+                encryption.begin_in_file(path, master)
+
         files.create_directory(directory, make)
         return cls(directory, busy_seconds=busy_seconds)
 
@@ -101,93 +102,36 @@ class SqliteStore:
         """Close the file; the last one to close folds the write-ahead log into it."""
         self._file.close()
 
-    @property
-    def model_hash(self) -> str:
-        """The hash of the model that all templates were made with."""
-        return self._meta("model_hash")
-
-    @property
-    def embedding_size(self) -> int:
-        """D, the length of every embedding."""
-        value = self._meta("embedding_size")
-        if not value.isdecimal() or int(value) < 1:
-            raise damaged(self.path)
-        return int(value)
-
-    @property
-    def stamp(self) -> str:
-        """Names the present state: a counter, and a token that no other change has."""
-        return self._meta("stamp")
-
-    @property
-    def secret(self) -> str:
-        """Something random that only those who may read the file know; empty in older formats."""
-        with self._file.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'secret'").fetchone()
-        return "" if row is None else str(row[0])
-
-    def model_source(self) -> ModelSource | None:
-        """Where the model was last found, if anyone said."""
-        with self._file.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'model_source'").fetchone()
-        if row is None:
-            return None
-        value = self._json(row[0])
-        detector = value.get("detector", ModelSource.detector)  # older galleries name none
-        return ModelSource(value["model"], value["backbone"], detector)
-
-    def remember_model(self, source: ModelSource) -> None:
-        """Remember where the model was found."""
-        if self.model_source() == source:
-            return
-        value = json.dumps(asdict(source))
-        with self._file.writing() as connection:
-            connection.execute(
-                "INSERT INTO meta VALUES ('model_source', ?) "
-                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (value,),
-            )
-
-    def note(self, name: str) -> str | None:
-        """The text that is kept under ``name``, if any."""
-        with self._file.reading() as connection:
-            row = connection.execute(
-                "SELECT value FROM meta WHERE key = ?", (f"note {name}",)
-            ).fetchone()
-        return None if row is None else str(row[0])
-
-    def put_note(self, name: str, text: str) -> None:
-        """Keep a short text under ``name``, in place of another."""
-        with self._file.writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note {name}", text))
-
     def add(self, name: str, templates: Sequence[NewTemplate]) -> list[int | None]:
         """Store templates under ``name``; see `mfr.gallery.store.Store.add`."""
-        size, now = self.embedding_size, schema.now()
-        _check(templates, size)
+        _check(templates, self.embedding_size)
         with self._file.writing() as connection:
-            ids = insert(connection, name, templates, now)
-            if any(new is not None for new in ids):
+            ids = self._insert(connection, name, templates)
+            new = [number for number in ids if number is not None]
+            if new:
                 change_log.advance(connection)
+                self._log(connection, "enrolled", name, {"templates": new})
         return ids
 
     def add_many(self, people: Iterable[tuple[str, Sequence[NewTemplate]]]) -> int:
         """Store the templates of many identities; see `mfr.gallery.store.Store.add_many`."""
-        size, now = self.embedding_size, schema.now()
-        added = 0
+        size = self.embedding_size
+        new: list[int] = []
         with self._file.writing() as connection:
             for name, templates in people:
                 _check(templates, size)
-                ids = insert(connection, name, templates, now)
-                added += sum(new is not None for new in ids)
-            if added:
+                ids = self._insert(connection, name, templates)
+                new += [number for number in ids if number is not None]
+            if new:
                 change_log.advance(connection)
-        return added
+                facts = {"count": len(new), "first_template": new[0], "last_template": new[-1]}
+                self._log(connection, "enrolled many", None, facts)
+        return len(new)
 
     def remove(self, name: str, template_id: int | None = None) -> int:
         """Remove an identity or one of its templates; see `mfr.gallery.store.Store.remove`."""
         with self._file.writing() as connection:
-            owner = self._identity(connection, name)
+            owner = self._person(connection, name)
             ids = [
                 row[0]
                 for row in connection.execute(
@@ -200,6 +144,8 @@ class SqliteStore:
                     f"'{name}' has no template {template_id}: "
                     f"'mfr gallery show {self.directory} {name}' lists those it has."
                 )
+            self._log(connection, "removed", name, {"templates": ids})
+            people.touch(connection, owner, schema.now())
             connection.executemany(
                 "DELETE FROM templates WHERE id = ?", [(number,) for number in ids]
             )
@@ -215,13 +161,15 @@ class SqliteStore:
 
     def identities(self) -> list[IdentitySummary]:
         """Who is enrolled, by name."""
+        rows = self._rows
         with self._file.reading() as connection:
-            rows = connection.execute(
-                "SELECT name, COUNT(*), MIN(templates.enrolled), MAX(templates.enrolled) "
-                "FROM identities JOIN templates ON templates.identity_id = identities.id "
-                "GROUP BY identities.id ORDER BY name"
+            found = connection.execute(
+                f"SELECT identities.id, name, {rows.label}, COUNT(*), MIN(templates.enrolled), "
+                "MAX(templates.enrolled) FROM identities "
+                "JOIN templates ON templates.identity_id = identities.id GROUP BY identities.id"
             ).fetchall()
-        return [IdentitySummary(*row) for row in rows]
+        named = [IdentitySummary(rows.name_of(*each[:3]), *each[3:]) for each in found]
+        return sorted(named, key=lambda each: each.identity)
 
     def templates(self, name: str) -> list[Template]:
         """The templates of one identity, oldest first.
@@ -230,41 +178,14 @@ class SqliteStore:
             NotEnrolledError: there is no such identity.
         """
         size = self.embedding_size
-        detector = "detector" if self._file.version >= 2 else "''"
         with self._file.reading() as connection:
-            owner = self._identity(connection, name)
-            rows = connection.execute(
-                f"SELECT id, source, photo_sha256, enrolled, quality, {detector} FROM templates "
-                "WHERE identity_id = ? ORDER BY id",
-                (owner,),
-            ).fetchall()
-            version = self._file.version
-            sound = checksums.decoded(rows_of(connection, owner, version), size)[1].tolist()
-            crops: dict[int, CropState] = {
-                number: "kept" if fine else "damaged"
-                for number, _, fine in crops_of(connection, owner, version)
-            }
-        return [
-            Template(
-                number,
-                source,
-                digest,
-                enrolled,
-                numbers(quality),
-                found_by,
-                damaged=not fine,
-                crop=crops.get(number, "none"),
-            )
-            for (number, source, digest, enrolled, quality, found_by), fine in zip(
-                rows, sound, strict=True
-            )
-        ]
+            return shown(connection, self._person(connection, name), size, self._rows)
 
     def whole_templates(self, name: str) -> list[NewTemplate]:
         """The sound templates of one identity; see `mfr.gallery.store.Store.whole_templates`."""
         size = self.embedding_size
         with self._file.reading() as connection:
-            return whole(connection, self._identity(connection, name), size, self._file.version)
+            return whole(connection, self._person(connection, name), size, self._rows)
 
     def embeddings(self, name: str) -> np.ndarray:
         """The embeddings of one identity, (n, D) float32, oldest first, n >= 1.
@@ -275,27 +196,28 @@ class SqliteStore:
         """
         size = self.embedding_size
         with self._file.reading() as connection:
-            rows = rows_of(connection, self._identity(connection, name), self._file.version)
-        embeddings, sound = checksums.decoded(rows, size)
-        if not rows:
+            found = rows_of(connection, self._person(connection, name), self._rows)
+        embeddings, sound, _ = self._rows.decoded(found, size)
+        if not found:
             raise damaged(self.path)
         if not sound.any():
-            first = DamagedTemplate(rows[0][0], name).sentence()
+            first = DamagedTemplate(found[0][0], name).sentence()
             raise GalleryDamagedError(f"All templates of '{name}' are damaged. {first}")
         return embeddings[sound]
 
     def owners_of_photos(self, digests: Sequence[str]) -> dict[str, list[str]]:
         """Under which names photos are enrolled, by the photos' SHA-256; others are left out."""
         owners: dict[str, list[str]] = {}
+        rows = self._rows
         with self._file.reading() as connection:
             for digest in digests:
-                rows = connection.execute(
-                    "SELECT name FROM templates JOIN identities ON identities.id = identity_id "
-                    "WHERE photo_sha256 = ? ORDER BY name",
-                    (digest,),
+                found = connection.execute(
+                    f"SELECT identities.id, name, {rows.label} FROM templates "
+                    "JOIN identities ON identities.id = identity_id WHERE photo_sha256 = ?",
+                    (rows.key("photo", digest),),
                 ).fetchall()
-                if rows:
-                    owners[digest] = [row[0] for row in rows]
+                if found:
+                    owners[digest] = sorted(rows.name_of(*each) for each in found)
         return owners
 
     def snapshot(self) -> Snapshot:
@@ -327,9 +249,42 @@ class SqliteStore:
             found = change_log.difference(connection, since) if self._file.version >= 2 else None
         return found is None or bool(found.removed)
 
+    def encrypt(self, master: bytes) -> None:
+        """Encrypt everything; see `mfr.gallery.sqlite.encryption`."""
+        if self.is_encrypted:
+            raise GalleryError(f"{self.directory} is encrypted already.")
+        with self._file.writing() as connection:
+            seal = encryption.encrypt(connection, master, self._file.version, self.embedding_size)
+            change_log.advance(connection)
+            erasure.mark(connection)
+            sealed = SealedRows(seal)
+            now = schema.now()
+            audit_log.append(connection, now, self.actor, "encrypted", None, {}, sealed.chain_key)
+            number = schema.encryption_of(connection)
+        self._file.encryption, self._sealed = number, sealed
+        self._file.finish_erasure(patient=True, any_size=True)
+
+    def change_key(self, old: bytes, new: bytes) -> None:
+        """Wrap the data key with another master key, which nothing else is rewritten for.
+
+        Raises:
+            GalleryError: the gallery is not encrypted, or not with the key ``old``.
+        """
+        with self._file.writing() as connection:
+            encryption.change_key(connection, old, new, self.directory)
+            self._log(connection, "key changed", None, {"key": key_name(new)})
+            erasure.mark(connection)  # the former wrapping
+        self._file.finish_erasure(patient=True, any_size=True)
+
     def remarks(self) -> list[str]:
         """What a user should know of the file's state, a sentence each."""
-        return [SENTENCE.format(self.directory)] if self._file.lacks_changes else []
+        found = [SENTENCE.format(self.directory)] if self._file.lacks_changes else []
+        if not self.is_encrypted and names_key():
+            found.append(
+                f"{self.directory} is not encrypted, although a key is named: encrypt it with 'mfr "
+                f"gallery encrypt {self.directory}', or name no key."
+            )
+        return found
 
     def check_integrity(self) -> None:
         """Check the file's structure, and erase what earlier removals could not.
@@ -341,9 +296,7 @@ class SqliteStore:
             problems = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
             orphans = connection.execute("PRAGMA foreign_key_check").fetchone()
             crops = [
-                number
-                for number, _, fine in crops_of(connection, None, self._file.version)
-                if not fine
+                number for number, crop in crops_of(connection, None, self._rows) if crop is None
             ]
         if problems != ["ok"] or orphans is not None:
             raise damaged(self.path)
@@ -353,36 +306,22 @@ class SqliteStore:
             self._file.take_for_complete()
             self._file.finish_erasure(patient=True, any_size=True)
 
-    def _meta(self, key: str) -> str:
-        with self._file.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            raise damaged(self.path)
-        return str(row[0])
-
-    def _identity(self, connection: sqlite3.Connection, name: str) -> int:
-        row = connection.execute("SELECT id FROM identities WHERE name = ?", (name,)).fetchone()
-        if row is None and "\\x" in name:  # a damaged name, as it is shown
-            every = connection.execute("SELECT id, name FROM identities")
-            row = next((each for each in every if each[1] == name), None)
-        if row is None:
-            raise NotEnrolledError(
-                f"'{name}' is not enrolled in {self.directory}: "
-                f"'mfr gallery list {self.directory}' says who is."
-            )
-        return int(row[0])
+    def _insert(
+        self, connection: sqlite3.Connection, name: str, templates: Sequence[NewTemplate]
+    ) -> list[int | None]:
+        if not templates:
+            return []
+        now, rows = schema.now(), self._rows
+        person = people.enter(connection, name, now, rows)
+        ids = insert(connection, person, name, templates, now, rows)
+        people.touch(connection, person, now)
+        return ids
 
     def _read(self, connection: sqlite3.Connection, *, after: int) -> EnrolledVectors:
-        found = read_vectors(connection, self.embedding_size, self._file.version, after=after)
+        found = read_vectors(connection, self.embedding_size, self._rows, after=after)
         if found is None:
             raise damaged(self.path)
         return found
-
-    def _json(self, text: str) -> Any:
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise damaged(self.path) from error
 
 
 def _directory(location: Location) -> Path:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from mfr.gallery.records import DamagedTemplate, EnrolledVectors, NewTemplate
-from mfr.gallery.sqlite import checksums
+from mfr.gallery.records import (
+    CropState,
+    DamagedTemplate,
+    EnrolledVectors,
+    NewTemplate,
+    Template,
+)
+from mfr.gallery.sqlite.rows import Rows
 
 _ROWS_AT_ONCE: Final = 8192
 
@@ -20,23 +25,23 @@ _JOINED: Final = (
 )
 
 
-def rows_of(connection: sqlite3.Connection, identity: int, version: int) -> list[Any]:
-    """The templates of one identity, by its number, as `checksums.decoded` takes them."""
+def rows_of(connection: sqlite3.Connection, identity: int, rows: Rows) -> list[Any]:
+    """The templates of one identity, by its number, as `Rows.decoded` takes them."""
     return connection.execute(
-        f"SELECT {_columns(version)} {_JOINED} WHERE identity_id = ? ORDER BY templates.id",
+        f"SELECT {rows.columns} {_JOINED} WHERE identity_id = ? ORDER BY templates.id",
         (identity,),
     ).fetchall()
 
 
 def read_vectors(
-    connection: sqlite3.Connection, size: int, version: int, *, after: int
+    connection: sqlite3.Connection, size: int, rows: Rows, *, after: int
 ) -> EnrolledVectors | None:
     """The templates with ids larger than ``after``, a piece at a time to save memory.
 
     Args:
         connection: in a transaction.
         size: D, the length of an embedding.
-        version: the format of the file.
+        rows: how they lie in the file.
         after: 0 for all.
 
     Returns:
@@ -50,125 +55,138 @@ def read_vectors(
     owners: list[str] = []
     broken: list[DamagedTemplate] = []
     seen = 0
-    rows = connection.execute(
-        f"SELECT {_columns(version)} {_JOINED} WHERE templates.id > ? ORDER BY templates.id",
+    cursor = connection.execute(
+        f"SELECT {rows.columns} {_JOINED} WHERE templates.id > ? ORDER BY templates.id",
         (after,),
     )
-    while piece := rows.fetchmany(_ROWS_AT_ONCE):
+    while piece := cursor.fetchmany(_ROWS_AT_ONCE):
         seen += len(piece)
         if seen > count:
             return None
-        found, sound = checksums.decoded(piece, size)
-        names = [b"" if row[2] is None else row[2] for row in piece]
-        texts = [name.decode("utf-8", "backslashreplace") for name in names]
+        found, sound, names = rows.decoded(piece, size)
         broken += [
-            DamagedTemplate(piece[row][0], texts[row]) for row in np.flatnonzero(~sound).tolist()
+            DamagedTemplate(piece[row][0], names[row]) for row in np.flatnonzero(~sound).tolist()
         ]
         start, stop = len(owners), len(owners) + int(sound.sum())
         ids[start:stop] = np.array([row[0] for row in piece], dtype=np.int64)[sound]
         embeddings[start:stop] = found[sound]
-        owners += [text for text, whole in zip(texts, sound.tolist(), strict=True) if whole]
+        owners += [name for name, whole in zip(names, sound.tolist(), strict=True) if whole]
     if seen != count:
         return None
     kept = len(owners)
     return EnrolledVectors(ids[:kept], owners, embeddings[:kept], tuple(broken))
 
 
+def shown(connection: sqlite3.Connection, identity: int, size: int, rows: Rows) -> list[Template]:
+    """The templates of one identity without their embeddings, oldest first."""
+    sound = rows.decoded(rows_of(connection, identity, rows), size).sound.tolist()
+    crops: dict[int, CropState] = {
+        number: "damaged" if crop is None else "kept"
+        for number, crop in crops_of(connection, identity, rows)
+    }
+    found = []
+    for (number, enrolled, *others), fine in zip(
+        _others_of(connection, identity, rows), sound, strict=True
+    ):
+        about = rows.described(number, identity, others)
+        found.append(
+            Template(
+                number,
+                about.source,
+                about.photo_sha256,
+                enrolled,
+                about.quality,
+                about.detector,
+                damaged=not fine,
+                crop=crops.get(number, "none"),
+            )
+        )
+    return found
+
+
 def whole(
-    connection: sqlite3.Connection, identity: int, size: int, version: int
+    connection: sqlite3.Connection, identity: int, size: int, rows: Rows
 ) -> list[NewTemplate]:
     """The sound templates of one identity, as `insert` takes them, oldest first."""
-    rows = rows_of(connection, identity, version)
-    embeddings, sound = checksums.decoded(rows, size)
-    detector = "detector" if version >= 2 else "''"
-    others = connection.execute(
-        f"SELECT source, quality, enrolled, {detector} FROM templates WHERE identity_id = ? "
-        "ORDER BY id",
-        (identity,),
-    ).fetchall()
-    crops = {number: crop for number, crop, kept in crops_of(connection, identity, version) if kept}
-    return [
-        NewTemplate(
-            embedding,
-            row[3].decode("utf-8", "backslashreplace"),
-            source,
-            numbers(quality),
-            found_by,
-            crop=crops.get(row[0], b""),
-            enrolled=enrolled,
-        )
-        for row, embedding, fine, (source, quality, enrolled, found_by) in zip(
-            rows, embeddings, sound.tolist(), others, strict=True
-        )
-        if fine
-    ]
+    return [template for _, template in whole_rows(connection, identity, size, rows)]
+
+
+def whole_rows(
+    connection: sqlite3.Connection, identity: int, size: int, rows: Rows
+) -> Iterator[tuple[int, NewTemplate]]:
+    """As `whole`, each with its id."""
+    embeddings, sound, _ = rows.decoded(rows_of(connection, identity, rows), size)
+    crops = dict(crops_of(connection, identity, rows))
+    for (number, enrolled, *others), embedding, fine in zip(
+        _others_of(connection, identity, rows), embeddings, sound.tolist(), strict=True
+    ):
+        about = rows.described(number, identity, others)
+        if fine:
+            yield (
+                number,
+                NewTemplate(
+                    embedding,
+                    about.photo_sha256,
+                    about.source,
+                    about.quality,
+                    about.detector,
+                    crop=crops.get(number) or b"",
+                    enrolled=enrolled,
+                ),
+            )
 
 
 def crops_of(
-    connection: sqlite3.Connection, identity: int | None, version: int
-) -> Iterator[tuple[int, bytes, bool]]:
-    """The kept crops of one identity or, for None, of all: template, crop, whether it is sound."""
-    if version < 4:
-        return
+    connection: sqlite3.Connection, identity: int | None, rows: Rows
+) -> Iterator[tuple[int, bytes | None]]:
+    """The kept crops of one identity or, for None, of all, by template; None for a damaged one."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'crops'").fetchone():
+        return  # a file of an older format
     whose, values = ("", ()) if identity is None else ("WHERE identity_id = ?", (identity,))
-    rows = connection.execute(
-        f"SELECT template_id, crop, CAST(name AS BLOB), CAST(photo_sha256 AS BLOB), crops.checksum "
-        f"{_JOINED} JOIN crops ON template_id = templates.id {whose} ORDER BY template_id",
+    found = connection.execute(
+        "SELECT template_id, identity_id, CAST(name AS BLOB), CAST(photo_sha256 AS BLOB), crop, "
+        f"crops.checksum {_JOINED} JOIN crops ON template_id = templates.id {whose} "
+        "ORDER BY template_id",
         values,
     )
-    for number, crop, name, photo, kept in rows:
-        sound = isinstance(crop, bytes) and name is not None
-        yield number, crop, sound and kept == checksums.checksum(number, name, photo, crop)
-
-
-def numbers(text: str) -> Any:
-    """The quality in a row; that of a damaged one is unknown."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    for number, person, name, photo, *crop in found:
+        yield number, rows.crop_of(number, person, name, photo, crop)
 
 
 def insert(
-    connection: sqlite3.Connection, name: str, templates: Sequence[NewTemplate], now: str
+    connection: sqlite3.Connection,
+    person: int,
+    name: str,
+    templates: Sequence[NewTemplate],
+    now: str,
+    rows: Rows,
 ) -> list[int | None]:
-    """Insert templates; None in the place of those that the identity already has."""
-    if not templates:
-        return []
-    connection.execute(
-        "INSERT OR IGNORE INTO identities (name, enrolled) VALUES (?, ?)", (name, now)
-    )
-    owner = connection.execute("SELECT id FROM identities WHERE name = ?", (name,)).fetchone()[0]
+    """Insert templates of a person; None in the place of those that the person already has."""
     used = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'templates'").fetchone()
     number = 1 if used is None else used[0] + 1
     ids: list[int | None] = []
     for template in templates:
-        embedding = np.ascontiguousarray(template.embedding, dtype="<f4").tobytes()
-        photo = template.photo_sha256
         cursor = connection.execute(
             "INSERT OR IGNORE INTO templates (id, identity_id, embedding, quality, source, "
-            "photo_sha256, enrolled, detector, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "photo_sha256, detector, checksum, enrolled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 number,
-                owner,
-                embedding,
-                json.dumps(dict(template.quality), sort_keys=True),
-                template.source,
-                photo,
+                person,
+                *rows.template(number, person, name, template),
                 template.enrolled or now,
-                template.detector,
-                checksums.checksum(number, name.encode(), photo.encode(), embedding),
             ),
         )
         if cursor.rowcount and template.crop:
-            seal = checksums.checksum(number, name.encode(), photo.encode(), template.crop)
-            connection.execute("INSERT INTO crops VALUES (?, ?, ?)", (number, template.crop, seal))
+            crop, seal = rows.crop(number, person, name, template)
+            connection.execute("INSERT INTO crops VALUES (?, ?, ?)", (number, crop, seal))
         ids.append(number if cursor.rowcount else None)
         number += cursor.rowcount
     return ids
 
 
-def _columns(version: int) -> str:
-    kept = "checksum" if version >= 3 else "x''"
-    return f"templates.id, embedding, CAST(name AS BLOB), CAST(photo_sha256 AS BLOB), {kept}"
+def _others_of(connection: sqlite3.Connection, identity: int, rows: Rows) -> list[Any]:
+    """Of each template of one identity: its id, its date, and what `Rows.described` takes."""
+    return connection.execute(
+        f"SELECT id, enrolled, {rows.about} FROM templates WHERE identity_id = ? ORDER BY id",
+        (identity,),
+    ).fetchall()

@@ -12,6 +12,8 @@ _EXTRAS: Final = {
     "onnxruntime": "mfr[onnx]",
     "onnx": "mfr[onnx] or mfr[openvino]",
     "onnxscript": "mfr[onnx] or mfr[openvino]",
+    "psycopg": "mfr[postgres]",
+    "cryptography": "mfr[encryption]",
     "ray": "mfr[ray]",
 }
 

@@ -1,0 +1,90 @@
+"""Who did what in a gallery, and when: entries that are only ever added, each chained to the last.
+
+An entry never holds a template, a photo or a name; of a person it has the number. So the log stays
+whole when a person is removed, and says nothing of who it was.
+
+The chain is a hash (SHA-256) of each entry and of the hash before it, so that an entry cannot be
+changed, taken out or put in without changing all later hashes; in an encrypted gallery it is an
+HMAC, which only who has the gallery's key can make. What was cut off at the end can be told only by
+who noted the last hash elsewhere.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hmac
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+ACTOR_VARIABLE: Final = "MFR_ACTOR"
+"""The environment's name for who works with galleries."""
+
+BEGINNING: Final = "0" * 64
+"""What the first entry is chained to."""
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """One entry.
+
+    Attributes:
+        number: 1 for the first; there are no gaps.
+        at: when, UTC, ISO 8601.
+        actor: who, as the program was told.
+        event: what: 'enrolled', 'removed', 'identified' ...
+        person: the number of the person whom it is about, if it is about one.
+        facts: more of it: numbers of templates, a decision with its score and threshold.
+        link: the chained hash, 64 hexadecimal digits.
+    """
+
+    number: int
+    at: str
+    actor: str
+    event: str
+    person: int | None
+    facts: Mapping[str, Any]
+    link: str = ""
+
+
+def linked(entry: AuditEntry, before: str, key: bytes) -> str:
+    """The hash of ``entry`` and of ``before``, the hash of the entry before it.
+
+    Args:
+        entry: its own ``link`` does not matter.
+        before: `BEGINNING` for the first entry.
+        key: of the HMAC; empty for a plain hash.
+    """
+    fields = [before, entry.number, entry.at, entry.actor, entry.event, entry.person]
+    message = json.dumps([*fields, dict(entry.facts)], sort_keys=True, allow_nan=False).encode()
+    return hmac.digest(key, message, "sha256").hex() if key else sha256(message).hexdigest()
+
+
+def first_broken(entries: Iterable[AuditEntry], key: bytes) -> int | None:
+    """The number of the first entry that does not follow from those before it; None if all do.
+
+    Args:
+        entries: all of them, in order.
+        key: as for `linked`.
+    """
+    before, expected = BEGINNING, 1
+    for entry in entries:
+        link = linked(entry, before, key)
+        if entry.number != expected or not hmac.compare_digest(link, entry.link):
+            return expected
+        before, expected = entry.link, expected + 1
+    return None
+
+
+def present_actor() -> str:
+    """Who works: whom the environment's `ACTOR_VARIABLE` names, else the program's account."""
+    named = os.environ.get(ACTOR_VARIABLE)
+    if named:
+        return named[:256]
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name
+        return "unknown"
