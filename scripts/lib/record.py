@@ -11,9 +11,13 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 from mfr import atomic
 from mfr.runtimes.choice import processor
+
+NAMED: Final = ("DATASET", "WEIGHTS", "PAIRS", "PHOTOS", "OUT", "LFW", "PEER", "ADDRESS", "SERVER")
+"""Variables of the environment whose values are shown by their names."""
 
 
 def main() -> None:
@@ -33,7 +37,7 @@ def main() -> None:
     # Paths of this machine mean nothing to a reader: data is named as in README.
     shown = " ".join(command)
     text = run.stdout
-    for variable in ("DATASET", "WEIGHTS", "PAIRS", "PHOTOS", "OUT", "LFW", "PEER"):
+    for variable in NAMED:
         if place := os.environ.get(variable):
             shown, text = shown.replace(place, variable), text.replace(place, variable)
     head = (

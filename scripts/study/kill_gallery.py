@@ -97,7 +97,7 @@ def enrolled(gallery: Gallery) -> Enrolled:
     }
 
 
-def work(path: Path, seed: int, end: Connection) -> None:
+def work(path: Path | str, seed: int, end: Connection) -> None:
     """Change the gallery until killed, saying what is done."""
     rng = np.random.default_rng(seed)
     with Gallery.open(path) as gallery:
