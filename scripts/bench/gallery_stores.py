@@ -1,4 +1,4 @@
-"""What a gallery costs in a directory (SQLite) and in a database (PostgreSQL), side by side.
+"""What a gallery costs in a directory, plain and encrypted, and in a database (PostgreSQL).
 
 Made-up people, one random unit vector each, are enrolled in one transaction through the store, then
 single ones are enrolled and removed, and probes of enrolled people are identified: in memory, and
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import secrets
 import statistics
 import tempfile
@@ -28,6 +29,7 @@ import psycopg
 from mfr.gallery import Gallery, NewTemplate
 from mfr.gallery.own_index import SearchingStore
 from mfr.gallery.store import Store, create_store, open_store
+from mfr.sealing.master_key import KEY_BYTES, KEY_VARIABLE
 from scripts.bench.gallery_changes import unit_vectors
 
 CANDIDATES = 5
@@ -172,6 +174,10 @@ def main() -> None:
             path = str(Path(directory) / "gallery")
             for how, rows in measured(path, crowd, options).items():
                 columns[f"SQLite, searched {how}"] = rows
+            os.environ[KEY_VARIABLE] = secrets.token_hex(KEY_BYTES)
+            for how, rows in measured(f"{path}-encrypted", crowd, options).items():
+                columns[f"SQLite, encrypted, searched {how}"] = rows
+            del os.environ[KEY_VARIABLE]
         address = f"{options.address}&collection=bench-{secrets.token_hex(4)}"
         for how, rows in measured(address, crowd, options).items():
             columns[f"PostgreSQL, searched {how}"] = rows

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,7 +50,9 @@ def test_a_gallery_is_encrypted_and_gets_another_key(
     run("gallery", "encrypt", gallery, code=2)
     assert "No key is named" in capsys.readouterr().err
     run("--key-file", old, "gallery", "encrypt", gallery)
-    assert b"ada" not in (Path(gallery) / FILE_NAME).read_bytes()
+    with closing(sqlite3.connect(Path(gallery) / FILE_NAME)) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM identities")]
+    assert len(names) == 2 and not {"ada", "bob"} & set(names)
     run("--key-file", old, "gallery", "change-key", gallery, "--to", new)
     run("--key-file", old, "gallery", "list", gallery, code=2)
     assert "is encrypted with the key" in capsys.readouterr().err
@@ -124,7 +128,8 @@ def test_decisions_are_logged_if_wanted(
     out = tmp_path / "audit.jsonl"
     run("gallery", "audit", gallery, "--export", out, "--no-decisions")
     lines = [json.loads(line) for line in out.read_text().splitlines()]
-    assert lines[-1]["event"] == "decisions logged" and "ada" not in out.read_text()
+    assert lines[-1]["event"] == "decisions logged"
+    assert '"ada"' not in out.read_text()
 
 
 def test_a_log_that_was_changed_is_told(gallery: str, capsys: pytest.CaptureFixture[str]) -> None:
