@@ -170,7 +170,7 @@ def search(
 
     'exact' compares every template; 'two-stage' compares those whose short codes are near the
     probe's, which takes a fraction of the time among many; 'auto', as at first, does the first
-    below 100 000 templates and the second from there on.
+    below 50 000 templates and the second from there on.
 
     Example: mfr gallery search GALLERY exact
     """

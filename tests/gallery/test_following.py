@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,23 @@ def test_changes_do_not_rebuild_the_index(
         gallery.enroll("eve", [photo(1, 1, 1)], anyway=True)
         assert gallery.identify(photo(1, 1, 1)).candidates[0].identity == "eve"
     assert len(snapshots) == 1
+
+
+def test_the_old_index_goes_before_a_new_one_is_made(
+    gallery: Gallery, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a million templates would be in memory twice."""
+    with contextlib.closing(open_store(path)) as store:
+        follower = following.IndexFollower(store, None, "auto")
+        old, snapshot = weakref.ref(follower.current()), store.snapshot
+
+        def taken() -> Snapshot:
+            gc.collect()
+            assert old() is None
+            return snapshot()
+
+        monkeypatch.setattr(store, "snapshot", taken)
+        assert len(follower.rebuild()) == 3
 
 
 def test_changes_are_followed_while_the_index_is_rebuilt(
