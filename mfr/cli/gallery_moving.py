@@ -162,7 +162,7 @@ def roles() -> None:
 
     They are mfr_reader, mfr_writer and mfr_admin. Run it after the first gallery was made.
 
-    Example: mfr gallery roles | psql faces
+    Example: mfr gallery roles
     """
     from mfr.gallery.postgres.schema import script
 

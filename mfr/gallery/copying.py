@@ -38,8 +38,9 @@ def copy(
 ) -> Copied:
     """Make a gallery with everyone of another: templates, dates, kept crops, details, settings.
 
-    It has all of them or, on any error, nobody: then the same call may be made again. Templates are
-    numbered anew. A `GalleryWarning` names those of whom damaged templates are left out.
+    It has everyone's templates or, on any error, nobody's: then the same call may be made again.
+    What is noted of people is noted afterwards. Templates are numbered anew, and the audit log
+    begins anew. A `GalleryWarning` names those of whom damaged templates are left out.
 
     Args:
         location: the gallery, which stays as it is.

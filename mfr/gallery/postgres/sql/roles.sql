@@ -1,5 +1,5 @@
 -- Roles for galleries in this database, to be made once by an administrator who may make roles,
--- after the first gallery was made: mfr gallery roles | psql DATABASE
+-- after the first gallery was made: psql DATABASE -f roles.sql
 --
 --   mfr_reader   identifies, verifies, lists
 --   mfr_writer   enrolls and removes too
