@@ -55,9 +55,9 @@ def test_searches_are_made_together(gallery, photos, monkeypatch):
     sizes = []
     nearest = gallery.open_set().searching.nearest
 
-    def counting(embeddings, k):
+    def counting(embeddings, k, group):
         sizes.append(len(embeddings))
-        return nearest(embeddings, k)
+        return nearest(embeddings, k, group)
 
     monkeypatch.setattr(gallery.open_set().searching, "nearest", counting)
     identify_each(FakeRecogniser(calibration=FINE), gallery, photos)
