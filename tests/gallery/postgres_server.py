@@ -24,6 +24,8 @@ from mfr.gallery.store import Location
 
 _NUMBERS = itertools.count()
 
+_CLEAR_UP = 'cat; "$0" -D "$1/data" -w -m immediate stop; rm -rf "$1"'
+
 
 class Server:
     """A running server, reached by a socket in a directory of its own."""
@@ -40,6 +42,16 @@ class Server:
         self.directory.chmod(0o755)
         self.run("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale")
         self.start()
+        # It waits for the end of its input, which comes however this process ends.
+        self._warden = subprocess.Popen(
+            ["sh", "-c", _CLEAR_UP, programs / "pg_ctl", self.directory],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=self._user,
+            cwd="/",
+            start_new_session=True,
+        )
 
     def start(self) -> None:
         log, options = self.directory / "log", f"-h '' -k {self.directory}"
@@ -81,9 +93,8 @@ class Server:
         return f"postgresql://{user}@/{database}?host={self.directory}&collection={collection}"
 
     def remove(self) -> None:
-        with contextlib.suppress(subprocess.CalledProcessError):  # it is stopped already
-            self.stop()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self._warden.communicate()
+        shutil.rmtree(self.directory, ignore_errors=True)  # the directory itself
 
 
 @cache
