@@ -100,13 +100,13 @@ def test_people_are_found_after_additions_and_removals(data: st.DataObject) -> N
         probes = np.concatenate([probes, _near(rng, present.embeddings[rows])])
         for probe, found in zip(probes, index.best_identities(probes, 1), strict=True):
             ((name, score),) = found
-            ((expected, best),) = _by_brute_force(present, probe, 1)
+            ((_, best),) = _by_brute_force(present, probe, 1)
             # Where nobody is clearly the nearest, as for the removed, another may be found.
             assert name in present.owners
             own = _by_brute_force(present, probe, 1, frozenset([name]))[0][1]
             assert score == pytest.approx(own, abs=1e-6)
-            if best > 0.95:
-                assert (name, score) == (expected, pytest.approx(best, abs=1e-6))
+            if best > 0.95:  # of templates that are equal but for rounding, either may be best
+                assert score == pytest.approx(best, abs=1e-6)
 
 
 def test_ties_beyond_the_likely_ones_are_ordered_by_name() -> None:
