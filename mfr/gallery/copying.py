@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Final
 
 from mfr.errors import GalleryError
 from mfr.gallery.audit_log import AuditLog
@@ -12,7 +14,10 @@ from mfr.gallery.carrying import carry_details
 from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.joining import Person, people_of
 from mfr.gallery.merging import store_like
-from mfr.gallery.store import Location, Store, open_store
+from mfr.gallery.store import Location, Store, occupied, open_store
+
+_UNFINISHED: Final = "copy of"
+"""The note that says of which gallery a copy is that is not finished; it is empty afterwards."""
 
 Progress = Callable[[int, int, str], None]
 """Is told how many people are copied, of how many, and ''."""
@@ -38,13 +43,14 @@ def copy(
 ) -> Copied:
     """Make a gallery with everyone of another: templates, dates, kept crops, details, settings.
 
-    It has everyone's templates or, on any error, nobody's: then the same call may be made again.
-    What is noted of people is noted afterwards. Templates are numbered anew, and the audit log
-    begins anew. A `GalleryWarning` names those of whom damaged templates are left out.
+    It has everyone's templates or, on any error, nobody's; what is noted of people is noted
+    afterwards. If it is stopped, the same call may be made again and finishes it. Templates are
+    numbered anew, and the audit log begins anew. A `GalleryWarning` names those of whom damaged templates are left out.
 
     Args:
         location: the gallery, which stays as it is.
-        out: the new gallery; nothing may be there, or one with nobody in it.
+        out: the new gallery; nothing may be there, or one with nobody in it, or a copy of the same
+            gallery that was stopped.
         on_progress: called as the work goes on.
 
     Raises:
@@ -52,7 +58,7 @@ def copy(
         GalleryExistsError: somebody is enrolled at ``out``, or something else is there.
         WriteError: the disk is full or the place not writable.
     """
-    with closing(open_store(location)) as old, closing(store_like(old, out)) as new:
+    with closing(open_store(location)) as old, closing(_begun(old, location, out)) as new:
         settle_keeping(new, keeps_crops(old))
         given: dict[str, int] = {}
         new.add_many(_counted(old, location, given, on_progress))
@@ -63,9 +69,23 @@ def copy(
             )
         carry_details(old, new)
         AuditLog(new).holds_decisions = AuditLog(old).holds_decisions
+        new.put_note(_UNFINISHED, "")
         every = sum(each.templates for each in old.identities())
         copied = sum(given.values())
         return Copied(len(given), copied, every - copied)
+
+
+def _begun(old: Store, location: Location, out: Location) -> Store:
+    """The store of the copy, made or gone on with."""
+    origin = hashlib.sha256((old.secret or str(location)).encode()).hexdigest()
+    if occupied(out):
+        new = open_store(out)
+        if new.note(_UNFINISHED) == origin:
+            return new
+        new.close()
+    new = store_like(old, out)
+    new.put_note(_UNFINISHED, origin)
+    return new
 
 
 def _counted(

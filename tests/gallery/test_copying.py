@@ -86,6 +86,26 @@ def test_a_copy_has_everything(kind: str, other: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_copy_that_was_stopped_is_finished_by_the_same_call(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = _filled(_location("sqlite", tmp_path / "a")), _location(kind, tmp_path / "b")
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(copying, "carry_details", stopped)
+        copy(a, b)
+    assert copy(a, b) == Copied(2, 3, 0)
+    with closing(open_store(a)) as old, closing(open_store(b)) as new:
+        assert _everything(old) == _everything(new)
+        assert new.person("zoe").details == DETAILS
+    with pytest.raises(GalleryExistsError, match="there already"):
+        copy(a, b)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_a_gallery_that_changes_is_not_copied_by_halves(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
