@@ -45,7 +45,8 @@ def copy(
 
     It has everyone's templates or, on any error, nobody's; what is noted of people is noted
     afterwards. If it is stopped, the same call may be made again and finishes it. Templates are
-    numbered anew, and the audit log begins anew. A `GalleryWarning` names those of whom damaged templates are left out.
+    numbered anew, and the audit log begins anew. A `GalleryWarning` names those of whom damaged
+    templates are left out.
 
     Args:
         location: the gallery, which stays as it is.
