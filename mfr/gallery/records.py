@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -190,3 +191,12 @@ def has_unit_length(embeddings: np.ndarray) -> np.ndarray:
     """Which rows of (N, D) are finite and of unit length: (N,) bool."""
     norms = np.sqrt(np.einsum("nd,nd->n", embeddings, embeddings, dtype=np.float64))
     return np.isfinite(norms) & (np.abs(norms - 1) < 1e-3)
+
+
+def quality_from(text: Any) -> Any:
+    """The quality that a store keeps as JSON; that of a damaged one is unknown: {}."""
+    try:
+        found = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -13,8 +13,8 @@ import pytest
 
 from mfr.errors import GalleryDamagedError, GalleryWarning, NotEnrolledError
 from mfr.gallery import Gallery, NewTemplate
+from mfr.gallery.checksums import checksum
 from mfr.gallery.records import DamagedTemplate
-from mfr.gallery.sqlite.checksums import checksum
 from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.gallery.store import create_store, open_store
 from tests.gallery.fake_recogniser import FakeRecogniser, photo

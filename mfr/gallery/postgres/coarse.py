@@ -16,12 +16,12 @@ import psycopg
 from psycopg import errors
 
 from mfr.errors import GalleryError
+from mfr.gallery import checksums
 from mfr.gallery.postgres import schema
 from mfr.gallery.postgres.address import Address
 from mfr.gallery.postgres.collection import Collection
 from mfr.gallery.postgres.columns import Column, Numbers
 from mfr.gallery.postgres.templates import read_vectors
-from mfr.gallery.sqlite import checksums
 
 WORTH_IT: Final = 100_000
 """From so many templates on, searches are made in the database; fewer are soon read and are then

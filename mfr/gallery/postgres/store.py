@@ -17,6 +17,7 @@ from mfr.errors import (
     NotEnrolledError,
     WriteError,
 )
+from mfr.gallery import checksums
 from mfr.gallery.postgres import change_log, collection, database_index, erasure, identities
 from mfr.gallery.postgres.address import Address
 from mfr.gallery.postgres.database_index import DatabaseIndex
@@ -33,9 +34,8 @@ from mfr.gallery.records import (
     NewTemplate,
     Snapshot,
     Template,
+    quality_from,
 )
-from mfr.gallery.sqlite import checksums
-from mfr.gallery.sqlite.rows import numbers
 from mfr.gallery.store import BUSY_SECONDS, Location
 from mfr.sealing.master_key import names_key
 
@@ -236,7 +236,7 @@ class PostgresStore(DetailsInDatabase):
                 source,
                 digest,
                 enrolled,
-                numbers(quality),
+                quality_from(quality),
                 found_by,
                 damaged=not fine,
                 crop=crops.get(number, "none"),

@@ -10,11 +10,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import psycopg
 
+from mfr.gallery.checksums import checksum
 from mfr.gallery.postgres import coarse
 from mfr.gallery.postgres.collection import Collection
 from mfr.gallery.postgres.columns import Blobs, Numbers, Texts
 from mfr.gallery.records import NewTemplate, check_embeddings
-from mfr.gallery.sqlite.checksums import checksum
 
 Owned: TypeAlias = tuple[str, NewTemplate]
 """A template and the name of its identity."""

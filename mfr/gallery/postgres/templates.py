@@ -9,10 +9,9 @@ import numpy as np
 import psycopg
 
 from mfr.errors import GalleryDamagedError
+from mfr.gallery import checksums
 from mfr.gallery.postgres.collection import Collection
-from mfr.gallery.records import DamagedTemplate, EnrolledVectors, NewTemplate
-from mfr.gallery.sqlite import checksums
-from mfr.gallery.sqlite.rows import numbers
+from mfr.gallery.records import DamagedTemplate, EnrolledVectors, NewTemplate, quality_from
 
 _ROWS_AT_ONCE: Final = 4096
 
@@ -104,7 +103,7 @@ def whole(
             embedding,
             row[3].decode(),
             source,
-            numbers(quality),
+            quality_from(quality),
             found_by,
             crop=crops.get(row[0], b""),
             enrolled=enrolled,

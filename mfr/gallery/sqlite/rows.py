@@ -8,9 +8,9 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
+from mfr.gallery import checksums
 from mfr.gallery.people import Details, details_from, details_text
-from mfr.gallery.records import NewTemplate
-from mfr.gallery.sqlite import checksums
+from mfr.gallery.records import NewTemplate, quality_from
 from mfr.sealing.seal import TokenKind
 
 WITH_DETAILS: Final = 5
@@ -180,7 +180,7 @@ class PlainRows:
     def described(self, number: int, person: int, row: Sequence[Any]) -> About:
         """See `Rows`."""
         source, photo, quality, detector = row
-        return About(source, photo, numbers(quality), detector)
+        return About(source, photo, quality_from(quality), detector)
 
     def crop(
         self, number: int, person: int, name: str, template: NewTemplate
@@ -198,12 +198,3 @@ class PlainRows:
         if sound and kept == checksums.checksum(number, name or b"", photo, crop):
             return bytes(crop)
         return None
-
-
-def numbers(text: Any) -> Any:
-    """The quality in a row; that of a damaged one is unknown."""
-    try:
-        found = json.loads(text)
-    except (ValueError, TypeError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

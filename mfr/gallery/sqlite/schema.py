@@ -9,7 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
-from mfr.gallery.sqlite import audit_log, change_log, checksums, erasure
+from mfr.gallery.checksums import checksum
+from mfr.gallery.sqlite import audit_log, change_log, erasure
 
 VERSION: Final = 5
 """The format this program writes. Version 1 had no detectors and no record of changes, version 2 no
@@ -137,7 +138,7 @@ def upgrade(connection: sqlite3.Connection) -> None:
         change_log.begin(connection)
     if version < 3:
         connection.execute("ALTER TABLE templates ADD COLUMN checksum BLOB NOT NULL DEFAULT x''")
-        checksums.seal(connection)
+        _give_checksums(connection)
         connection.execute(_PHOTO_INDEX)
         connection.execute("INSERT INTO meta VALUES ('secret', ?)", (secrets.token_hex(32),))
         erasure.mark(connection)  # what programs of those formats removed may still lie there
@@ -152,3 +153,14 @@ def upgrade(connection: sqlite3.Connection) -> None:
 def now() -> str:
     """The present time as the file records it: UTC, ISO 8601, to the second."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _give_checksums(connection: sqlite3.Connection) -> None:
+    """Give a checksum to all templates that have none, within the caller's transaction."""
+    connection.create_function("template_checksum", 4, checksum, deterministic=True)
+    connection.execute(
+        "UPDATE templates SET checksum = template_checksum(id, "
+        "(SELECT CAST(name AS BLOB) FROM identities WHERE identities.id = identity_id), "
+        "CAST(photo_sha256 AS BLOB), CAST(embedding AS BLOB)) "
+        "WHERE checksum = x'' AND identity_id IN (SELECT id FROM identities)"
+    )

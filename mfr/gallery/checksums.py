@@ -6,7 +6,6 @@ It finds flipped bits and templates that have changed places, not an enemy who c
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,17 +25,6 @@ def checksum(number: int, name: bytes, photo_sha256: bytes, embedding: bytes) ->
     """
     head = b"%d %d %d " % (number, len(name), len(photo_sha256))
     return hashlib.sha256(b"".join((head, name, photo_sha256, embedding))).digest()
-
-
-def seal(connection: sqlite3.Connection) -> None:
-    """Give a checksum to all templates that have none, within the caller's transaction."""
-    connection.create_function("template_checksum", 4, checksum, deterministic=True)
-    connection.execute(
-        "UPDATE templates SET checksum = template_checksum(id, "
-        "(SELECT CAST(name AS BLOB) FROM identities WHERE identities.id = identity_id), "
-        "CAST(photo_sha256 AS BLOB), CAST(embedding AS BLOB)) "
-        "WHERE checksum = x'' AND identity_id IN (SELECT id FROM identities)"
-    )
 
 
 def decoded(rows: Sequence[Any], size: int) -> tuple[np.ndarray, np.ndarray]:
