@@ -40,6 +40,8 @@ class Server:
             self._user = "nobody"
             os.chown(self.directory, pwd.getpwnam("nobody").pw_uid, -1)
         self.directory.chmod(0o755)
+        if not self._may_run(programs):
+            self.programs = self._copied(programs)
         self.run("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale")
         self.start()
         # It waits for the end of its input, which comes however this process ends.
@@ -52,6 +54,26 @@ class Server:
             cwd="/",
             start_new_session=True,
         )
+
+    def _may_run(self, programs: Path) -> bool:
+        try:
+            command = [programs / "postgres", "--version"]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=self._user, cwd="/")
+        except PermissionError:
+            return False
+        return True
+
+    def _copied(self, programs: Path) -> Path:
+        """The programs where anybody may run them: a virtual environment may lie where none may.
+
+        They find the libraries in the folder beside their package.
+        """
+        package = programs.parents[1]
+        copies = self.directory / "site"
+        for folder in (programs.parent, package.with_name(f"{package.name}.libs")):
+            place = copies / folder.relative_to(package.parent)
+            shutil.copytree(folder, place, symlinks=True)
+        return copies / programs.relative_to(package.parent)
 
     def start(self) -> None:
         log, options = self.directory / "log", f"-h '' -k {self.directory}"
