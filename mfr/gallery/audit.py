@@ -15,7 +15,7 @@ import getpass
 import hmac
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -61,6 +61,45 @@ def linked(entry: AuditEntry, before: str, key: bytes) -> str:
     fields = [before, entry.number, entry.at, entry.actor, entry.event, entry.person]
     message = json.dumps([*fields, dict(entry.facts)], sort_keys=True, allow_nan=False).encode()
     return hmac.digest(key, message, "sha256").hex() if key else sha256(message).hexdigest()
+
+
+def row_after(
+    last: tuple[int, str] | None,
+    at: str,
+    actor: str,
+    event: str,
+    person: int | None,
+    facts: Mapping[str, Any],
+    key: bytes,
+) -> tuple[Any, ...]:
+    """The entry that follows another one, as a store keeps it and `entry_of` reads it.
+
+    Args:
+        last: the number and the link of the entry before; None for the first entry.
+        at: when, UTC, ISO 8601.
+        actor: who.
+        event: what.
+        person: the number of the person whom it is about, if any.
+        facts: more of it.
+        key: of the chain.
+
+    Returns:
+        Number, time, actor, event, person, facts as JSON, and link.
+    """
+    number, before = last or (0, BEGINNING)
+    entry = AuditEntry(number + 1, at, actor, event, person, facts)
+    text = json.dumps(dict(facts), sort_keys=True)
+    return entry.number, at, actor, event, person, text, linked(entry, before, key)
+
+
+def entry_of(row: Sequence[Any]) -> AuditEntry:
+    """The entry of a row of `row_after`; facts that are no JSON object are kept as 'damaged'."""
+    number, at, actor, event, person, text, link = row
+    try:
+        facts = dict(json.loads(text))
+    except (ValueError, TypeError):
+        facts = {"damaged": text}
+    return AuditEntry(number, at, actor, event, person, facts, link)
 
 
 def first_broken(entries: Iterable[AuditEntry], key: bytes) -> int | None:

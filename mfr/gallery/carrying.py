@@ -1,9 +1,16 @@
-"""What is noted of people comes along when their templates go into another gallery."""
+"""A gallery goes into another one: where that came from, and what is noted of people."""
 
 from __future__ import annotations
 
+import hashlib
+
 from mfr.gallery.people import Details
-from mfr.gallery.store import Store
+from mfr.gallery.store import Location, Store
+
+
+def origin_of(source: Store, location: Location) -> str:
+    """By what a gallery that is not finished knows again which one it is made from."""
+    return hashlib.sha256((source.secret or str(location)).encode()).hexdigest()
 
 
 def carry_details(source: Store, target: Store) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Final
 
 from mfr.errors import GalleryError
 from mfr.gallery.audit_log import AuditLog
-from mfr.gallery.carrying import carry_details
+from mfr.gallery.carrying import carry_details, origin_of
 from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.joining import Person, people_of
 from mfr.gallery.merging import store_like
@@ -78,7 +77,7 @@ def copy(
 
 def _begun(old: Store, location: Location, out: Location) -> Store:
     """The store of the copy, made or gone on with."""
-    origin = hashlib.sha256((old.secret or str(location)).encode()).hexdigest()
+    origin = origin_of(old, location)
     if occupied(out):
         new = open_store(out)
         if new.note(_UNFINISHED) == origin:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from mfr.errors import GalleryExistsError
@@ -12,7 +11,6 @@ from mfr.gallery.crops import keeps_crops, settle_keeping
 from mfr.gallery.gallery_searches import GallerySearches
 from mfr.gallery.methods import SearchMethod
 from mfr.gallery.names import identity_name, spelled_name
-from mfr.gallery.noted_people import People
 from mfr.gallery.own_calibration import (
     own_calibration,
     settle_calibration,
@@ -27,7 +25,7 @@ from mfr.gallery.records import (
 from mfr.gallery.results import Candidate, Enrolment
 from mfr.gallery.screening import find_doubts, insist_on_none
 from mfr.gallery.searching import cache_path_of
-from mfr.gallery.store import Location, Store, create_store, occupied, open_store_of
+from mfr.gallery.store import Location, create_store, occupied, open_store_of
 
 if TYPE_CHECKING:
     from mfr.conditions import Calibrations
@@ -60,17 +58,6 @@ class Gallery(GallerySearches):
         people: what is noted of people, and their groups.
         audit_log: what happened in the gallery.
     """
-
-    def __init__(
-        self,
-        store: Store,
-        recogniser: PhotoRecogniser | None = None,
-        *,
-        cache_path: Path | None = None,
-        search: SearchMethod | None = None,
-    ) -> None:
-        super().__init__(store, recogniser, cache_path=cache_path, search=search)
-        self.people = People(store)
 
     @classmethod
     def open(

@@ -15,6 +15,7 @@ from mfr.gallery.audit_log import AuditLog
 from mfr.gallery.judging import DEFAULT_FPIR, about_probes, judge_claim
 from mfr.gallery.methods import SearchMethod
 from mfr.gallery.names import spelled_name
+from mfr.gallery.noted_people import People
 from mfr.gallery.open_set import OpenSet
 from mfr.gallery.own_calibration import calibration_for, check_gallery_choice
 from mfr.gallery.photos import PhotoRecogniser, embed_probes
@@ -32,6 +33,7 @@ class GallerySearches:
     """The part of a `mfr.gallery.Gallery` that verifies and identifies; arguments as there.
 
     Attributes:
+        people: what is noted of people, and their groups.
         audit_log: what happened in the gallery.
     """
 
@@ -46,6 +48,7 @@ class GallerySearches:
         self._store = store
         self._recogniser = recogniser
         self._searching = Searching(store, cache_path, search)
+        self.people = People(store)
         self.audit_log = AuditLog(store)
 
     def verify(

@@ -6,7 +6,6 @@ by the photo's bytes, so a migration that was stopped goes on where it was.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from mfr.errors import FaceError, GalleryError, ImageError
-from mfr.gallery.carrying import carry_details
+from mfr.gallery.carrying import carry_details, origin_of
 from mfr.gallery.crops import crop_pixels, keeps_crops, settle_keeping
 from mfr.gallery.own_calibration import settle_calibration
 from mfr.gallery.own_model import detector_of
@@ -134,7 +133,7 @@ def migrate(
 
 def _opened(location: Location, old: Store, out: Location, recogniser: Recogniser) -> Store:
     """The store of the new gallery, made or gone on with."""
-    origin = hashlib.sha256((old.secret or str(location)).encode()).hexdigest()
+    origin = origin_of(old, location)
     if not occupied(out):
         new = create_store(
             out, model_hash=recogniser.model_hash, embedding_size=recogniser.embedding_size

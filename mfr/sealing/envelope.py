@@ -8,12 +8,11 @@ from hashlib import sha256
 from typing import Final
 
 from mfr.errors import GalleryDamagedError, GalleryKeyError
-from mfr.extras import imported
+from mfr.sealing.cipher import BrokenSealError, Cipher
 from mfr.sealing.master_key import COMMAND_VARIABLE, FILE_VARIABLE, KEY_BYTES, KEY_VARIABLE
 
 _VERSION: Final = 1
 _PLACE: Final = b"mfr gallery data key 1"
-_NONCE: Final = 12
 
 
 def new_data_key() -> bytes:
@@ -27,8 +26,7 @@ def wrapped(data_key: bytes, master: bytes) -> str:
     Raises:
         ConfigError: the package cryptography is not installed.
     """
-    nonce = os.urandom(_NONCE)
-    sealed = nonce + _cipher(master).encrypt(nonce, data_key, _PLACE)
+    sealed = Cipher(master).sealed(data_key, _PLACE)
     return json.dumps({"version": _VERSION, "key": key_name(master), "wrapped": sealed.hex()})
 
 
@@ -64,12 +62,9 @@ def unwrapped(text: str, master: bytes | None, where: object) -> bytes:
             f"{where} is encrypted with the key {name}, not with yours, {key_name(master)}: give "
             "the right one."
         )
-    cipher = _cipher(master)
-    from cryptography.exceptions import InvalidTag
-
     try:
-        return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _PLACE)
-    except (InvalidTag, ValueError) as error:
+        return Cipher(master).opened(sealed, _PLACE)
+    except BrokenSealError as error:
         raise GalleryDamagedError(
             f"The wrapped key of {where} is damaged: restore the gallery from a backup."
         ) from error
@@ -78,10 +73,3 @@ def unwrapped(text: str, master: bytes | None, where: object) -> bytes:
 def key_name(master: bytes) -> str:
     """What tells a master key from others without giving it away: 16 hexadecimal digits."""
     return sha256(b"mfr gallery master key\0" + master).hexdigest()[:16]
-
-
-def _cipher(master: bytes):  # type: ignore[no-untyped-def]
-    imported("cryptography", instead=None)
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    return AESGCM(master)

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import secrets
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -30,7 +28,7 @@ import numpy as np
 from mfr.errors import GalleryDamagedError, GalleryError
 from mfr.gallery import Gallery
 from mfr.gallery.store import create_store
-from scripts.study.kill_gallery import SIZE, Change, Enrolled, enrolled, follow, work
+from scripts.study.kill_gallery import SIZE, Change, Enrolled, enrolled, follow, killed, work
 
 LONGEST_SECONDS = 0.4
 SERVER_EVERY = 4
@@ -57,15 +55,7 @@ def disturbed(location: str, seed: int, server: list[str] | None) -> list[Change
     if server is not None:
         for command in (["stop", "-m", "immediate"], ["start"]):
             subprocess.run([*server, *command], check=True, stdout=subprocess.DEVNULL)
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    said: list[Change | None] = []
-    while True:
-        try:
-            said.append(here.recv())
-        except (EOFError, OSError):
-            return said
+    return killed(process, here)
 
 
 def _silently(location: str, seed: int, end: object) -> None:

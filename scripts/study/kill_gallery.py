@@ -26,6 +26,7 @@ import warnings
 from collections import Counter
 from contextlib import closing
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -169,13 +170,18 @@ def kill_one(path: Path, seed: int) -> list[Change | None]:
         time.sleep(float(rng.uniform(0, LONGEST_SECONDS)))
     else:
         time.sleep(float(rng.uniform(0, 0.01)))
+    return killed(process, here)
+
+
+def killed(process: BaseProcess, heard: Connection) -> list[Change | None]:
+    """Kill a process, and return all that it said."""
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     said: list[Change | None] = []
     while True:
         try:
-            said.append(here.recv())
+            said.append(heard.recv())
         except (EOFError, OSError):
             return said
 

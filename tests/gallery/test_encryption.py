@@ -18,8 +18,9 @@ from mfr.gallery.sqlite import SqliteStore
 from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.gallery.store import create_store
 from mfr.sealing import master_key as master_keys
+from mfr.sealing.cipher import BrokenSealError
 from mfr.sealing.envelope import new_data_key, unwrapped, wrapped
-from mfr.sealing.seal import BrokenSealError, Seal
+from mfr.sealing.seal import Seal
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
 
 KEY, OTHER = "a1" * 32, "b2" * 32

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 import psycopg
 
-from mfr.gallery.audit import BEGINNING, AuditEntry, linked
+from mfr.gallery.audit import AuditEntry, entry_of, row_after
 from mfr.gallery.postgres.collection import Collection
 
 CHAIN_KEY: Final = b""
@@ -44,20 +43,9 @@ def append(
         "SELECT number, link FROM mfr.audit WHERE collection_id = %s ORDER BY number DESC LIMIT 1",
         (collection.id,),
     ).fetchone()
-    number, before = (0, BEGINNING) if last is None else last
-    entry = AuditEntry(number + 1, at, actor, event, person, facts)
     connection.execute(
         "INSERT INTO mfr.audit VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            collection.id,
-            entry.number,
-            at,
-            actor,
-            event,
-            person,
-            json.dumps(dict(facts), sort_keys=True),
-            linked(entry, before, CHAIN_KEY),
-        ),
+        (collection.id, *row_after(last, at, actor, event, person, facts, CHAIN_KEY)),
     )
 
 
@@ -70,14 +58,4 @@ def entries(
         "WHERE collection_id = %s AND number > %s ORDER BY number",
         (collection.id, after),
     ).fetchall()
-    return [
-        AuditEntry(number, at, actor, event, person, _facts(facts), link)
-        for number, at, actor, event, person, facts, link in rows
-    ]
-
-
-def _facts(text: str) -> Mapping[str, Any]:
-    try:
-        return dict(json.loads(text))
-    except (ValueError, TypeError):
-        return {"damaged": text}
+    return [entry_of(row) for row in rows]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from mfr.gallery.audit import BEGINNING, AuditEntry, linked
+from mfr.gallery.audit import BEGINNING, AuditEntry, entry_of, linked, row_after
 
 TABLE: Final = """
     CREATE TABLE audit (
@@ -45,19 +44,9 @@ def append(
     last = connection.execute(
         "SELECT number, link FROM audit ORDER BY number DESC LIMIT 1"
     ).fetchone()
-    number, before = (0, BEGINNING) if last is None else last
-    entry = AuditEntry(number + 1, at, actor, event, person, facts)
     connection.execute(
         "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            entry.number,
-            at,
-            actor,
-            event,
-            person,
-            json.dumps(dict(facts), sort_keys=True),
-            linked(entry, before, key),
-        ),
+        row_after(last, at, actor, event, person, facts, key),
     )
 
 
@@ -72,12 +61,7 @@ def entries(connection: sqlite3.Connection, after: int) -> Iterator[AuditEntry]:
         "ORDER BY number",
         (after,),
     )
-    for number, at, actor, event, person, facts, link in rows:
-        try:
-            known = json.loads(facts)
-        except ValueError:
-            known = {"damaged": facts}
-        yield AuditEntry(number, at, actor, event, person, known, link)
+    yield from map(entry_of, rows)
 
 
 def chain_anew(connection: sqlite3.Connection, key: bytes) -> None:

@@ -49,8 +49,8 @@ class Connection:
         try:
             self._reader = self._connect()
             with translated(path):
+                self.version = self._check_format()
                 self.encryption = schema.encryption_of(self._reader)
-            self.version = self._check_format()
             self._look_for_missing_changes(log_was_missing)
             self._use.share(busy_seconds)
             # Reading goes on in the old format; writing tries again and says what is wrong.
@@ -217,9 +217,8 @@ class Connection:
 
     def _check_format(self) -> int:
         """The file's format version."""
-        with self.reading() as connection:
-            application = connection.execute("PRAGMA application_id").fetchone()[0]
-            version = schema.format_version(connection)
+        application = self._reader.execute("PRAGMA application_id").fetchone()[0]
+        version = schema.format_version(self._reader)
         if application != schema.APPLICATION_ID:
             raise GalleryDamagedError(
                 f"{self.path} is not a gallery of this program: check the path, or choose another "

@@ -118,9 +118,7 @@ def format_version(connection: sqlite3.Connection) -> int:
 
 
 def encryption_of(connection: sqlite3.Connection) -> str:
-    """The number of the file's encryption, which it was given when it was encrypted; or empty."""
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-        return ""  # no gallery
+    """The number of a gallery file's encryption, which it got when it was encrypted; or empty."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'encryption'").fetchone()
     return "" if row is None else str(row[0])
 

@@ -16,7 +16,8 @@ import numpy as np
 from mfr.gallery.people import Details, details_from, details_text
 from mfr.gallery.records import NewTemplate, has_unit_length
 from mfr.gallery.sqlite.rows import About, Decoded
-from mfr.sealing.seal import BrokenSealError, Seal, TokenKind
+from mfr.sealing.cipher import BrokenSealError
+from mfr.sealing.seal import Seal, TokenKind
 
 
 class SealedRows:
