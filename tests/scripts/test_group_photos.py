@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.lib.group_photos import compose, write_groups
+from scripts.lib.group_photos import compose, compose_known, write_groups
 
 
 @pytest.fixture
@@ -47,3 +47,17 @@ def test_one_seed_gives_the_same_files(photos: list[Path], tmp_path: Path) -> No
         written.append([p.read_bytes() for p in write_groups(photos, 3, 7, tmp_path / name)])
     assert written[0] == written[1] and len(set(written[0])) > 1
     assert np.asarray(Image.open(tmp_path / "a" / "group000.jpg")).shape == (480, 640, 3)
+
+
+def test_a_point_of_a_photo_is_where_the_transform_says(tmp_path: Path) -> None:
+    spot = np.zeros((250, 300, 3), np.uint8)
+    spot[98:103, 178:183] = 255
+    Image.fromarray(spot).save(tmp_path / "spot.png")
+    Image.new("RGB", (250, 250)).save(tmp_path / "black.png")
+    photos = [tmp_path / "black.png", tmp_path / "spot.png"]
+    group, (placed,) = compose_known(photos, 1, FirstIsBackground(3))
+    assert placed.photo == photos[1]
+    rows, columns = np.indices(group.shape[:2])
+    weight = group[..., 0] / group[..., 0].sum()
+    centre = (columns * weight).sum(), (rows * weight).sum()
+    assert placed.transform @ (180, 100, 1) == pytest.approx(centre, abs=0.1)
