@@ -15,13 +15,17 @@ import getpass
 import hmac
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
 ACTOR_VARIABLE: Final = "MFR_ACTOR"
 """The environment's name for who works with galleries."""
+
+_ACTING: ContextVar[str] = ContextVar("acting", default="")
 
 BEGINNING: Final = "0" * 64
 """What the first entry is chained to."""
@@ -118,9 +122,19 @@ def first_broken(entries: Iterable[AuditEntry], key: bytes) -> int | None:
     return None
 
 
+@contextmanager
+def acting_as(actor: str) -> Iterator[None]:
+    """Let ``actor`` be who works, in what runs in the block; a service works for many."""
+    token = _ACTING.set(actor)
+    try:
+        yield
+    finally:
+        _ACTING.reset(token)
+
+
 def present_actor() -> str:
-    """Who works: whom the environment's `ACTOR_VARIABLE` names, else the program's account."""
-    named = os.environ.get(ACTOR_VARIABLE)
+    """Who works: of `acting_as`, else whom `ACTOR_VARIABLE` names, else the program's account."""
+    named = _ACTING.get() or os.environ.get(ACTOR_VARIABLE)
     if named:
         return named[:256]
     try:

@@ -37,6 +37,18 @@ class People:
         """
         return self._store.person(spelled_name(identity))
 
+    def numbered(self, number: int) -> EnrolledPerson:
+        """The person with this number.
+
+        Raises:
+            NotEnrolledError: nobody has it.
+        """
+        return self._store.person_numbered(number)
+
+    def after(self, number: int, limit: int) -> list[EnrolledPerson]:
+        """The first ``limit`` people with numbers beyond ``number``, in the order of numbers."""
+        return self._store.people_after(number, limit)
+
     def find(self, external_id: str) -> EnrolledPerson:
         """The person with an external id.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mfr.errors import GalleryError
+from mfr.errors import GalleryError, NotEnrolledError
 
 TEXT_LIMIT: Final = 256
 """Characters of a display name, an external id or a group's name."""
@@ -118,6 +118,11 @@ def details_from(text: str) -> Details:
         return Details(**{**fields, "groups": frozenset(fields.get("groups", ()))})
     except TypeError as error:
         raise ValueError(str(error)) from error
+
+
+def nobody_numbered(number: int) -> NotEnrolledError:
+    """What a store raises where nobody has the number."""
+    return NotEnrolledError(f"Nobody enrolled has the number {number}: list the people.")
 
 
 def _text(what: str, text: str, limit: int) -> str:

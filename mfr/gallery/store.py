@@ -57,8 +57,9 @@ class Store(Protocol):
     space or no permission.
     """
 
-    actor: str
-    """Who works with the gallery, for the audit log."""
+    @property
+    def actor(self) -> str:
+        """Who works with the gallery now, for the audit log (`mfr.gallery.audit.present_actor`)."""
 
     @property
     def model_hash(self) -> str:
@@ -158,6 +159,16 @@ class Store(Protocol):
 
     def people(self) -> list[EnrolledPerson]:
         """What is known of everybody, in the order of the names' code points."""
+
+    def person_numbered(self, number: int) -> EnrolledPerson:
+        """Who has this number.
+
+        Raises:
+            NotEnrolledError: nobody has.
+        """
+
+    def people_after(self, number: int, limit: int) -> list[EnrolledPerson]:
+        """The first ``limit`` people with numbers beyond ``number``, in the order of numbers."""
 
     def person_of(self, external_id: str) -> EnrolledPerson | None:
         """Whose external id it is, if anybody's."""

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from mfr.errors import GalleryError, NotEnrolledError
-from mfr.gallery.audit import BEGINNING, AuditEntry, linked
-from mfr.gallery.people import Details, EnrolledPerson, checked
+from mfr.gallery.audit import BEGINNING, AuditEntry, linked, present_actor
+from mfr.gallery.people import Details, EnrolledPerson, checked, nobody_numbered
 from mfr.gallery.records import (
     Changes,
     EnrolledVectors,
@@ -67,7 +67,10 @@ class MemoryStore:
 
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
-        self.actor = "tests"
+
+    @property
+    def actor(self) -> str:
+        return present_actor()
 
     @property
     def model_hash(self) -> str:
@@ -197,6 +200,16 @@ class MemoryStore:
 
     def people(self) -> list[EnrolledPerson]:
         return [self.person(each.identity) for each in self.identities()]
+
+    def person_numbered(self, number: int) -> EnrolledPerson:
+        found = self.people_after(number - 1, 1)
+        if not found or found[0].id != number:
+            raise nobody_numbered(number)
+        return found[0]
+
+    def people_after(self, number: int, limit: int) -> list[EnrolledPerson]:
+        found = [each for each in self.people() if each.id > number]
+        return sorted(found, key=lambda each: each.id)[:limit]
 
     def person_of(self, external_id: str) -> EnrolledPerson | None:
         found = (each for each in self.people() if each.details.external_id == external_id)

@@ -9,7 +9,7 @@ import pytest
 
 from mfr.errors import GalleryError, NotEnrolledError
 from mfr.gallery import Gallery
-from mfr.gallery.audit import BEGINNING, first_broken, linked
+from mfr.gallery.audit import BEGINNING, acting_as, first_broken, linked
 from mfr.gallery.people import Details
 from mfr.gallery.store import Store
 from tests.gallery.stores_under_test import Place
@@ -55,6 +55,20 @@ def test_details_go_with_their_person(store: Store) -> None:
     assert store.person("bob").id > number  # which stands in the audit log
 
 
+def test_people_are_found_by_number_and_listed_in_its_order(store: Store) -> None:
+    for name in ("eve", "ada", "bob"):
+        store.add(name, [template(1, 0, 0)])
+    store.describe("bob", ADA)
+    eve, ada, bob = (store.person(name) for name in ("eve", "ada", "bob"))
+    assert store.person_numbered(bob.id) == bob
+    assert store.people_after(0, 2) == [eve, ada]
+    assert store.people_after(ada.id, 5) == [bob] and store.people_after(bob.id, 5) == []
+    store.remove("ada")
+    assert store.people_after(0, 2) == [eve, bob]
+    with pytest.raises(NotEnrolledError, match=str(ada.id)):
+        store.person_numbered(ada.id)
+
+
 def test_an_external_id_is_one_persons(store: Store) -> None:
     store.add("ada", [template(1, 0, 0)])
     store.add("bob", [template(0, 1, 0)])
@@ -82,13 +96,13 @@ def test_details_that_are_unfit_are_refused(store: Store) -> None:
 
 
 def test_changes_are_logged_without_names(store: Store, place: Place) -> None:
-    store.actor = "carol"
-    store.add("ada", [template(1, 0, 0)])
-    number = store.person("ada").id
-    store.describe("ada", ADA)
-    store.log("identified", person="ada", facts={"score": 0.5, "match": True})
-    (stored,) = store.templates("ada")
-    store.remove("ada")
+    with acting_as("carol"):
+        store.add("ada", [template(1, 0, 0)])
+        number = store.person("ada").id
+        store.describe("ada", ADA)
+        store.log("identified", person="ada", facts={"score": 0.5, "match": True})
+        (stored,) = store.templates("ada")
+        store.remove("ada")
     other = place.open()
     entries = other.audit()
     other.close()

@@ -11,7 +11,7 @@ import psycopg
 
 from mfr.errors import GalleryError, NotEnrolledError, WriteError
 from mfr.gallery.audit import AuditEntry, present_actor
-from mfr.gallery.people import Details, EnrolledPerson, checked
+from mfr.gallery.people import Details, EnrolledPerson, checked, nobody_numbered
 from mfr.gallery.postgres import (
     audit_log,
     change_log,
@@ -37,7 +37,6 @@ class DetailsInDatabase:
         self._address = address
         self._transactions = Transactions(address, busy_seconds)
         self._erasing = False  # whether something was removed and is not erased yet
-        self.actor = present_actor()
         try:
             with self._transactions.connected() as connection:
                 self._collection = collection.find(connection, address)
@@ -52,6 +51,11 @@ class DetailsInDatabase:
             self._erase()
         self._transactions.close()
 
+    @property
+    def actor(self) -> str:
+        """Who works with the gallery, for the audit log; see `mfr.gallery.store.Store.actor`."""
+        return present_actor()
+
     def person(self, name: str) -> EnrolledPerson:
         """What is noted of ``name``; see `mfr.gallery.store.Store.person`."""
         with self._transactions.reading() as connection:
@@ -61,6 +65,19 @@ class DetailsInDatabase:
         """Everybody, by name; see `mfr.gallery.store.Store.people`."""
         with self._transactions.reading() as connection:
             return noted_people.everybody(connection, self._collection)
+
+    def person_numbered(self, number: int) -> EnrolledPerson:
+        """Who has this number; see `mfr.gallery.store.Store.person_numbered`."""
+        with self._transactions.reading() as connection:
+            found = noted_people.some(connection, self._collection, number - 1, 1)
+        if not found or found[0].id != number:
+            raise nobody_numbered(number)
+        return found[0]
+
+    def people_after(self, number: int, limit: int) -> list[EnrolledPerson]:
+        """Some people, by number; see `mfr.gallery.store.Store.people_after`."""
+        with self._transactions.reading() as connection:
+            return noted_people.some(connection, self._collection, number, limit)
 
     def person_of(self, external_id: str) -> EnrolledPerson | None:
         """Whose external id it is; see `mfr.gallery.store.Store.person_of`."""

@@ -85,6 +85,19 @@ def everybody(connection: psycopg.Connection[Any], collection: Collection) -> li
     return [_person(row, templates[row[0]]) for row in rows if row[0] in templates]
 
 
+def some(
+    connection: psycopg.Connection[Any], collection: Collection, after: int, limit: int
+) -> list[EnrolledPerson]:
+    """The first ``limit`` people with numbers beyond ``after``. Raises as `everybody`."""
+    rows = connection.execute(
+        "SELECT id, name, details, enrolled, changed, "
+        "(SELECT count(*) FROM mfr.templates WHERE identity_id = identities.id) "
+        "FROM mfr.identities WHERE collection_id = %s AND id > %s ORDER BY id LIMIT %s",
+        (collection.id, after, limit),
+    ).fetchall()
+    return [_person(row[:5], row[5]) for row in rows]
+
+
 def one(connection: psycopg.Connection[Any], identity: int) -> EnrolledPerson:
     """What is known of one identity, by its number. Raises as `everybody`."""
     row = connection.execute(

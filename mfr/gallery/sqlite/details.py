@@ -9,7 +9,7 @@ from typing import Any
 
 from mfr.errors import NotEnrolledError
 from mfr.gallery.audit import AuditEntry, present_actor
-from mfr.gallery.people import Details, EnrolledPerson, checked
+from mfr.gallery.people import Details, EnrolledPerson, checked, nobody_numbered
 from mfr.gallery.sqlite import audit_log, change_log, encryption, erasure, people, schema
 from mfr.gallery.sqlite.rows import WITH_DETAILS, PlainRows, Rows
 from mfr.gallery.sqlite.sealed_rows import SealedRows
@@ -27,7 +27,6 @@ class DetailsInFile(SettingsInFile):
 
     def __init__(self, directory: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         super().__init__(directory, busy_seconds=busy_seconds)
-        self.actor = present_actor()
         self._sealed: SealedRows | None = None
         if self._file.encryption:
             try:
@@ -36,6 +35,11 @@ class DetailsInFile(SettingsInFile):
             except BaseException:
                 self._file.close()
                 raise
+
+    @property
+    def actor(self) -> str:
+        """Who works with the gallery, for the audit log; see `mfr.gallery.store.Store.actor`."""
+        return present_actor()
 
     def person(self, name: str) -> EnrolledPerson:
         """What is noted of ``name``; see `mfr.gallery.store.Store.person`."""
@@ -47,6 +51,23 @@ class DetailsInFile(SettingsInFile):
         """Everybody, by name; see `mfr.gallery.store.Store.people`."""
         with self._file.reading() as connection:
             return people.read(connection, self._rows)
+
+    def person_numbered(self, number: int) -> EnrolledPerson:
+        """Who has this number; see `mfr.gallery.store.Store.person_numbered`."""
+        with self._file.reading() as connection:
+            found = people.read(connection, self._rows, "WHERE identities.id = ?", [number])
+        if not found:
+            raise nobody_numbered(number)
+        return found[0]
+
+    def people_after(self, number: int, limit: int) -> list[EnrolledPerson]:
+        """Some people, by number; see `mfr.gallery.store.Store.people_after`."""
+        some = "SELECT id FROM identities WHERE id > ? ORDER BY id LIMIT ?"
+        with self._file.reading() as connection:
+            found = people.read(
+                connection, self._rows, f"WHERE identities.id IN ({some})", [number, limit]
+            )
+        return sorted(found, key=lambda person: person.id)
 
     def person_of(self, external_id: str) -> EnrolledPerson | None:
         """Whose external id it is; see `mfr.gallery.store.Store.person_of`."""
