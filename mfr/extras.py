@@ -15,6 +15,10 @@ _EXTRAS: Final = {
     "psycopg": "mfr[postgres]",
     "cryptography": "mfr[encryption]",
     "ray": "mfr[ray]",
+    "fastapi": "mfr[service]",
+    "argon2": "mfr[service]",
+    "httpx": "mfr[service]",
+    "prometheus_client": "mfr[service]",
 }
 
 WITH_TORCH: Final = "choose --runtime torch"

@@ -32,9 +32,9 @@ from mfr.faces.detector import Detector, build_detector
 from mfr.faces.quality import Quality, flaws
 from mfr.faces.turning import TurningDetector
 from mfr.forking import insist_on_own_process
-from mfr.images import Photo
+from mfr.images import Photo, read_to_search
 from mfr.models import load_encoder
-from mfr.photo_batches import batches, parts
+from mfr.photo_batches import PhotoReader, batches, parts
 from mfr.pretrained import DEFAULT
 
 if TYPE_CHECKING:
@@ -103,13 +103,18 @@ class Recogniser:
     Args:
         detector: what finds faces.
         encoder: what embeds their crops.
+        read: what reads photographs; for those of strangers, other processes may
+            (`mfr.service.decoding`).
     """
 
-    def __init__(self, detector: Detector, encoder: Encoder) -> None:
+    def __init__(
+        self, detector: Detector, encoder: Encoder, *, read: PhotoReader = read_to_search
+    ) -> None:
         self.detector = detector
         self.encoder = encoder
         self._cropper = FaceCropper(TurningDetector(detector), encoder.geometry)
         self._upright_cropper = FaceCropper(detector, encoder.geometry)
+        self._read = read
         self._process = os.getpid()
 
     @classmethod
@@ -160,6 +165,11 @@ class Recogniser:
     def calibration(self) -> Calibrations | None:
         """What scores mean, under each condition it was measured for; None if it was not."""
         return self.encoder.calibration
+
+    @property
+    def enough(self) -> int | None:
+        """Pixels of a photograph's short side beyond which the detector finds no more, if any."""
+        return self._cropper.enough
 
     def embed_photo(self, photo: Photo, *, face: OneFace = "main") -> EmbeddedFace:
         """Embed one face of a photograph. Arguments and errors as `embed_photos`."""
@@ -299,6 +309,18 @@ class Recogniser:
         """
         check_choice(self.calibration, fmr, threshold, condition)
         one, other = self.embed_photos([first, second], face=face)
+        return self.compare_faces(one, other, fmr=fmr, threshold=threshold, condition=condition)
+
+    def compare_faces(
+        self,
+        one: EmbeddedFace,
+        other: EmbeddedFace,
+        *,
+        fmr: float = DEFAULT_FMR,
+        threshold: float | None = None,
+        condition: str | None = None,
+    ) -> Decision:
+        """As `compare`, for two faces that were embedded before."""
         basis = basis_for(
             self.calibration,
             [one.embedding, other.embedding],
@@ -324,7 +346,7 @@ class Recogniser:
                 yield from part
 
     def _all_faces(self, photos: Sequence[Photo]) -> Iterator[list[EmbeddedFace] | ImageError]:
-        for batch in batches(photos, self._cropper.enough):
+        for batch in batches(photos, self._cropper.enough, self._read):
             readable = [(name, image) for name, image in batch if not isinstance(image, ImageError)]
             found = self._cropper.crop([image for _, image in readable], "all")
             crops = [
@@ -345,7 +367,7 @@ class Recogniser:
     def _attempts(
         self, photos: Sequence[Photo], face: OneFace
     ) -> Iterator[EmbeddedFace | ImageError | FaceError]:
-        for batch in batches(photos, self._cropper.enough):
+        for batch in batches(photos, self._cropper.enough, self._read):
             readable = [(name, image) for name, image in batch if not isinstance(image, ImageError)]
             names = [name for name, _ in readable]
             found = self._cropper.try_each([image for _, image in readable], names, choice=face)

@@ -82,6 +82,10 @@ ARROWS: dict[str, set[str]] = {
     "presets": set(),
     "config": {"simulation", "data", "losses", "meta", "models", "training.methods"},
     "comparing": {"conditions", "decision", "faces", "recogniser"},
+    "service": {
+        *("abreast", "conditions", "decision", "faces", "gallery", "images", "models"),
+        *("recogniser", "watching"),
+    },
     "watching": {"conditions", "decision", "drawing", "faces", "gallery", "recogniser"},
     "training": {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),

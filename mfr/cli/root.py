@@ -27,8 +27,10 @@ from mfr.cli import (
     export,
     gallery,
     identify,
+    keys,
     leave_one_out,
     models,
+    serve,
     train,
     verify,
     watch,
@@ -113,6 +115,7 @@ for _command in (
     enroll.enroll,
     identify.identify,
     watch.watch,
+    serve.serve,
     backbones.backbones,
     export.export,
     doctor.doctor,
@@ -123,4 +126,5 @@ app.command("benchmark-attacks")(benchmark_curves.attacks)
 app.command("benchmark-leave-one-out")(leave_one_out.leave_one_out)
 app.add_typer(models.app, name="models")
 app.add_typer(gallery.app, name="gallery")
+app.add_typer(keys.app, name="keys")
 _add_commands_of_other_packages()

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
-from mfr.errors import GalleryExistsError
+from mfr.errors import GalleryError, GalleryExistsError
 from mfr.gallery.crops import keeps_crops, settle_keeping
+from mfr.gallery.enrolling_each import PhotoOutcome, enroll_each
 from mfr.gallery.gallery_searches import GallerySearches
 from mfr.gallery.methods import SearchMethod
 from mfr.gallery.names import identity_name, spelled_name
@@ -15,7 +16,7 @@ from mfr.gallery.own_calibration import (
     own_calibration,
     settle_calibration,
 )
-from mfr.gallery.photos import PhotoRecogniser, embed_templates
+from mfr.gallery.photos import BulkRecogniser, PhotoRecogniser, embed_templates
 from mfr.gallery.records import (
     IdentitySummary,
     ModelSource,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 # `Gallery.list` hides the built-in.
 Candidates: TypeAlias = list[Candidate]
 CandidateLists: TypeAlias = list[list[Candidate]]
+Outcomes: TypeAlias = list[PhotoOutcome]
 Sentences: TypeAlias = list[str]
 Summaries: TypeAlias = list[IdentitySummary]
 Templates: TypeAlias = list[Template]
@@ -154,6 +156,36 @@ class Gallery(GallerySearches):
             insist_on_none(self.doubts(name, templates))
         settle_keeping(self._store, keep)
         return self.add(name, templates)
+
+    def enroll_each(
+        self,
+        identity: str,
+        photos: Sequence[bytes],
+        *,
+        face: OneFace = "only",
+        any_quality: bool = False,
+        anyway: bool = False,
+    ) -> Outcomes:
+        """As `enroll`, but a photo that is refused hinders no other: what became of each.
+
+        Raises:
+            MfrError: the name is unusable.
+            WriteError: the disk is full or read-only.
+        """
+        recogniser = self._photo_recogniser()
+        if not isinstance(recogniser, BulkRecogniser):
+            raise GalleryError("The recogniser takes no list of photos: enroll them one by one.")
+        return enroll_each(
+            self._store,
+            self._searching,
+            recogniser,
+            self.calibration,
+            identity,
+            photos,
+            face=face,
+            any_quality=any_quality,
+            anyway=anyway,
+        )
 
     def doubts(self, identity: str, templates: Sequence[NewTemplate]) -> Sentences:
         """What speaks against adding ``templates`` to ``identity``, a sentence each.

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mfr.errors import ConfigError, FaceError, ImageError, PoorFaceError
 from mfr.gallery.crops import crop_bytes
@@ -83,6 +83,7 @@ class PhotoRecogniser(Protocol):
         """Embed the face in a photo."""
 
 
+@runtime_checkable
 class BulkRecogniser(PhotoRecogniser, Protocol):
     """The part of an `mfr.recogniser.Recogniser` that enrolling many people uses."""
 

@@ -1,0 +1,198 @@
+"""The collections of a service: a gallery each, under a name, opened once a process.
+
+Some are named when the service is started. Others are made over the API and lie in the service's
+own folder, where every process of it finds them.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mfr import locking
+from mfr.errors import ConfigError, GalleryExistsError, GalleryMissingError
+from mfr.gallery import Gallery
+from mfr.gallery.own_model import load_recogniser
+from mfr.gallery.records import ModelSource
+from mfr.models import DEFAULT, lasting_name
+from mfr.recogniser import Recogniser
+from mfr.service.gathering import GatheringRecogniser
+from mfr.service.problems import ServiceError
+from mfr.service.settings import Settings
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_SUFFIX: Final = ".gallery"
+
+
+@dataclass(frozen=True)
+class Collection:
+    """An open gallery.
+
+    Attributes:
+        name: in addresses.
+        gallery: who is enrolled.
+        recogniser: the gallery's.
+        changing: the lock file of changes that first look.
+    """
+
+    name: str
+    gallery: Gallery
+    recogniser: GatheringRecogniser
+    changing: Path
+
+
+class Collections:
+    """All of them. Threads may share it.
+
+    Args:
+        settings: names some, and says where the others lie.
+        gathered: makes a recogniser one for many requests.
+    """
+
+    def __init__(
+        self, settings: Settings, gathered: Callable[[Recogniser], GatheringRecogniser]
+    ) -> None:
+        for name in settings.collections:
+            check_name(name)
+        self._settings = settings
+        self._gathered = gathered
+        self._folder = settings.state / "collections"
+        self._open: dict[str, Collection] = {}
+        self._recognisers: dict[tuple[str, str], GatheringRecogniser] = {}
+        self._lock = threading.RLock()
+
+    def names(self) -> list[str]:
+        """Their names, in order."""
+        made = (path.stem for path in self._folder.glob(f"*{_SUFFIX}"))
+        return sorted({*self._settings.collections, *(each for each in made if _NAME.match(each))})
+
+    def get(self, name: str) -> Collection:
+        """The collection of this name.
+
+        Raises:
+            GalleryMissingError: there is none.
+            GalleryError: its gallery cannot be opened.
+            ModelError: its model cannot be loaded.
+        """
+        with self._lock:
+            location = self._location(name)
+            found = self._open.get(name)
+            if found is None:
+                found = self._open[name] = self._opened(name, location)
+            return found
+
+    def create(self, name: str) -> Collection:
+        """Make an empty collection in the service's folder, with the service's model.
+
+        Raises:
+            GalleryExistsError: there is one of this name.
+            ConfigError: the name cannot be one.
+            WriteError: the disk is full or the folder not writable.
+        """
+        check_name(name)
+        with self._lock:
+            if name in self.names():
+                raise GalleryExistsError(
+                    f"There is a collection '{name}' already: choose another name."
+                )
+            model = self._settings.model or DEFAULT
+            recogniser = Recogniser.load(
+                model, detector=self._settings.detector, device=self._settings.device
+            )
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with Gallery.create(self._made_at(name), recogniser) as gallery:
+                finds = recogniser.detector.name
+                gallery.remember_model(ModelSource(lasting_name(model), None, finds))
+            return self.get(name)
+
+    def delete(self, name: str) -> None:
+        """Remove a collection that was made over the API, with everybody in it.
+
+        Raises:
+            GalleryMissingError: there is none of this name.
+            ServiceError: it was named when the service was started, so that its owner removes it.
+        """
+        with self._lock:
+            self._location(name)
+            if name in self._settings.collections:
+                raise ServiceError(
+                    409,
+                    "not-of-this-service",
+                    f"The service was started with '{name}': remove its gallery where it lies.",
+                )
+            if (found := self._open.pop(name, None)) is not None:
+                found.gallery.close()
+            # Others must not find half of it.
+            gone = self._folder / f".{name}.removed"
+            self._made_at(name).rename(gone)
+            shutil.rmtree(gone)
+
+    def close(self) -> None:
+        """Close all galleries, and the recognisers after what waits for them."""
+        with self._lock:
+            for recogniser in self._recognisers.values():
+                recogniser.close()
+            for each in self._open.values():
+                each.gallery.close()
+            self._open.clear()
+
+    def waiting(self) -> int:
+        """How many photos wait for a model."""
+        return sum(each.waiting for each in [*self._recognisers.values()])
+
+    def default_recogniser(self) -> GatheringRecogniser:
+        """That of the first collection, else the service's own: for what needs no gallery."""
+        with self._lock:
+            names = self.names()
+            if names:
+                return self.get(names[0]).recogniser
+            return self._shared(
+                Recogniser.load(
+                    self._settings.model or DEFAULT,
+                    detector=self._settings.detector,
+                    device=self._settings.device,
+                )
+            )
+
+    def _location(self, name: str) -> str | Path:
+        if name in self._settings.collections:
+            return self._settings.collections[name]
+        if _NAME.fullmatch(name) and self._made_at(name).is_dir():
+            return self._made_at(name)
+        if (found := self._open.pop(name, None)) is not None:
+            found.gallery.close()  # another process has removed it
+        raise GalleryMissingError(f"There is no collection '{name}': list them, or make it.")
+
+    def _made_at(self, name: str) -> Path:
+        return self._folder / f"{name}{_SUFFIX}"
+
+    def _opened(self, name: str, location: str | Path) -> Collection:
+        recogniser = self._shared(load_recogniser(location, device=self._settings.device))
+        changing = self._settings.state / "locks" / name
+        with locking.waiting_for(changing):
+            gallery = Gallery.open(location, recogniser)
+        return Collection(name, gallery, recogniser, changing)
+
+    def _shared(self, loaded: Recogniser) -> GatheringRecogniser:
+        key = loaded.model_hash, loaded.detector.name
+        if key not in self._recognisers:
+            self._recognisers[key] = self._gathered(loaded)
+        return self._recognisers[key]
+
+
+def check_name(name: str) -> None:
+    """Refuse what cannot stand in an address.
+
+    Raises:
+        ConfigError: the name has other characters, or too many.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"A collection cannot be called '{name}': use up to 64 of a-z, 0-9, - and _, the first "
+            "a letter or digit."
+        )

@@ -1,0 +1,58 @@
+"""Collections: a gallery each."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from mfr.service.answers import CollectionAnswer
+from mfr.service.collections import Collection
+from mfr.service.problems import ServiceError
+from mfr.service.routes.dependencies import Admin, CollectionOf, Reader, ServiceOf
+
+router = APIRouter(prefix="/v1/collections", tags=["collections"])
+
+
+class NewCollection(BaseModel):
+    """A collection that is to be made."""
+
+    name: str
+
+
+@router.get("")
+def list_collections(service: ServiceOf, caller: Reader) -> list[CollectionAnswer]:
+    """The collections that the key may read."""
+    names = (name for name in service.collections.names() if caller.may("read", name))
+    return [_answer(service.collections.get(name)) for name in names]
+
+
+@router.post("", status_code=201)
+def create_collection(service: ServiceOf, caller: Admin, new: NewCollection) -> CollectionAnswer:
+    """Make an empty collection, which the service's model is for."""
+    if not caller.may("admin", new.name):
+        raise ServiceError(403, "not-allowed", f"This key is not for a collection '{new.name}'.")
+    return _answer(service.collections.create(new.name))
+
+
+@router.get("/{collection}")
+def get_collection(found: CollectionOf, caller: Reader) -> CollectionAnswer:
+    """One collection."""
+    return _answer(found)
+
+
+@router.delete("/{collection}", status_code=204)
+def delete_collection(service: ServiceOf, found: CollectionOf, caller: Admin) -> None:
+    """Remove a collection that was made over the API, with everybody in it."""
+    service.collections.delete(found.name)
+
+
+def _answer(found: Collection) -> CollectionAnswer:
+    people = found.gallery.list()
+    return CollectionAnswer(
+        name=found.name,
+        people=len(people),
+        faces=sum(each.templates for each in people),
+        model=found.gallery.model_hash,
+        detector=found.recogniser.detector.name,
+        calibrated=found.gallery.calibration is not None,
+    )
