@@ -28,6 +28,10 @@ from mfr.service.settings import Settings
 SETTINGS_VARIABLE: Final = "MFR_SERVICE"
 """The environment's name for the settings that processes are started with."""
 
+ROUTERS: Final = [
+    each.router for each in (collections, people, recognition, jobs, audit, keys, operations)
+]
+
 _PAGE: Final = Path(__file__).parent / "page"
 _THREADS: Final = 64
 _DESCRIPTION: Final = (
@@ -60,8 +64,8 @@ def create_app(service: Service) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
-    for module in (collections, people, recognition, jobs, audit, keys, operations):
-        app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
     _answer_errors(app)
     _serve_page(app)
     app.add_middleware(Guard, keys=service.keys, throttle=service.throttle)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shutil
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,12 +16,11 @@ from typing import Final
 from mfr import locking
 from mfr.errors import ConfigError, GalleryExistsError, GalleryMissingError
 from mfr.gallery import Gallery
-from mfr.gallery.own_model import load_recogniser
 from mfr.gallery.records import ModelSource
-from mfr.models import DEFAULT, lasting_name
-from mfr.recogniser import Recogniser
+from mfr.models import lasting_name
 from mfr.service.gathering import GatheringRecogniser
 from mfr.service.problems import ServiceError
+from mfr.service.recognisers import Recognisers
 from mfr.service.settings import Settings
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -51,19 +49,16 @@ class Collections:
 
     Args:
         settings: names some, and says where the others lie.
-        gathered: makes a recogniser one for many requests.
+        recognisers: theirs.
     """
 
-    def __init__(
-        self, settings: Settings, gathered: Callable[[Recogniser], GatheringRecogniser]
-    ) -> None:
+    def __init__(self, settings: Settings, recognisers: Recognisers) -> None:
         for name in settings.collections:
             check_name(name)
         self._settings = settings
-        self._gathered = gathered
+        self._recognisers = recognisers
         self._folder = settings.state / "collections"
         self._open: dict[str, Collection] = {}
-        self._recognisers: dict[tuple[str, str], GatheringRecogniser] = {}
         self._lock = threading.RLock()
 
     def names(self) -> list[str]:
@@ -100,14 +95,13 @@ class Collections:
                 raise GalleryExistsError(
                     f"There is a collection '{name}' already: choose another name."
                 )
-            model = self._settings.model or DEFAULT
-            recogniser = Recogniser.load(
-                model, detector=self._settings.detector, device=self._settings.device
-            )
+            recogniser = self._recognisers.own()
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with Gallery.create(self._made_at(name), recogniser) as gallery:
                 finds = recogniser.detector.name
-                gallery.remember_model(ModelSource(lasting_name(model), None, finds))
+                gallery.remember_model(
+                    ModelSource(lasting_name(self._recognisers.model), None, finds)
+                )
             return self.get(name)
 
     def delete(self, name: str) -> None:
@@ -133,31 +127,16 @@ class Collections:
             shutil.rmtree(gone)
 
     def close(self) -> None:
-        """Close all galleries, and the recognisers after what waits for them."""
+        """Close all galleries."""
         with self._lock:
-            for recogniser in self._recognisers.values():
-                recogniser.close()
             for each in self._open.values():
                 each.gallery.close()
             self._open.clear()
 
-    def waiting(self) -> int:
-        """How many photos wait for a model."""
-        return sum(each.waiting for each in [*self._recognisers.values()])
-
     def default_recogniser(self) -> GatheringRecogniser:
         """That of the first collection, else the service's own: for what needs no gallery."""
-        with self._lock:
-            names = self.names()
-            if names:
-                return self.get(names[0]).recogniser
-            return self._shared(
-                Recogniser.load(
-                    self._settings.model or DEFAULT,
-                    detector=self._settings.detector,
-                    device=self._settings.device,
-                )
-            )
+        names = self.names()
+        return self.get(names[0]).recogniser if names else self._recognisers.own()
 
     def _location(self, name: str) -> str | Path:
         if name in self._settings.collections:
@@ -172,17 +151,11 @@ class Collections:
         return self._folder / f"{name}{_SUFFIX}"
 
     def _opened(self, name: str, location: str | Path) -> Collection:
-        recogniser = self._shared(load_recogniser(location, device=self._settings.device))
+        recogniser = self._recognisers.of_gallery(location)
         changing = self._settings.state / "locks" / name
         with locking.waiting_for(changing):
             gallery = Gallery.open(location, recogniser)
         return Collection(name, gallery, recogniser, changing)
-
-    def _shared(self, loaded: Recogniser) -> GatheringRecogniser:
-        key = loaded.model_hash, loaded.detector.name
-        if key not in self._recognisers:
-            self._recognisers[key] = self._gathered(loaded)
-        return self._recognisers[key]
 
 
 def check_name(name: str) -> None:

@@ -84,21 +84,23 @@ def needs(scope: Scope) -> Callable[[Request], Caller]:
 
     def caller(request: Request) -> Caller:
         found: Caller = request.state.caller
-        collection = request.path_params.get("collection")
-        if not found.may(scope, collection):
-            where = "" if collection is None or scope in found.scopes else f" in '{collection}'"
-            if collection is not None and not found.may(scope):
-                where = ""
+        if not found.may(scope):
             raise ServiceError(
-                403,
-                "not-allowed",
-                f"This key may not do that{where}: it takes one with the scope '{scope}' for this "
-                "collection.",
+                403, "not-allowed", f"This key may not do that: it takes the scope '{scope}'."
             )
         return found
 
-    caller.scope = scope  # type: ignore[attr-defined]
     return caller
+
+
+def insist_on_collection(caller: Caller, collection: str) -> None:
+    """Refuse a caller whose key is for other collections, whether this one is there or not.
+
+    Raises:
+        ServiceError: it is.
+    """
+    if caller.collections is not None and collection not in caller.collections:
+        raise ServiceError(403, "not-allowed", f"This key is not for a collection '{collection}'.")
 
 
 def is_local(address: str) -> bool:

@@ -55,11 +55,8 @@ class Caller:
     rate: float = RATE
     quota: int = 0
 
-    def may(self, scope: Scope, collection: str | None = None) -> bool:
-        """Whether the key is good for ``scope``, and in ``collection`` if one is named."""
-        everywhere = collection is None or self.collections is None
-        if not everywhere and collection not in (self.collections or ()):
-            return False
+    def may(self, scope: Scope) -> bool:
+        """Whether the key is good for ``scope``."""
         return scope in self.scopes or "admin" in self.scopes
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from mfr.service.answers import CollectionAnswer
 from mfr.service.collections import Collection
-from mfr.service.problems import ServiceError
+from mfr.service.guarding import insist_on_collection
 from mfr.service.routes.dependencies import Admin, CollectionOf, Reader, ServiceOf
 
 router = APIRouter(prefix="/v1/collections", tags=["collections"])
@@ -22,15 +22,15 @@ class NewCollection(BaseModel):
 @router.get("")
 def list_collections(service: ServiceOf, caller: Reader) -> list[CollectionAnswer]:
     """The collections that the key may read."""
-    names = (name for name in service.collections.names() if caller.may("read", name))
+    within = caller.collections
+    names = (each for each in service.collections.names() if within is None or each in within)
     return [_answer(service.collections.get(name)) for name in names]
 
 
 @router.post("", status_code=201)
 def create_collection(service: ServiceOf, caller: Admin, new: NewCollection) -> CollectionAnswer:
     """Make an empty collection, which the service's model is for."""
-    if not caller.may("admin", new.name):
-        raise ServiceError(403, "not-allowed", f"This key is not for a collection '{new.name}'.")
+    insist_on_collection(caller, new.name)
     return _answer(service.collections.create(new.name))
 
 

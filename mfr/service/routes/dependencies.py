@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from mfr.service.collections import Collection
-from mfr.service.guarding import needs
+from mfr.service.guarding import insist_on_collection, needs
 from mfr.service.keys import Caller
 from mfr.service.service import Service
 
@@ -21,10 +21,12 @@ def service_of(request: Request) -> Service:
 
 
 def collection_of(
+    request: Request,
     service: ServiceOf,
     collection: Annotated[str, Path(pattern=NAME, description="The collection's name.")],
 ) -> Collection:
-    """The collection that the address names."""
+    """The collection that the address names, if the caller's key is for it."""
+    insist_on_collection(request.state.caller, collection)
     return service.collections.get(collection)
 
 

@@ -36,5 +36,5 @@ def readyz(service: ServiceOf) -> dict[str, str]:
 @router.get("/metrics", include_in_schema=False)
 def metrics(service: ServiceOf, caller: Admin) -> Response:
     """What Prometheus reads."""
-    text = service.metrics.text(service.collections.waiting())
+    text = service.metrics.text(service.recognisers.waiting())
     return Response(text, media_type="text/plain; version=0.0.4")
