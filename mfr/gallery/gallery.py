@@ -16,6 +16,7 @@ from mfr.gallery.own_calibration import (
     own_calibration,
     settle_calibration,
 )
+from mfr.gallery.own_scores import MOST, OwnScores, own_scores
 from mfr.gallery.photos import BulkRecogniser, PhotoRecogniser, embed_templates
 from mfr.gallery.records import (
     IdentitySummary,
@@ -230,6 +231,10 @@ class Gallery(GallerySearches):
         removed = self._store.remove(spelled_name(identity), template_id)
         self._searching.forget_removed()
         return removed
+
+    def own_scores(self, most: int = MOST) -> OwnScores:
+        """How alike the templates of ``most`` people are: of one person, and of two."""
+        return own_scores(self._store, most)
 
     def rebuild(self) -> int:
         """Check the store, and make the index and its file anew from it.

@@ -21,7 +21,16 @@ from mfr.service.answers import Problem
 from mfr.service.envelope import Envelope, answer_to
 from mfr.service.guarding import Guard
 from mfr.service.problems import ServiceError, bad_value
-from mfr.service.routes import audit, collections, jobs, keys, operations, people, recognition
+from mfr.service.routes import (
+    audit,
+    collections,
+    jobs,
+    keys,
+    operating_point,
+    operations,
+    people,
+    recognition,
+)
 from mfr.service.service import Service
 from mfr.service.settings import Settings
 
@@ -29,7 +38,11 @@ SETTINGS_VARIABLE: Final = "MFR_SERVICE"
 """The environment's name for the settings that processes are started with."""
 
 ROUTERS: Final = [
-    each.router for each in (collections, people, recognition, jobs, audit, keys, operations)
+    each.router
+    for each in (
+        *(collections, people, recognition, jobs, operating_point, audit, keys),
+        *(operations,),
+    )
 ]
 
 _PAGE: Final = Path(__file__).parent / "page"

@@ -47,6 +47,7 @@ NEEDED = {
     "cancel_job": "enrol",
     "list_entries": "admin",
     "verify_log": "admin",
+    "get_operating_point": "read",
     "list_keys": "admin",
     "create_key": "admin",
     "revoke_key": "admin",

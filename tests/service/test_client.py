@@ -86,7 +86,7 @@ def test_a_busy_service_is_asked_again(address: str, service: Service) -> None:
     with Client(address, key) as client:
         begin = time.monotonic()
         for _ in range(6):
-        client.collections()
+            client.collections()
         assert time.monotonic() - begin >= 1.0
 
 

@@ -91,3 +91,20 @@ def test_who_asked_stands_in_the_audit_log(http: TestClient, service: Service) -
     entries = http.get(f"{STAFF}/audit").json()["entries"][-2:]
     assert [each["event"] for each in entries] == ["enrolled", "identified"]
     assert {each["actor"] for each in entries} == {"service, without a key"}
+
+
+def test_the_operating_point_counts_the_pairs_of_a_collection(staffed: TestClient) -> None:
+    enrol(staffed, "ada", "3 4 0", anyway="true")
+    found = staffed.get(f"{STAFF}/operating-point").json()
+    assert (found["people"], found["templates"]) == (2, 3)
+    edges = found["edges"]
+    assert (edges[0], edges[-1], len(edges)) == (-1, 1, 101)
+
+    def scores(counts: list[int]) -> list[float]:
+        return [low for low, count in zip(edges, counts, strict=False) for _ in range(count)]
+
+    # Of ada with herself 0.6; of bob with her 0 and 0.8.
+    assert [round(each, 2) for each in scores(found["mated"])] == [pytest.approx(0.6, abs=0.021)]
+    assert scores(found["nonmated"]) == pytest.approx([0.0, 0.8], abs=0.021)
+    (curve,) = found["curves"]
+    assert curve["thresholds"] == [0.9, 0.5, 0.1] and curve["fnmrs"] is None
