@@ -31,6 +31,19 @@ from mfr.pixels import rgb_pixels, webp_pixels
 Photo: TypeAlias = str | Path | bytes
 """A photograph: the path of an image file, or the bytes of one."""
 
+
+class NamedBytes(bytes):
+    """The bytes of an image file, and the ``name`` that it has in messages."""
+
+    name: str
+
+    def __new__(cls, data: bytes, name: str) -> NamedBytes:
+        """``data``, called ``name``."""
+        named = super().__new__(cls, data)
+        named.name = name
+        return named
+
+
 MAX_BYTES: Final = 64 * 2**20
 """The largest file read, in bytes (64 MiB)."""
 
@@ -202,7 +215,8 @@ def _refusing_damage(name: str) -> Iterator[None]:
 
 def _named_bytes(source: Photo, max_bytes: int) -> tuple[str, bytes]:
     if isinstance(source, bytes):
-        name, data = "The given image", source
+        name = source.name if isinstance(source, NamedBytes) else "The given image"
+        data = source
         if len(data) > max_bytes:
             raise _too_many_bytes(name, max_bytes)
     else:
@@ -210,6 +224,13 @@ def _named_bytes(source: Photo, max_bytes: int) -> tuple[str, bytes]:
     if not data:
         raise ImageError(f"{name} is empty (0 bytes): copy it again from its source.")
     return name, data
+
+
+def name_of(photo: Photo) -> str:
+    """What to call a photo within a sentence."""
+    if isinstance(photo, NamedBytes):
+        return photo.name
+    return "the image" if isinstance(photo, bytes) else str(photo)
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:

@@ -32,9 +32,9 @@ from mfr.faces.detector import Detector, build_detector
 from mfr.faces.quality import Quality, flaws
 from mfr.faces.turning import TurningDetector
 from mfr.forking import insist_on_own_process
-from mfr.images import Photo
+from mfr.images import Photo, read_to_search
 from mfr.models import load_encoder
-from mfr.photo_batches import batches, parts
+from mfr.photo_batches import PhotoReader, batches, parts
 from mfr.pretrained import DEFAULT
 
 if TYPE_CHECKING:
@@ -103,13 +103,18 @@ class Recogniser:
     Args:
         detector: what finds faces.
         encoder: what embeds their crops.
+        read: what reads photographs; for those of strangers, other processes may
+            (`mfr.service.decoding`).
     """
 
-    def __init__(self, detector: Detector, encoder: Encoder) -> None:
+    def __init__(
+        self, detector: Detector, encoder: Encoder, *, read: PhotoReader = read_to_search
+    ) -> None:
         self.detector = detector
         self.encoder = encoder
         self._cropper = FaceCropper(TurningDetector(detector), encoder.geometry)
         self._upright_cropper = FaceCropper(detector, encoder.geometry)
+        self._read = read
         self._process = os.getpid()
 
     @classmethod
@@ -324,7 +329,7 @@ class Recogniser:
                 yield from part
 
     def _all_faces(self, photos: Sequence[Photo]) -> Iterator[list[EmbeddedFace] | ImageError]:
-        for batch in batches(photos, self._cropper.enough):
+        for batch in batches(photos, self._cropper.enough, self._read):
             readable = [(name, image) for name, image in batch if not isinstance(image, ImageError)]
             found = self._cropper.crop([image for _, image in readable], "all")
             crops = [
@@ -345,7 +350,7 @@ class Recogniser:
     def _attempts(
         self, photos: Sequence[Photo], face: OneFace
     ) -> Iterator[EmbeddedFace | ImageError | FaceError]:
-        for batch in batches(photos, self._cropper.enough):
+        for batch in batches(photos, self._cropper.enough, self._read):
             readable = [(name, image) for name, image in batch if not isinstance(image, ImageError)]
             names = [name for name, _ in readable]
             found = self._cropper.try_each([image for _, image in readable], names, choice=face)

@@ -20,11 +20,11 @@ from mfr.gallery.judging import DEFAULT_FPIR, about_probes
 from mfr.gallery.photos import EmbeddedPhoto, PhotoRecogniser
 from mfr.gallery.results import Candidate, Identification
 from mfr.gallery.searching import check_count
+from mfr.images import Photo, name_of
 
 if TYPE_CHECKING:
     from mfr.gallery.gallery import Gallery
     from mfr.gallery.open_set import OpenSet
-    from mfr.images import Photo
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,9 @@ def name_faces(
     terms = gallery.open_set(fpir=fpir, threshold=threshold, condition=condition, group=group)
     faces = sorted(recogniser.embed_faces(photo), key=lambda face: face.box[0] + face.box[2])
     if not faces:
-        name = "the image" if isinstance(photo, bytes) else str(photo)
-        raise FaceError(f"No face was found in {name}: use a sharper photo with faces in view.")
+        raise FaceError(
+            f"No face was found in {name_of(photo)}: use a sharper photo with faces in view."
+        )
     named = []
     for face, found in zip(faces, _apart(terms, faces, k), strict=True):
         gallery.audit_log.identified(found)

@@ -1,0 +1,1 @@
+"""Recogniser and galleries over HTTP: ``mfr serve``. No recognition is decided here."""
