@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from mfr.conditions import Basis, Calibrations
 from mfr.decision import Measured, basis_for, check_choice, choose_threshold, measured_at
+from mfr.embedded_face import EmbeddedFace
 from mfr.errors import ConfigError
 from mfr.faces.choice import OneFace
 from mfr.faces.thumbnail import CORRELATION, COSINE, make_thumbnail
-from mfr.recogniser import EmbeddedFace, Recogniser
+from mfr.recogniser import Recogniser
 
 Kind = Literal["same file", "same picture", "same person"]
 """What two photos have in common: every byte; all but scale, compression, margins and a shade of

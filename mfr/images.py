@@ -38,7 +38,7 @@ class NamedBytes(bytes):
     name: str
 
     def __new__(cls, data: bytes, name: str) -> NamedBytes:
-        """``data`` under ``name``."""
+        """``data``, called ``name``."""
         named = super().__new__(cls, data)
         named.name = name
         return named

@@ -59,7 +59,16 @@ ARROWS: dict[str, set[str]] = {
     "pretrained": {"backbones"},
     "models": {"conditions", "encoder", "pretrained", "runtimes"},
     "recogniser": {
-        *("conditions", "decision", "encoder", "faces", "images", "models", "photo_batches"),
+        *(
+            "conditions",
+            "decision",
+            "embedded_face",
+            "encoder",
+            "faces",
+            "images",
+            "models",
+            "photo_batches",
+        ),
         "pretrained",
     },
     "gallery": {
@@ -81,12 +90,16 @@ ARROWS: dict[str, set[str]] = {
     },
     "presets": set(),
     "config": {"simulation", "data", "losses", "meta", "models", "training.methods"},
-    "comparing": {"conditions", "decision", "faces", "recogniser"},
+    "comparing": {"conditions", "decision", "embedded_face", "faces", "recogniser"},
     "service": {
-        *("abreast", "conditions", "decision", "faces", "gallery", "images", "models"),
-        *("recogniser", "watching"),
+        *("conditions", "decision", "faces", "gallery", "images", "models", "photo_batches"),
+        *("embedded_face", "recogniser", "watching"),
     },
-    "watching": {"conditions", "decision", "drawing", "faces", "gallery", "recogniser"},
+    "client": {"images", "service"},
+    "embedded_face": {"faces"},
+    "watching": {
+        *("conditions", "decision", "drawing", "embedded_face", "faces", "gallery", "recogniser"),
+    },
     "training": {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),
         *("models", "seen_people", "tensor_file"),

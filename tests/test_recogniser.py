@@ -16,6 +16,7 @@ from mfr.conditions import Calibrations
 from mfr.errors import ConfigError, FaceError, ImageError, ModelError
 from mfr.faces import Face
 from mfr.geometry import TEMPLATE, CropGeometry
+from mfr.images import NamedBytes, read_to_search
 from mfr.recogniser import Recogniser
 
 CALIBRATION = Calibrations.of(
@@ -240,3 +241,21 @@ def test_threads_may_share_a_recogniser(shared_data, recogniser):
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda photo: recogniser.embed_photo(photo).embedding, photos))
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+def test_another_reader_gives_photos_and_uploads_keep_their_names():
+    asked = []
+
+    def read(photo, enough):
+        asked.append((photo.name, enough))
+        return read_to_search(photo, enough)
+
+    recogniser = Recogniser(Colours(), MeanColour(), read=read)
+    names = ["ada.png", "bob.png"]
+    photos = [NamedBytes(photo(RED), name) for name in names]
+    assert [face.name for face in recogniser.embed_photos(photos)] == names
+    assert asked == [(name, None) for name in names]
+    with pytest.raises(FaceError, match=r"found in eve\.png"):
+        recogniser.embed_photo(NamedBytes(photo(RED, faces=0), "eve.png"))
+    with pytest.raises(ImageError, match=r"^eve\.png is not an image"):
+        recogniser.embed_photo(NamedBytes(b"text", "eve.png"))

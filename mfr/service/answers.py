@@ -9,12 +9,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from mfr.decision import Decision, Measured
+from mfr.embedded_face import EmbeddedFace
 from mfr.gallery.audit import AuditEntry
 from mfr.gallery.enrolling_each import PhotoOutcome
 from mfr.gallery.people import EnrolledPerson
 from mfr.gallery.records import Template
 from mfr.gallery.results import Identification
-from mfr.recogniser import EmbeddedFace
 from mfr.service.problems import kind_of
 
 

@@ -28,9 +28,10 @@ from mfr.service.settings import Limits
 if TYPE_CHECKING:
     from mfr.conditions import Calibrations
     from mfr.decision import Decision
+    from mfr.embedded_face import EmbeddedFace
     from mfr.faces.choice import OneFace
     from mfr.faces.large_photo import SearchedPhoto
-    from mfr.recogniser import EmbeddedFace, Recogniser
+    from mfr.recogniser import Recogniser
 
 BATCH: Final = 16
 """Photos that go through together at most."""

@@ -11,10 +11,10 @@ import numpy as np
 
 from mfr.conditions import Calibrations
 from mfr.decision import DEFAULT_FMR, basis_for, choose_threshold
+from mfr.embedded_face import EmbeddedFace
 from mfr.errors import ConfigError
 from mfr.gallery.judging import DEFAULT_FPIR, check_fpir
 from mfr.gallery.results import Identification
-from mfr.recogniser import EmbeddedFace
 from mfr.watching.events import Event
 from mfr.watching.fusing import weight
 from mfr.watching.source import Frame

@@ -32,11 +32,12 @@ from mfr.benchmark import paired
 from mfr.benchmark.comparisons import Compared, compare_all
 from mfr.benchmark.metrics import Scores, operating_points
 from mfr.data.manifest import Manifest
+from mfr.embedded_face import EmbeddedFace
 from mfr.errors import FaceError
 from mfr.faces import DETECTORS, Detector, build_detector
 from mfr.faces.choice import choose_faces
 from mfr.images import read_image
-from mfr.recogniser import EmbeddedFace, Recogniser
+from mfr.recogniser import Recogniser
 from mfr.runtimes import RUNTIMES
 from mfr.runtimes.choice import PRECISION_VARIABLE, RUNTIME_VARIABLE, chosen, processor
 from mfr.runtimes.precision import PRECISIONS

@@ -10,6 +10,7 @@ import pytest
 from mfr.errors import ConfigError, FaceError
 from mfr.gallery import Gallery
 from mfr.gallery.group_photo import name_faces
+from mfr.images import NamedBytes
 from tests.gallery.fake_recogniser import FakeFace, FakeRecogniser, photo
 from tests.gallery.test_judging import FINE
 
@@ -130,6 +131,8 @@ def test_without_a_threshold_nobody_is_named(tmp_path):
 def test_what_cannot_be_named_is_refused(gallery):
     with pytest.raises(FaceError, match="No face was found in the image"):
         named(gallery)
+    with pytest.raises(FaceError, match=r"No face was found in hall\.jpg"):
+        name_faces(GroupRecogniser(faces=()), gallery, NamedBytes(b"", "hall.jpg"))
     with pytest.raises(ConfigError, match="-k 1"):
         named(gallery, (1, 0, 0), k=0)
     with pytest.raises(ConfigError, match="choose one of 'toys'"):

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from mfr.embedded_face import EmbeddedFace
 from mfr.errors import ImageError
 from mfr.faces.quality import Quality
 from mfr.gallery import Gallery
 from mfr.images import NamedBytes
-from mfr.recogniser import EmbeddedFace, Recogniser
+from mfr.recogniser import Recogniser
 from mfr.service.gathering import GatheringRecogniser
 from mfr.service.service import Service
 from mfr.service.settings import Limits, Settings

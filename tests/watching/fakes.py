@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mfr.conditions import Calibrations
+from mfr.embedded_face import EmbeddedFace
 from mfr.faces.quality import Quality
 from mfr.gallery.results import Identification, Match
-from mfr.recogniser import EmbeddedFace
 from mfr.watching.source import Frame
 from tests.gallery.fake_recogniser import CALIBRATION
 
