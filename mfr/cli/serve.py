@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -48,6 +50,10 @@ def serve(
     ] = None,
     detector: DetectorOption = None,
     device: Device = "cpu",
+    demo: Annotated[
+        bool,
+        typer.Option("--demo", help="Serve a few drawn people, who are gone when it ends."),
+    ] = False,
 ) -> None:
     """Serve galleries over HTTP, with a page at / and the API at /docs.
 
@@ -58,6 +64,7 @@ def serve(
     from mfr.extras import imported
 
     imported("fastapi", instead=None)
+    from mfr.service.demo import make_demo
     from mfr.service.keys import Keys
     from mfr.service.running import run
     from mfr.service.settings import Settings
@@ -65,31 +72,39 @@ def serve(
 
     if (certificate is None) != (private_key is None):
         raise ConfigError("TLS takes --certificate and --private-key: give both.")
-    settings = Settings(
-        collections=_named(galleries or []),
-        state=state_folder(state),
-        model=model,
-        detector=detector,
-        device=device,
-        workers=workers,
-    )
-    kept = StateFile(settings.state)
-    keys = Keys(kept).any()
-    kept.close()
-    scheme = "http" if certificate is None else "https"
-    say(
-        f"Serving {scheme}://{host}:{port}/; the API is described at {scheme}://{host}:{port}/docs."
-    )
-    if not keys:
-        tell("Note: there are no API keys, so only this machine is served ('mfr keys create').")
-    run(
-        settings,
-        host=host,
-        port=port,
-        certificate=certificate,
-        private_key=private_key,
-        behind_proxy=behind_proxy,
-    )
+    with ExitStack() as stack:
+        named = _named(galleries or [])
+        if demo:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="mfr-demo-")))
+            tell("Drawing a few people …")
+            place, photos = make_demo(folder)
+            named["demo"], state = str(place), state or folder / "state"
+            say(f"Photos of the drawn people to try are in {photos}.")
+        settings = Settings(
+            collections=named,
+            state=state_folder(state),
+            model=model,
+            detector=detector,
+            device=device,
+            workers=workers,
+        )
+        kept = StateFile(settings.state)
+        keys = Keys(kept).any()
+        kept.close()
+        scheme = "http" if certificate is None else "https"
+        say(
+            f"Serving {scheme}://{host}:{port}/; the API is described at {scheme}://{host}:{port}/docs."
+        )
+        if not keys:
+            tell("Note: there are no API keys, so only this machine is served ('mfr keys create').")
+        run(
+            settings,
+            host=host,
+            port=port,
+            certificate=certificate,
+            private_key=private_key,
+            behind_proxy=behind_proxy,
+        )
 
 
 def state_folder(given: Path | None) -> Path:

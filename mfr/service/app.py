@@ -88,7 +88,9 @@ def create_app(service: Service) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """The application of a process that `mfr serve` has started."""
-    return create_app(Service(Settings.model_validate_json(os.environ[SETTINGS_VARIABLE])))
+    service = Service(Settings.model_validate_json(os.environ[SETTINGS_VARIABLE]))
+    service.open_all()
+    return create_app(service)
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -68,7 +68,13 @@ def run(
     }
     with ExitStack() as stack:
         if settings.workers == 1:
-            uvicorn.run(create_app(Service(settings)), **options)
+            service = Service(settings)
+            try:
+                service.open_all()
+            except BaseException:
+                service.close()
+                raise
+            uvicorn.run(create_app(service), **options)
             return
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mfr-metrics-"))
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder

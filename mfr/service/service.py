@@ -46,6 +46,15 @@ class Service:
             stack.callback(self.jobs.close)
             self._stack = stack.pop_all()
 
+    def open_all(self) -> None:
+        """Open all collections and load their models, so that the first request need not wait.
+
+        Raises:
+            MfrError: one cannot be opened.
+        """
+        for name in self.collections.names():
+            self.collections.get(name)
+
     def close(self) -> None:
         """Finish what was accepted, and close everything."""
         self._stack.close()

@@ -31,6 +31,7 @@ function pages() {
   const { name } = place();
   document.getElementById("pages").replaceChildren(el("ul", {}, PAGES.map(([id, title]) =>
     el("li", {}, el("a", { href: `#${id}`, "aria-current": id === name ? "page" : undefined }, title)))));
+  document.querySelector("nav [aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 async function collections() {
