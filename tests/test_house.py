@@ -82,7 +82,7 @@ ARROWS: dict[str, set[str]] = {
     "presets": set(),
     "config": {"simulation", "data", "losses", "meta", "models", "training.methods"},
     "comparing": {"conditions", "decision", "faces", "recogniser"},
-    "service": {"faces", "gallery", "images", "photo_batches", "recogniser", "watching"},
+    "service": {"drawing", "faces", "gallery", "images", "watching"},
     "watching": {"conditions", "decision", "drawing", "faces", "gallery", "recogniser"},
     "training": {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),
