@@ -102,9 +102,14 @@ def write_picture(path: str | Path, pixels: np.ndarray) -> None:
     if suffix == ".png":
         atomic.write_bytes(path, png_bytes(pixels))
         return
+    atomic.write_bytes(path, jpeg_bytes(pixels))
+
+
+def jpeg_bytes(pixels: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 RGB as the bytes of a JPEG file."""
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, format="JPEG", quality=_JPEG_QUALITY)
-    atomic.write_bytes(path, data.getvalue())
+    return data.getvalue()
 
 
 def check_picture_name(path: str | Path) -> str:

@@ -25,6 +25,14 @@ class SourceError(MfrError):
     """A video, camera or stream that cannot be opened, gives nothing or has stalled."""
 
 
+class WatchMissingError(MfrError):
+    """There is no watch of the given name."""
+
+
+class WatchExistsError(MfrError):
+    """A new watch cannot have the name of another."""
+
+
 class DataError(MfrError):
     """A dataset or manifest that is missing, inconsistent or too small for what was asked."""
 

@@ -93,7 +93,7 @@ ARROWS: dict[str, set[str]] = {
     "comparing": {"conditions", "decision", "embedded_face", "faces", "recogniser"},
     "service": {
         *("conditions", "decision", "faces", "gallery", "images", "models", "photo_batches"),
-        *("embedded_face", "recogniser", "watching"),
+        *("drawing", "embedded_face", "recogniser", "watching"),
     },
     "client": {"images", "service"},
     "embedded_face": {"faces"},

@@ -67,12 +67,19 @@ class PictureFolder:
         Raises:
             WriteError: the disk is full or the place not writable.
         """
-        if best.pixels is None:
+        picture = draw_best(event, best)
+        if picture is None:
             return event
         path = self._folder / f"track-{event.track:04d}.jpg"
-        box = _named(best.box, event.outcome, event.nearest)
-        write_picture(path, draw_faces(best.pixels, [box]))
+        write_picture(path, picture)
         return replace(event, picture=str(path))
+
+
+def draw_best(event: Event, best: Sighting) -> np.ndarray | None:
+    """The best frame with a box and the name, (H, W, 3) uint8 RGB; None if it was not kept."""
+    if best.pixels is None:
+        return None
+    return draw_faces(best.pixels, [_named(best.box, event.outcome, event.nearest)])
 
 
 class AnnotatedVideo:
