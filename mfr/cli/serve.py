@@ -45,6 +45,12 @@ def serve(
         bool,
         typer.Option("--behind-proxy", help="Believe a proxy on this machine about the client."),
     ] = False,
+    private_webhooks: Annotated[
+        bool,
+        typer.Option(
+            "--private-webhooks", help="Let watches send events to private addresses and by http."
+        ),
+    ] = False,
     model: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Of collections made over the API.")
     ] = None,
@@ -87,6 +93,7 @@ def serve(
             detector=detector,
             device=device,
             workers=workers,
+            private_webhooks=private_webhooks,
         )
         kept = StateFile(settings.state)
         keys = Keys(kept).any()

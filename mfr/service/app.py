@@ -30,6 +30,7 @@ from mfr.service.routes import (
     operations,
     people,
     recognition,
+    watches,
 )
 from mfr.service.service import Service
 from mfr.service.settings import Settings
@@ -40,8 +41,8 @@ SETTINGS_VARIABLE: Final = "MFR_SERVICE"
 ROUTERS: Final = [
     each.router
     for each in (
-        *(collections, people, recognition, jobs, operating_point, audit, keys),
-        *(operations,),
+        *(collections, people, recognition, jobs, watches, operating_point, audit, keys),
+        operations,
     )
 ]
 

@@ -37,6 +37,8 @@ KINDS: Final[Mapping[type[MfrError], Kind]] = {
     errors.ForeignModelError: Kind(409, "foreign-model"),
     errors.DoubtfulEnrolmentError: Kind(409, "doubtful-enrolment"),
     errors.NotEnrolledError: Kind(404, "not-enrolled"),
+    errors.WatchExistsError: Kind(409, "watch-exists"),
+    errors.WatchMissingError: Kind(404, "no-such-watch"),
     errors.WriteError: Kind(507, "cannot-write"),
 }
 """Of every error; one that is not listed is what its nearest listed ancestor is."""

@@ -11,10 +11,13 @@ from mfr.service.idempotency import Replies
 from mfr.service.jobs import Jobs
 from mfr.service.keys import Keys
 from mfr.service.metrics import Metrics
+from mfr.service.problems import ServiceError
 from mfr.service.recognisers import Recognisers
 from mfr.service.settings import Settings
 from mfr.service.state_file import StateFile
 from mfr.service.throttle import Throttle
+from mfr.service.watches import Watches
+from mfr.watching.watcher import FaceFinder, People
 
 
 class Service:
@@ -44,6 +47,14 @@ class Service:
             stack.callback(self.collections.close)
             self.jobs = Jobs(self.state, self.collections)
             stack.callback(self.jobs.close)
+            self._watches: Watches | None = None
+            if settings.workers == 1:
+                self._watches = Watches(
+                    settings.state / "watches",
+                    self._watched,
+                    private_webhooks=settings.private_webhooks,
+                )
+                stack.callback(self._watches.close)
             self._stack = stack.pop_all()
 
     def open_all(self) -> None:
@@ -54,6 +65,25 @@ class Service:
         """
         for name in self.collections.names():
             self.collections.get(name)
+
+    def watching(self) -> Watches:
+        """The watches.
+
+        Raises:
+            ServiceError: the service has several processes, of which none can have them alone.
+        """
+        if self._watches is None:
+            raise ServiceError(
+                409,
+                "no-watches",
+                "A service of several processes watches nothing: run another one for that, with "
+                "--workers 1 and a --state of its own.",
+            )
+        return self._watches
+
+    def _watched(self, collection: str) -> tuple[FaceFinder, People]:
+        found = self.collections.get(collection)
+        return found.recogniser, found.gallery
 
     def close(self) -> None:
         """Finish what was accepted, and close everything."""

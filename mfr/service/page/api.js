@@ -12,17 +12,18 @@ export class Problem extends Error {
 
 export function keptKey() { return sessionStorage.getItem(KEY) ?? ""; }
 
+export function asKey() { return keptKey() ? { Authorization: `Bearer ${keptKey()}` } : {}; }
+
 export function keepKey(text) {
   if (text) sessionStorage.setItem(KEY, text); else sessionStorage.removeItem(KEY);
 }
 
-async function sent(method, path, { body, json, headers = {}, signal } = {}) {
-  const more = { ...headers };
-  if (keptKey()) more.Authorization = `Bearer ${keptKey()}`;
+async function sent(method, path, { body, json, headers = {} } = {}) {
+  const more = { ...headers, ...asKey() };
   if (json !== undefined) { more["Content-Type"] = "application/json"; body = JSON.stringify(json); }
   if (method === "POST") more["Idempotency-Key"] = idempotency();
   for (let tries = 0; ; tries++) {
-    const reply = await fetch(path, { method, body, headers: more, signal, credentials: "omit" });
+    const reply = await fetch(path, { method, body, headers: more, credentials: "omit" });
     if ((reply.status === 429 || reply.status === 503) && tries < 3) {
       await pause(1000 * Math.min(10, Number(reply.headers.get("retry-after") ?? 1)));
       continue;
@@ -48,9 +49,6 @@ export async function remove(path, more) {
 export async function withTag(path) {
   const reply = await sent("GET", path);
   return [await reply.json(), reply.headers.get("etag")];
-}
-export async function stream(path, signal) {
-  return (await sent("GET", path, { signal, headers: { Accept: "text/event-stream" } })).body;
 }
 
 // Photos and their choices as the API takes them.
