@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from typing import Any, Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -87,6 +88,8 @@ class Envelope:
             if self._in_flight > self._limits.in_flight and scope["path"].startswith("/v1/"):
                 raise busy("Too many requests are being worked on: try again in a moment.")
             await self._app(scope, self._limited(scope, receive), sending)
+        except ClientDisconnect:
+            pass  # there is nobody to answer
         except Exception as error:
             if status:  # too late for another answer
                 raise

@@ -16,8 +16,8 @@ import base64
 import collections
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,11 +25,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 
-from mfr.service.app import create_app
-from mfr.service.demo import make_demo
-from mfr.service.service import Service
-from mfr.service.settings import Settings
-from scripts.lib.served import served
+from scripts.lib.served_demo import served_demo
 
 ALLOWED: Final = (503, 507)
 """Too busy, and the disk is full."""
@@ -90,17 +86,6 @@ class Fuzzer:
             case.body["photos"] = chosen if form else encoded
 
 
-@contextmanager
-def drawn_people(folder: Path) -> Iterator[tuple[str, str, list[bytes]]]:
-    """A running service of drawn people: its address, a key for everything, photos."""
-    place, photos = make_demo(folder)
-    service = Service(Settings(collections={"demo": str(place)}, state=folder / "state"))
-    _, key = service.keys.create("fuzzer", ["admin"], rate=1e6)
-    service.open_all()
-    with served(create_app(service)) as address:
-        yield address, key, [path.read_bytes() for path in sorted(photos.iterdir())]
-
-
 def main() -> None:
     """Print what was answered."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -108,7 +93,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     modes = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
-    with tempfile.TemporaryDirectory() as name, drawn_people(Path(name)) as (address, key, photos):
+    with tempfile.TemporaryDirectory() as name, served_demo(Path(name)) as (address, key, photos):
         schema: Any = schemathesis.openapi.from_url(f"{address}/openapi.json")
         every_one = [each.ok() for each in schema.get_all_operations()]
         operations = [each for each in every_one if not each.path.endswith("/stream")]
