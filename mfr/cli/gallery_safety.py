@@ -29,6 +29,40 @@ def new_key(
     say(f"{file} holds a new key. Keep a copy elsewhere: without it the gallery cannot be read.")
 
 
+def expire(
+    path: GalleryPath,
+    older_than: Annotated[
+        str, typer.Option(metavar="AGE", help="Such as 90d, 12w, 6m (30 days each) or 2y.")
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say who would be erased.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase the people of whom no photo was enrolled for so long, as 'remove' does.
+
+    Example: mfr gallery expire GALLERY --older-than 365d
+    """
+    from dataclasses import asdict
+
+    from mfr.gallery import Gallery, retention
+
+    time = retention.age(older_than)
+    with Gallery.open(path) as gallery:
+        find = retention.expired if dry_run else retention.expire
+        found = list(find(gallery, time))
+    if as_json:
+        print_json({"erased": not dry_run, "people": [asdict(each) for each in found]})
+        return
+    table = Table("Identity", "Last enrolled", "Templates")
+    for each in found:
+        table.add_row(Text(each.identity), each.last_enrolled, str(each.templates))
+    if found:
+        print_table(table)
+    people = "1 person" if len(found) == 1 else f"{len(found)} people"
+    say(f"Erased {people}." if not dry_run else f"{people} would be erased.")
+
+
 def encrypt(path: GalleryPath) -> None:
     """Encrypt a gallery with the key that --key-file or --key-command names.
 
