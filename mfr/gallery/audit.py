@@ -15,7 +15,7 @@ import getpass
 import hmac
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -116,6 +116,14 @@ def first_broken(entries: Iterable[AuditEntry], key: bytes) -> int | None:
             return expected
         before, expected = entry.link, expected + 1
     return None
+
+
+def chained_anew(entries: Iterable[AuditEntry], key: bytes) -> Iterator[tuple[int, str]]:
+    """The number of each entry and its link in a chain with another key."""
+    before = BEGINNING
+    for entry in entries:
+        before = linked(entry, before, key)
+        yield entry.number, before
 
 
 def present_actor() -> str:
