@@ -1,5 +1,6 @@
 -- A database as the program of format 1 left it (pg_dump --inserts): the collection staff, where ada has
 -- two templates and a crop, and bob has one and details; eve was removed.
+SET check_function_bodies = false;
 SELECT pg_catalog.set_config('search_path', '', false);
 CREATE SCHEMA mfr;
 CREATE FUNCTION mfr.chosen_collection() RETURNS bigint

@@ -91,13 +91,17 @@ def make_anew(connection: psycopg.Connection[Any], tables: Sequence[str]) -> boo
 
 def _vacuum(connection: psycopg.Connection[Any], options: str, tables: Sequence[str]) -> bool:
     """Vacuum tables; whether PostgreSQL did so, and did not warn."""
-    warnings: list[Diagnostic] = []
-    connection.add_notice_handler(warnings.append)
+    severities: list[str | None] = []
+
+    def heard(notice: Diagnostic) -> None:
+        severities.append(notice.severity_nonlocalized)  # later, the notice is empty
+
+    connection.add_notice_handler(heard)
     try:
         connection.execute(f"VACUUM ({options}) {', '.join(tables)}".encode())
     finally:
-        connection.remove_notice_handler(warnings.append)
-    return not any(each.severity_nonlocalized == "WARNING" for each in warnings)
+        connection.remove_notice_handler(heard)
+    return "WARNING" not in severities
 
 
 def _has_table(connection: psycopg.Connection[Any], name: str) -> bool:

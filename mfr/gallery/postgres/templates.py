@@ -19,7 +19,9 @@ from mfr.gallery.records import (
 )
 from mfr.gallery.rows import About, Rows
 
-_ROWS_AT_ONCE: Final = 4096
+_ROWS_AT_ONCE: Final = 1024
+"""So many are within the memory that PostgreSQL gives a statement unasked, 4 MB; more would go
+through temporary files, for which a full disk has no space."""
 
 _Name: TypeAlias = tuple[bytes, bytes]
 """What stands for a person's name, and the label."""
@@ -65,6 +67,8 @@ def read_vectors(
     broken: list[DamagedTemplate] = []
     names: dict[int, _Name] = {}
     seen = 0
+    # Along the key: without statistics PostgreSQL may sort all embeddings, through such files too.
+    connection.execute("SET LOCAL enable_sort = off")
     with connection.cursor("templates", binary=True) as cursor:
         cursor.execute(
             f"SELECT id, embedding, identity_id, photo_sha256, checksum {where} ORDER BY id",
