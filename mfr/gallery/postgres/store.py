@@ -92,9 +92,10 @@ class PostgresStore(DetailsInDatabase):
         model_hash: str,
         embedding_size: int,
         busy_seconds: float = BUSY_SECONDS,
+        plain: bool = False,
     ) -> PostgresStore:
         """Make an empty store and open it. Errors as `mfr.gallery.store.create_store`."""
-        address, master = Address.of(location), master_key()
+        address, master = Address.of(location), None if plain else master_key()
         with (
             contextlib.closing(Transactions(address, busy_seconds)) as transactions,
             transactions.connected() as connection,

@@ -64,10 +64,11 @@ class SqliteStore(DetailsInFile):
         model_hash: str,
         embedding_size: int,
         busy_seconds: float = BUSY_SECONDS,
+        plain: bool = False,
     ) -> SqliteStore:
         """Make an empty store and open it. Errors as `mfr.gallery.store.create_store`."""
         directory = _directory(location)
-        master = master_key()
+        master = None if plain else master_key()
 
         def make(path: Path) -> None:
             schema.write_empty(path, model_hash=model_hash, embedding_size=embedding_size)
