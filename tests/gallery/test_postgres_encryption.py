@@ -146,6 +146,8 @@ def test_a_plain_gallery_is_encrypted_and_its_tables_are_made_anew(
         others = [(f"p{number}", [NewTemplate(UNITS[number], f"{number}")]) for number in range(50)]
         store.add_many(others)
         store.make_index()
+        half = ada.template.embedding.astype("<f2").tobytes()
+        assert half in files(server, begun, log=False)
         store._learn_sizes()
         before = store.people(), store.whole_templates(ada.name)[0]
         stamp = store.stamp
@@ -174,7 +176,8 @@ def test_a_plain_gallery_is_encrypted_and_its_tables_are_made_anew(
         other.close()
         now.close()
         assert not ada.found_in(rows(server, database))
-        assert not ada.found_in(files(server, begun, log=False))
+        left = files(server, begun, log=False)
+        assert not ada.found_in(left) and half not in left
         with pytest.raises(GalleryError, match="is encrypted already"):
             store.encrypt(bytes.fromhex(KEY))
 

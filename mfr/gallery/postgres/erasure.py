@@ -76,7 +76,8 @@ def finish(connection: psycopg.Connection[Any], collection: Collection) -> bool:
 def make_anew(connection: psycopg.Connection[Any], tables: Sequence[str]) -> bool:
     """Write tables and their indexes to new files, outside a transaction; others wait meanwhile.
 
-    PostgreSQL's statistics, which hold values of rows, are made anew too.
+    PostgreSQL's statistics, which hold values of rows, are made anew too. Tables that are not there
+    are left out.
 
     Returns:
         Whether it was done; False where the role may not.
@@ -84,7 +85,8 @@ def make_anew(connection: psycopg.Connection[Any], tables: Sequence[str]) -> boo
     Raises:
         psycopg.Error: another program is in the way for too long.
     """
-    done = _vacuum(connection, "FULL, ANALYZE", tables)
+    there = [each for each in tables if _has_table(connection, each)]
+    done = _vacuum(connection, "FULL, ANALYZE", there)
     _vacuum(connection, "FULL", ["pg_catalog.pg_statistic"])  # as far as the role may
     return done
 

@@ -267,7 +267,7 @@ class PostgresStore(DetailsInDatabase):
             return after.encryption, rows
 
         self._encryption, self._rows = self._transactions.repeated(work)
-        self._make_anew(*erasure.TABLES, "mfr.collections")
+        self._make_anew(*erasure.TABLES, "mfr.coarse", "mfr.collections")
 
     def change_key(self, old: bytes, new: bytes) -> None:
         """Wrap the data key anew; see `mfr.gallery.encrypting.EncryptableStore`.
