@@ -114,19 +114,23 @@ def copy(
         str,
         typer.Argument(metavar="NEWGALLERY", help="Directory or address of the copy: not there."),
     ],
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Do not encrypt the copy, although a key is named.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Copy a gallery with everything in it to a new one, also into a database or out of one.
 
     The copy has everyone or, where anything goes wrong, nobody: then run the command again. Dates,
-    kept crops, the calibration and the model's place come along; templates are numbered anew.
+    kept crops, the calibration and the model's place come along; templates are numbered anew. Where
+    a key is named the copy is encrypted with it, and the gallery may be.
 
     Example: mfr gallery copy GALLERY "postgresql://ada@db.example/faces?collection=staff"
     """
     from mfr.gallery.copying import copy as make_copy
 
     with progress("copying") as report:
-        done = make_copy(path, out, on_progress=report)
+        done = make_copy(path, out, plain=plain, on_progress=report)
     if as_json:
         print_json({"gallery": path, "copy": out, **vars(done)})
         return

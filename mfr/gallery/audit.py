@@ -132,6 +132,14 @@ def acting_as(actor: str) -> Iterator[None]:
         _ACTING.reset(token)
 
 
+def chained_anew(entries: Iterable[AuditEntry], key: bytes) -> Iterator[tuple[int, str]]:
+    """The number of each entry and its link in a chain with another key."""
+    before = BEGINNING
+    for entry in entries:
+        before = linked(entry, before, key)
+        yield entry.number, before
+
+
 def present_actor() -> str:
     """Who works: of `acting_as`, else whom `ACTOR_VARIABLE` names, else the program's account."""
     named = _ACTING.get() or os.environ.get(ACTOR_VARIABLE)

@@ -38,7 +38,11 @@ class Copied:
 
 
 def copy(
-    location: Location, out: Location, *, on_progress: Progress = lambda done, total, note: None
+    location: Location,
+    out: Location,
+    *,
+    plain: bool = False,
+    on_progress: Progress = lambda done, total, note: None,
 ) -> Copied:
     """Make a gallery with everyone of another: templates, dates, kept crops, details, settings.
 
@@ -51,6 +55,7 @@ def copy(
         location: the gallery, which stays as it is.
         out: the new gallery; nothing may be there, or one with nobody in it, or a copy of the same
             gallery that was stopped.
+        plain: make a copy that is not encrypted, although the environment names a key.
         on_progress: called as the work goes on.
 
     Raises:
@@ -58,7 +63,7 @@ def copy(
         GalleryExistsError: somebody is enrolled at ``out``, or something else is there.
         WriteError: the disk is full or the place not writable.
     """
-    with closing(open_store(location)) as old, closing(_begun(old, location, out)) as new:
+    with closing(open_store(location)) as old, closing(_begun(old, location, out, plain)) as new:
         settle_keeping(new, keeps_crops(old))
         given: dict[str, int] = {}
         new.add_many(_counted(old, location, given, on_progress))
@@ -75,7 +80,7 @@ def copy(
         return Copied(len(given), copied, every - copied)
 
 
-def _begun(old: Store, location: Location, out: Location) -> Store:
+def _begun(old: Store, location: Location, out: Location, plain: bool) -> Store:
     """The store of the copy, made or gone on with."""
     origin = origin_of(old, location)
     if occupied(out):
@@ -83,7 +88,7 @@ def _begun(old: Store, location: Location, out: Location) -> Store:
         if new.note(_UNFINISHED) == origin:
             return new
         new.close()
-    new = store_like(old, out)
+    new = store_like(old, out, plain=plain)
     new.put_note(_UNFINISHED, origin)
     return new
 

@@ -1,16 +1,37 @@
-"""A gallery in a directory is encrypted, or gets another key."""
+"""A gallery is encrypted, or gets another key."""
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from mfr.errors import ConfigError, GalleryError
 from mfr.gallery.cache_state import erase_cache
 from mfr.gallery.searching import cache_path_of
-from mfr.gallery.sqlite import SqliteStore
-from mfr.gallery.store import BUSY_SECONDS, Location, directory_of
+from mfr.gallery.store import BUSY_SECONDS, Location, open_store
 from mfr.sealing.master_key import master_key, read_key
+
+
+@runtime_checkable
+class EncryptableStore(Protocol):
+    """A store whose contents can be sealed with a key."""
+
+    def encrypt(self, master: bytes) -> None:
+        """Seal everything with a new data key, which the master key wraps; the stamp is new.
+
+        Raises:
+            GalleryError: the store is encrypted already.
+            GalleryDamagedError: a template is damaged; nothing is changed.
+        """
+
+    def change_key(self, old: bytes, new: bytes) -> None:
+        """Wrap the data key with another master key, which nothing else is rewritten for.
+
+        Raises:
+            GalleryError: the store is not encrypted, or not with the key ``old``.
+        """
 
 
 def encrypt(location: Location) -> None:
@@ -20,12 +41,12 @@ def encrypt(location: Location) -> None:
 
     Raises:
         ConfigError: no key is named.
-        GalleryError: the gallery is encrypted already, or is no directory.
+        GalleryError: the gallery is encrypted already, or its kind of store cannot be.
         GalleryDamagedError: a template is damaged; nothing is changed.
         WriteError: the disk is full or the place not writable; nothing is changed.
     """
     master = _named_key()
-    with closing(_opened(location)) as store:
+    with _opened(location) as store:
         store.encrypt(master)
     cache = cache_path_of(location)
     if cache is not None:
@@ -37,11 +58,11 @@ def change_key(location: Location, new_key: Path) -> None:
 
     Raises:
         ConfigError: no key is named, or the file holds none.
-        GalleryError: the gallery is not encrypted, or is no directory.
+        GalleryError: the gallery is not encrypted, or its kind of store cannot be.
         WriteError: the disk is full or the place not writable; nothing is changed.
     """
     old, new = _named_key(), read_key(new_key)
-    with closing(_opened(location)) as store:
+    with _opened(location) as store:
         store.change_key(old, new)
 
 
@@ -55,8 +76,9 @@ def _named_key() -> bytes:
     return master
 
 
-def _opened(location: Location) -> SqliteStore:
-    directory = directory_of(location)
-    if directory is None:
-        raise GalleryError(f"{location} is no directory: only those can be encrypted so far.")
-    return SqliteStore.open(directory)
+@contextmanager
+def _opened(location: Location) -> Iterator[EncryptableStore]:
+    with closing(open_store(location)) as store:
+        if not isinstance(store, EncryptableStore):
+            raise GalleryError(f"{location} is of a kind of gallery that cannot be encrypted.")
+        yield store

@@ -108,8 +108,13 @@ def merge(
         return Joined(len(new.identities()), added, given - added, tuple(remarks))
 
 
-def store_like(first: Store, out: Location) -> Store:
+def store_like(first: Store, out: Location, *, plain: bool = False) -> Store:
     """The store of a new gallery with nobody in it, with the model and calibration of another.
+
+    Args:
+        first: the other.
+        out: where it is to be, or is.
+        plain: make it without encryption although the environment names a key.
 
     Raises:
         GalleryExistsError: somebody is enrolled at ``out``, or something else is there.
@@ -117,7 +122,7 @@ def store_like(first: Store, out: Location) -> Store:
     """
     if not occupied(out):
         size = first.embedding_size
-        new = create_store(out, model_hash=first.model_hash, embedding_size=size)
+        new = create_store(out, model_hash=first.model_hash, embedding_size=size, plain=plain)
     else:
         new = open_store(out)
         # One with nobody in it: a merge or a copy was killed before it was done.

@@ -125,6 +125,13 @@ def nobody_numbered(number: int) -> NotEnrolledError:
     return NotEnrolledError(f"Nobody enrolled has the number {number}: list the people.")
 
 
+def external_id_taken(external_id: str, owner: str) -> GalleryError:
+    """The error of an external id that is another person's."""
+    return GalleryError(
+        f"The external id '{external_id}' is that of '{owner}': no two people have the same one."
+    )
+
+
 def _text(what: str, text: str, limit: int) -> str:
     if not isinstance(text, str):
         raise GalleryError(f"The {what} is no text: correct it.")

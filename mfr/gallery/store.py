@@ -242,7 +242,13 @@ class StoreKind(Protocol):
         """Open a store that exists. Errors as `open_store`."""
 
     def create(
-        self, location: Location, *, model_hash: str, embedding_size: int, busy_seconds: float
+        self,
+        location: Location,
+        *,
+        model_hash: str,
+        embedding_size: int,
+        busy_seconds: float,
+        plain: bool,
     ) -> Store:
         """Make an empty store and open it. Errors as `create_store`."""
 
@@ -298,9 +304,21 @@ def open_store_of(location: Location, model_hash: str | None) -> Store:
 
 
 def create_store(
-    location: Location, *, model_hash: str, embedding_size: int, busy_seconds: float = BUSY_SECONDS
+    location: Location,
+    *,
+    model_hash: str,
+    embedding_size: int,
+    busy_seconds: float = BUSY_SECONDS,
+    plain: bool = False,
 ) -> Store:
     """Make an empty store at ``location`` and open it; it appears complete or not at all.
+
+    Args:
+        location: the path of a directory, or an address with a scheme.
+        model_hash: the model of its templates.
+        embedding_size: D, the length of their embeddings.
+        busy_seconds: how long a writer waits for another one before it gives up.
+        plain: do without encryption although the environment names a key.
 
     Raises:
         GalleryExistsError: something is there already.
@@ -308,7 +326,11 @@ def create_store(
         WriteError: the disk is full or the location cannot be written.
     """
     return _kind(location).create(
-        location, model_hash=model_hash, embedding_size=embedding_size, busy_seconds=busy_seconds
+        location,
+        model_hash=model_hash,
+        embedding_size=embedding_size,
+        busy_seconds=busy_seconds,
+        plain=plain,
     )
 
 

@@ -5,7 +5,8 @@ does (`scripts.study.kill_gallery`). At a random moment it is killed or, every f
 server is stopped at once (``pg_ctl stop -m immediate``, which is its kill -9) and started again,
 and what the process says then counts too. Then the gallery is opened and checked: every
 acknowledged change is there, the one that was under way whole or not at all, the tables agree with
-one another and the audit log is whole and has an entry for each acknowledged change.
+one another and the audit log is whole and has an entry for each acknowledged change. With
+``--encrypted`` the gallery is, and processes change its key now and then.
 
     python -m scripts.study.kill_database 'postgresql://postgres@/faces?host=DIR' \\
         --server 'pg_ctl -D DIR/data -w -l DIR/log -o "-h \'\' -k DIR"'
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import secrets
 import shlex
 import subprocess
@@ -28,7 +30,18 @@ import numpy as np
 from mfr.errors import GalleryDamagedError, GalleryError
 from mfr.gallery import Gallery
 from mfr.gallery.store import create_store
-from scripts.study.kill_gallery import SIZE, Change, Enrolled, enrolled, follow, killed, work
+from mfr.sealing.master_key import KEY_VARIABLE
+from scripts.study.kill_gallery import (
+    KEYS,
+    SIZE,
+    Change,
+    Enrolled,
+    enrolled,
+    find_key,
+    follow,
+    killed,
+    work,
+)
 
 LONGEST_SECONDS = 0.4
 SERVER_EVERY = 4
@@ -79,6 +92,7 @@ def study(location: str, rounds: int, seed: int, server: list[str] | None) -> Co
         found["acknowledged changes"] += acknowledged
         after = state if pending is None else (state | pending.added) - pending.removed
         try:
+            found["keys changed"] += find_key(location)
             with warnings.catch_warnings(), Gallery.open(location) as gallery:
                 warnings.simplefilter("ignore")
                 now = enrolled(gallery)
@@ -104,10 +118,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("address", help="a database for galleries, without a collection")
     parser.add_argument("--server", help="the command of pg_ctl, less what it is to do")
+    parser.add_argument("--encrypted", action="store_true")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     location = f"{options.address}&collection=kills-{secrets.token_hex(4)}"
+    os.environ.pop(KEY_VARIABLE, None)
+    if options.encrypted:
+        os.environ[KEY_VARIABLE] = KEYS[0]
     server = None if options.server is None else shlex.split(options.server)
     begun = time.perf_counter()
     found = study(location, options.rounds, options.seed, server)

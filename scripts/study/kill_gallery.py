@@ -34,8 +34,8 @@ import numpy as np
 
 from mfr.errors import GalleryDamagedError, GalleryKeyError, GalleryWarning
 from mfr.gallery import Gallery, NewTemplate
-from mfr.gallery.sqlite import SqliteStore
-from mfr.gallery.store import create_store
+from mfr.gallery.encrypting import EncryptableStore
+from mfr.gallery.store import create_store, open_store
 from mfr.sealing.master_key import KEY_VARIABLE
 from scripts.lib.command_line import command
 
@@ -130,7 +130,8 @@ def work(path: Path | str, seed: int, end: Connection) -> None:
             elif action == "change key":
                 end.send(Change(action))
                 now = KEYS.index(os.environ[KEY_VARIABLE])
-                with closing(SqliteStore.open(path)) as store:
+                with closing(open_store(path)) as store:
+                    assert isinstance(store, EncryptableStore)
                     store.change_key(*(bytes.fromhex(KEYS[each]) for each in (now, 1 - now)))
                 os.environ[KEY_VARIABLE] = KEYS[1 - now]
             else:
@@ -207,13 +208,13 @@ def ever_enrolled(said: list[Change | None], before: Enrolled) -> Enrolled:
     return before.union(*(one.added | one.removed for one in changes))
 
 
-def find_key(path: Path) -> bool:
+def find_key(path: Path | str) -> bool:
     """Name the key that opens the gallery now; whether it is another one than before."""
     before = os.environ.get(KEY_VARIABLE)
     for key in KEYS if before else ():
         os.environ[KEY_VARIABLE] = key
         try:
-            SqliteStore.open(path).close()
+            open_store(path).close()
             return key != before
         except GalleryKeyError:
             continue

@@ -88,22 +88,34 @@ class PostgresPlace:
         self.server.client("pg_restore", "--clean", "-d", _database(), str(self.dump))
 
 
-class EncryptedPlace(SqlitePlace):
-    KEY = "5a" * 32
+KEY = "5a" * 32
 
+
+@contextmanager
+def named_key() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(KEY_VARIABLE, KEY)
+        yield
+
+
+class EncryptedSqlitePlace(SqlitePlace):
     def create(self) -> Store:
-        with self._named():
+        with named_key():
             return super().create()
 
     def open(self) -> Store:
-        with self._named():
+        with named_key():
             return super().open()
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv(KEY_VARIABLE, self.KEY)
-            yield
+
+class EncryptedPostgresPlace(PostgresPlace):
+    def create(self) -> Store:
+        with named_key():
+            return super().create()
+
+    def open(self) -> Store:
+        with named_key():
+            return super().open()
 
 
 class MemoryPlace:
@@ -125,7 +137,8 @@ class MemoryPlace:
 
 PLACES: dict[str, type[Place]] = {
     "sqlite": SqlitePlace,
-    "sqlite, encrypted": EncryptedPlace,
+    "sqlite, encrypted": EncryptedSqlitePlace,
     "postgresql": PostgresPlace,
+    "postgresql, encrypted": EncryptedPostgresPlace,
     "memory": MemoryPlace,
 }

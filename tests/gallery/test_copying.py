@@ -21,8 +21,9 @@ from mfr.gallery.copying import Copied, copy
 from mfr.gallery.crops import keeps_crops
 from mfr.gallery.people import Details
 from mfr.gallery.store import Store, open_store
+from mfr.sealing.master_key import KEY_VARIABLE
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
-from tests.gallery.stores_under_test import PLACES, PostgresPlace, SqlitePlace
+from tests.gallery.stores_under_test import KEY, PLACES, PostgresPlace, SqlitePlace
 
 CALIBRATION = Calibrations.of(
     Calibration(
@@ -67,20 +68,33 @@ def _everything(store: Store) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "other"), itertools.product(("sqlite", "postgresql"), repeat=2), ids=str
+    ("kind", "other"),
+    itertools.product(
+        ("sqlite", "postgresql", "sqlite, encrypted", "postgresql, encrypted"), repeat=2
+    ),
+    ids=str,
 )
-def test_a_copy_has_everything(kind: str, other: str, tmp_path: Path) -> None:
+def test_a_copy_has_everything(
+    kind: str, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, sealed = "encrypted" in kind, "encrypted" in other
+    monkeypatch.setenv(KEY_VARIABLE, KEY if secret else "")
     a, b = _filled(_location(kind, tmp_path / "a")), _location(other, tmp_path / "b")
+    monkeypatch.setenv(KEY_VARIABLE, KEY if secret or sealed else "")
     told: list[tuple[int, int, str]] = []
-    assert copy(a, b, on_progress=lambda *each: told.append(each)) == Copied(2, 3, 0)
+    done = copy(a, b, plain=not sealed, on_progress=lambda *each: told.append(each))
+    assert done == Copied(2, 3, 0)
     assert told[0] == (0, 2, "") and told[-1] == (2, 2, "")
     with closing(open_store(a)) as old, closing(open_store(b)) as new:
         assert _everything(old) == _everything(new)
         assert new.person("zoe").details == DETAILS and AuditLog(new).holds_decisions
+        assert (old.is_encrypted, new.is_encrypted) == (secret, sealed)
         assert keeps_crops(new) and new.model_source() == ModelSource("/a/model")
-    with Gallery.open(b) as gallery:
-        assert gallery.calibration == CALIBRATION
-        assert gallery.search(np.float32([1, 0, 0]))[0].identity == "Ada Å. 'x'"
+    with monkeypatch.context() as environment:
+        environment.setenv(KEY_VARIABLE, KEY if sealed else "")
+        with Gallery.open(b) as gallery:
+            calibration, found = gallery.calibration, gallery.search(np.float32([1, 0, 0]))
+    assert calibration == CALIBRATION and found[0].identity == "Ada Å. 'x'"
     with pytest.raises(GalleryExistsError, match="there already"):
         copy(a, b)
 

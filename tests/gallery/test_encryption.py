@@ -13,7 +13,6 @@ import pytest
 from mfr.errors import ConfigError, GalleryDamagedError, GalleryError, GalleryKeyError
 from mfr.gallery import Gallery, NewTemplate
 from mfr.gallery.audit import first_broken
-from mfr.gallery.people import Details
 from mfr.gallery.sqlite import SqliteStore
 from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.gallery.store import create_store
@@ -22,21 +21,10 @@ from mfr.sealing.cipher import BrokenSealError
 from mfr.sealing.envelope import new_data_key, unwrapped, wrapped
 from mfr.sealing.seal import Seal
 from tests.gallery.fake_recogniser import FakeRecogniser, photo
+from tests.gallery.secret_person import SIZE, SecretPerson
 
 KEY, OTHER = "a1" * 32, "b2" * 32
-SIZE = 64
-SECRETS = {
-    "name": b"Ada Lovelace-Byron",
-    "display name": b"Countess of Somewhere",
-    "external id": b"EXTERNAL-4711",
-    "metadata": b"mezzanine-left",
-    "consent": b"signed-in-green-ink",
-    "group": b"night-shift-people",
-    "photo": b"c0ffee" * 10 + b"c0ff",
-    "source": b"/secret/folder/ada.jpg",
-    "crop": b"RIFF-the-crop-of-ada",
-    "detector": b"detector-of-ada",
-}
+ADA = SecretPerson("4711-byron")
 
 
 @pytest.fixture(autouse=True)
@@ -46,44 +34,10 @@ def named_key(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
 
 
-def ada() -> NewTemplate:
-    vector = np.random.default_rng(0).standard_normal(SIZE)
-    return NewTemplate(
-        (vector / np.linalg.norm(vector)).astype(np.float32),
-        SECRETS["photo"].decode(),
-        SECRETS["source"].decode(),
-        {"blur": 2.5},
-        SECRETS["detector"].decode(),
-        crop=SECRETS["crop"],
-    )
-
-
-def fill(store: SqliteStore) -> None:
-    name = SECRETS["name"].decode()
-    store.add(name, [ada()])
-    store.describe(
-        name,
-        Details(
-            SECRETS["display name"].decode(),
-            SECRETS["external id"].decode(),
-            {"place": SECRETS["metadata"].decode()},
-            SECRETS["consent"].decode(),
-            frozenset({SECRETS["group"].decode()}),
-        ),
-    )
-
-
 def found_in(directory: Path) -> set[str]:
-    """What of `SECRETS`, and whether the embedding, lies readable in a file."""
-    embedding = ada().embedding.tobytes()
-    pieces = {f"embedding {i}": embedding[i : i + 8] for i in range(0, len(embedding), 8)}
     files = [path.read_bytes() for path in directory.rglob("*") if path.is_file()]
     assert files
-    return {
-        name
-        for name, piece in {**SECRETS, **pieces}.items()
-        if any(piece in each for each in files)
-    }
+    return ADA.found_in(b"\n".join(files))
 
 
 def made(path: Path) -> SqliteStore:
@@ -94,14 +48,14 @@ def made(path: Path) -> SqliteStore:
 
 def test_nothing_can_be_read_on_the_disk(tmp_path: Path) -> None:
     store = made(tmp_path / "g")
-    fill(store)
+    ADA.enter(store)
     assert not found_in(tmp_path / "g")  # the write-ahead log included
     store.close()
     assert not found_in(tmp_path / "g")
     store = SqliteStore(tmp_path / "g")
-    (whole,) = store.whole_templates(SECRETS["name"].decode())
-    assert whole.crop == SECRETS["crop"] and whole.source == SECRETS["source"].decode()
-    np.testing.assert_array_equal(whole.embedding, ada().embedding)
+    (whole,) = store.whole_templates(ADA.name)
+    assert whole.crop == ADA.template.crop and whole.source == ADA.template.source
+    np.testing.assert_array_equal(whole.embedding, ADA.template.embedding)
     store.close()
 
 
@@ -110,9 +64,9 @@ def test_the_search_for_secrets_finds_those_of_a_plain_gallery(
 ) -> None:
     monkeypatch.delenv(master_keys.KEY_VARIABLE)
     store = made(tmp_path / "g")
-    fill(store)
+    ADA.enter(store)
     store.close()
-    assert set(SECRETS) <= found_in(tmp_path / "g")
+    assert set(ADA.texts) <= found_in(tmp_path / "g")
 
 
 def test_a_plain_gallery_is_encrypted_to_the_last_byte(
@@ -120,8 +74,8 @@ def test_a_plain_gallery_is_encrypted_to_the_last_byte(
 ) -> None:
     monkeypatch.delenv(master_keys.KEY_VARIABLE)
     store = made(tmp_path / "g")
-    fill(store)
-    before = store.people(), store.whole_templates(SECRETS["name"].decode())[0]
+    ADA.enter(store)
+    before = store.people(), store.whole_templates(ADA.name)[0]
     store.close()
     monkeypatch.setenv(master_keys.KEY_VARIABLE, KEY)
     store = SqliteStore(tmp_path / "g")
@@ -130,7 +84,7 @@ def test_a_plain_gallery_is_encrypted_to_the_last_byte(
     store.encrypt(bytes.fromhex(KEY))
     assert not found_in(tmp_path / "g")
     assert store.stamp != stamp and store.remarks() == []
-    after = store.people(), store.whole_templates(SECRETS["name"].decode())[0]
+    after = store.people(), store.whole_templates(ADA.name)[0]
     assert after[0][0].details == before[0][0].details and after[0][0].id == before[0][0].id
     assert after[1].crop == before[1].crop and after[1].photo_sha256 == before[1].photo_sha256
     assert first_broken(store.audit(), store.chain_key) is None
@@ -146,9 +100,9 @@ def test_who_had_the_plain_gallery_open_writes_nothing_plain_into_it(
 ) -> None:
     monkeypatch.delenv(master_keys.KEY_VARIABLE)
     store, other = made(tmp_path / "g"), SqliteStore(tmp_path / "g")
-    fill(store)
+    ADA.enter(store)
     store.encrypt(bytes.fromhex(KEY))
-    for use in (lambda: other.add("bob", [ada()]), other.snapshot, other.identities):
+    for use in (lambda: other.add("bob", [ADA.template]), other.snapshot, other.identities):
         with pytest.raises(GalleryError, match="was encrypted by another program"):
             use()
     other.close()
@@ -171,7 +125,7 @@ def test_only_the_right_key_opens(
 
 def test_a_new_key_rewrites_no_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = made(tmp_path / "g")
-    fill(store)
+    ADA.enter(store)
     rows = _column(tmp_path, "SELECT embedding FROM templates")
     wrapping = _column(tmp_path, "SELECT value FROM meta WHERE key = 'envelope'")[0]
     with pytest.raises(GalleryKeyError):
@@ -185,7 +139,7 @@ def test_a_new_key_rewrites_no_template(tmp_path: Path, monkeypatch: pytest.Monk
         SqliteStore(tmp_path / "g")
     monkeypatch.setenv(master_keys.KEY_VARIABLE, OTHER)
     store = SqliteStore(tmp_path / "g")
-    assert store.identities()[0].identity == SECRETS["name"].decode()
+    assert store.identities()[0].identity == ADA.name
     assert first_broken(store.audit(), store.chain_key) is None
     store.close()
 

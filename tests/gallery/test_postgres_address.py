@@ -87,7 +87,7 @@ def test_galleries_that_are_made_at_the_same_time_are_all_made() -> None:
     with ThreadPoolExecutor(6) as threads:
         assert list(threads.map(make, range(6))) == ["feed"] * 6
     with server.connect(database) as connection:
-        assert connection.execute("SELECT version FROM mfr.schema_version").fetchall() == [(1,)]
+        assert connection.execute("SELECT version FROM mfr.schema_version").fetchall() == [(2,)]
 
 
 def test_what_is_there_is_not_made_again() -> None:

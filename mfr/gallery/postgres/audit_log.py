@@ -7,15 +7,17 @@ from typing import Any, Final
 
 import psycopg
 
-from mfr.gallery.audit import AuditEntry, entry_of, row_after
+from mfr.gallery.audit import AuditEntry, chained_anew, entry_of, row_after
 from mfr.gallery.postgres.collection import Collection
-
-CHAIN_KEY: Final = b""
-"""The chain is a plain hash: the program has no key of its own for what is in a database."""
 
 _LOCK: Final = 0x4D465247 << 32
 """Who adds an entry holds the advisory lock of this number and the collection's: readers, who may
 log decisions, cannot lock the collection's row."""
+
+
+def lock(connection: psycopg.Connection[Any], collection: Collection) -> None:
+    """Let nobody else add to the log, nor encrypt the collection, until the transaction's end."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK + collection.id,))
 
 
 def append(
@@ -26,6 +28,7 @@ def append(
     event: str,
     person: int | None,
     facts: Mapping[str, Any],
+    key: bytes,
 ) -> None:
     """Add an entry, in a transaction that writes.
 
@@ -37,15 +40,16 @@ def append(
         event: what.
         person: the number of the person whom it is about, if any.
         facts: more of it.
+        key: of the chain.
     """
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK + collection.id,))
+    lock(connection, collection)
     last = connection.execute(
         "SELECT number, link FROM mfr.audit WHERE collection_id = %s ORDER BY number DESC LIMIT 1",
         (collection.id,),
     ).fetchone()
     connection.execute(
         "INSERT INTO mfr.audit VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        (collection.id, *row_after(last, at, actor, event, person, facts, CHAIN_KEY)),
+        (collection.id, *row_after(last, at, actor, event, person, facts, key)),
     )
 
 
@@ -59,3 +63,14 @@ def entries(
         (collection.id, after),
     ).fetchall()
     return [entry_of(row) for row in rows]
+
+
+def chain_anew(connection: psycopg.Connection[Any], collection: Collection, key: bytes) -> None:
+    """Chain all entries with another key, where a collection is encrypted."""
+    lock(connection, collection)
+    links = chained_anew(entries(connection, collection, 0), key)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE mfr.audit SET link = %s WHERE collection_id = %s AND number = %s",
+            [(link, collection.id, number) for number, link in links],
+        )

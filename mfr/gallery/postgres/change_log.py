@@ -19,7 +19,9 @@ REMEMBERED: Final = 65_536
 
 _LARGEST: Final = 2**63 - 1
 
-_STATE: Final = "SELECT generation, token, last_id, templates, indexed FROM mfr.collections"
+_STATE: Final = (
+    "SELECT generation, token, last_id, templates, indexed, encryption FROM mfr.collections"
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class State:
         last_id: the largest id that there has been.
         templates: how many there are.
         indexed: whether embeddings are kept in half precision too.
+        encryption: the number of the encryption; empty for none.
     """
 
     generation: int
@@ -39,6 +42,7 @@ class State:
     last_id: int
     templates: int
     indexed: bool
+    encryption: str
 
     @property
     def stamp(self) -> str:

@@ -22,6 +22,7 @@ from mfr.gallery.postgres.address import Address
 from mfr.gallery.postgres.collection import Collection
 from mfr.gallery.postgres.columns import Column, Numbers
 from mfr.gallery.postgres.templates import read_vectors
+from mfr.gallery.rows import PlainRows
 
 WORTH_IT: Final = 100_000
 """From so many templates on, searches are made in the database; fewer are soon read and are then
@@ -67,7 +68,7 @@ def keep(connection: psycopg.Connection[Any], address: Address, collection: Coll
             "search without an index in the database."
         ) from error
     connection.execute("DELETE FROM mfr.coarse WHERE collection_id = %s", (collection.id,))
-    vectors = read_vectors(connection, collection, after=0)
+    vectors = read_vectors(connection, collection, PlainRows(), after=0)
     for start in range(0, len(vectors), _AT_ONCE):
         piece = slice(start, start + _AT_ONCE)
         insert(connection, collection, vectors.ids[piece].tolist(), vectors.embeddings[piece])
@@ -90,6 +91,20 @@ def make_graph(connection: psycopg.Connection[Any], collection: Collection) -> N
         f"(({_vector(collection)}) public.halfvec_ip_ops) "
         f"WHERE collection_id = {collection.id}".encode()
     )
+
+
+def drop(connection: psycopg.Connection[Any], collection: Collection) -> None:
+    """Keep the collection's embeddings in half precision no longer; in a transaction.
+
+    Raises:
+        psycopg.errors.InsufficientPrivilege: the role does not own the tables.
+    """
+    table = connection.execute("SELECT to_regclass('mfr.coarse')").fetchone()
+    if table is None or table[0] is None:
+        return
+    connection.execute(f"DROP INDEX IF EXISTS mfr.{_graph(collection)}".encode())
+    connection.execute("DELETE FROM mfr.coarse WHERE collection_id = %s", (collection.id,))
+    connection.execute("UPDATE mfr.collections SET indexed = false WHERE id = %s", (collection.id,))
 
 
 def insert(

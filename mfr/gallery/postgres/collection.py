@@ -11,7 +11,7 @@ import psycopg
 from psycopg import errors
 
 from mfr.errors import GalleryDamagedError, GalleryExistsError, GalleryMissingError
-from mfr.gallery.postgres import change_log, schema
+from mfr.gallery.postgres import change_log, envelopes, schema
 from mfr.gallery.postgres.address import Address
 from mfr.gallery.records import ModelSource
 
@@ -60,9 +60,21 @@ def missing(address: Address) -> GalleryMissingError:
 
 
 def create(
-    connection: psycopg.Connection[Any], address: Address, *, model_hash: str, embedding_size: int
+    connection: psycopg.Connection[Any],
+    address: Address,
+    *,
+    model_hash: str,
+    embedding_size: int,
+    master: bytes | None,
 ) -> None:
     """Make an empty collection, and the tables where there are none yet.
+
+    Args:
+        connection: outside a transaction.
+        address: where it is to be.
+        model_hash: the model of its templates.
+        embedding_size: D, the length of their embeddings.
+        master: the key to encrypt it with; None for a plain one.
 
     Raises:
         GalleryExistsError: there is one of that name.
@@ -80,6 +92,8 @@ def create(
             ).fetchone()
             assert row is not None
             change_log.record(connection, row[0], 0, token, last_id=0)
+            if master is not None:
+                envelopes.begin(connection, row[0], master)
     except errors.UniqueViolation as error:
         raise GalleryExistsError(
             f"{address.text} is there already: choose another collection for the gallery."

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
+from mfr.errors import GalleryError
 from mfr.gallery.postgres import change_log, coarse
 from mfr.gallery.postgres.address import Address
 from mfr.gallery.postgres.collection import Collection
@@ -53,6 +54,11 @@ def make(transactions: Transactions, address: Address, collection: Collection) -
 
     def keep(connection: psycopg.Connection[Any]) -> None:
         state = change_log.locked_state(connection, collection.id)
+        if state is not None and state.encryption:
+            raise GalleryError(
+                f"{address.text} is encrypted, and an index in the database would hold readable "
+                "templates: it is searched in memory."
+            )
         if state is not None and not state.indexed:
             coarse.keep(connection, address, collection)
 

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 import psycopg
 
-from mfr.errors import GalleryError, NotEnrolledError, WriteError
+from mfr.errors import NotEnrolledError
 from mfr.gallery.audit import AuditEntry, present_actor
 from mfr.gallery.people import Details, EnrolledPerson, checked, nobody_numbered
 from mfr.gallery.postgres import (
     audit_log,
     change_log,
-    collection,
     erasure,
     identities,
     noted_people,
 )
 from mfr.gallery.postgres.address import Address
-from mfr.gallery.postgres.transactions import Transactions
+from mfr.gallery.postgres.open_collection import OpenCollection
 from mfr.gallery.store import BUSY_SECONDS
 
 
-class DetailsInDatabase:
+class DetailsInDatabase(OpenCollection):
     """The part of `mfr.gallery.store.Store` that is about people and what happened to them.
 
     Args:
@@ -34,22 +32,7 @@ class DetailsInDatabase:
     """
 
     def __init__(self, address: Address, *, busy_seconds: float = BUSY_SECONDS) -> None:
-        self._address = address
-        self._transactions = Transactions(address, busy_seconds)
-        self._erasing = False  # whether something was removed and is not erased yet
-        try:
-            with self._transactions.connected() as connection:
-                self._collection = collection.find(connection, address)
-            self._erase()
-        except BaseException:
-            self._transactions.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connections."""
-        if self._erasing:
-            self._erase()
-        self._transactions.close()
+        super().__init__(address, busy_seconds=busy_seconds)
 
     @property
     def actor(self) -> str:
@@ -58,32 +41,32 @@ class DetailsInDatabase:
 
     def person(self, name: str) -> EnrolledPerson:
         """What is noted of ``name``; see `mfr.gallery.store.Store.person`."""
-        with self._transactions.reading() as connection:
-            return noted_people.one(connection, self._identity(connection, name))
+        with self._reading() as connection:
+            return noted_people.one(connection, self._identity(connection, name), self._rows)
 
     def people(self) -> list[EnrolledPerson]:
         """Everybody, by name; see `mfr.gallery.store.Store.people`."""
-        with self._transactions.reading() as connection:
-            return noted_people.everybody(connection, self._collection)
+        with self._reading() as connection:
+            return noted_people.everybody(connection, self._collection, self._rows)
 
     def person_numbered(self, number: int) -> EnrolledPerson:
         """Who has this number; see `mfr.gallery.store.Store.person_numbered`."""
-        with self._transactions.reading() as connection:
-            found = noted_people.some(connection, self._collection, number - 1, 1)
+        with self._reading() as connection:
+            found = noted_people.some(connection, self._collection, number - 1, 1, self._rows)
         if not found or found[0].id != number:
             raise nobody_numbered(number)
         return found[0]
 
     def people_after(self, number: int, limit: int) -> list[EnrolledPerson]:
         """Some people, by number; see `mfr.gallery.store.Store.people_after`."""
-        with self._transactions.reading() as connection:
-            return noted_people.some(connection, self._collection, number, limit)
+        with self._reading() as connection:
+            return noted_people.some(connection, self._collection, number, limit, self._rows)
 
     def person_of(self, external_id: str) -> EnrolledPerson | None:
         """Whose external id it is; see `mfr.gallery.store.Store.person_of`."""
-        with self._transactions.reading() as connection:
-            number = noted_people.owner_of(connection, self._collection, external_id)
-            return None if number is None else noted_people.one(connection, number)
+        with self._reading() as connection:
+            number = noted_people.owner_of(connection, self._collection, external_id, self._rows)
+            return None if number is None else noted_people.one(connection, number, self._rows)
 
     def describe(self, name: str, details: Details) -> None:
         """Note details of ``name``; see `mfr.gallery.store.Store.describe`."""
@@ -93,7 +76,7 @@ class DetailsInDatabase:
             before = self._known(change_log.locked_state(connection, self._collection.id))
             number = self._identity(connection, name)
             replaced = noted_people.is_described(connection, number)
-            noted_people.describe(connection, self._collection, number, noted, now())
+            noted_people.describe(connection, self._collection, number, noted, now(), self._rows)
             self._log(connection, "described", number, {})
             change_log.advance(connection, self._collection.id, before)
             if replaced:
@@ -105,16 +88,18 @@ class DetailsInDatabase:
 
     def members(self, group: str) -> list[str]:
         """The names of the people in a group, in order."""
-        with self._transactions.connected() as connection:
-            return noted_people.members(connection, self._collection, group)
+        with self._reading() as connection:
+            return noted_people.members(connection, self._collection, group, self._rows)
 
     def log(self, event: str, *, person: str | None, facts: Mapping[str, Any]) -> None:
         """Add an entry to the audit log; see `mfr.gallery.store.Store.log`."""
 
         def work(connection: psycopg.Connection[Any]) -> None:
             number = None
+            audit_log.lock(connection, self._collection)
+            self._known(change_log.state(connection, self._collection.id))
             if person is not None:
-                number = identities.number_of(connection, self._collection, person)
+                number = identities.number_of(connection, self._collection, person, self._rows)
             self._log(connection, event, number, facts)
 
         self._transactions.repeated(work)
@@ -126,18 +111,8 @@ class DetailsInDatabase:
 
     @property
     def chain_key(self) -> bytes:
-        """What the audit log is chained with: nothing, so by a plain hash."""
-        return audit_log.CHAIN_KEY
-
-    @property
-    def is_encrypted(self) -> bool:
-        """False: who may read the tables may read what is in them."""
-        return False
-
-    def _known(self, state: change_log.State | None) -> change_log.State:
-        if state is None:
-            raise collection.missing(self._address)
-        return state
+        """What the audit log is chained with; empty in a gallery that is not encrypted."""
+        return self._rows.chain_key
 
     def _log(
         self,
@@ -146,19 +121,11 @@ class DetailsInDatabase:
         number: int | None,
         facts: Mapping[str, Any],
     ) -> None:
-        audit_log.append(connection, self._collection, now(), self.actor, event, number, facts)
-
-    def _erase(self) -> None:
-        """Vacuum what was removed, if that is not done; where it cannot be, the mark stays."""
-        self._erasing = True
-        with (
-            contextlib.suppress(GalleryError, WriteError),
-            self._transactions.connected() as connection,
-        ):
-            self._erasing = not erasure.finish(connection, self._collection)
+        key = self._rows.chain_key
+        audit_log.append(connection, self._collection, now(), self.actor, event, number, facts, key)
 
     def _identity(self, connection: psycopg.Connection[Any], name: str) -> int:
-        number = identities.number_of(connection, self._collection, name)
+        number = identities.number_of(connection, self._collection, name, self._rows)
         if number is None:
             raise NotEnrolledError(
                 f"'{name}' is not enrolled in {self._address.text}: "

@@ -9,12 +9,16 @@ log, replicas and backups.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import psycopg
 from psycopg.errors import Diagnostic
 
 from mfr.gallery.postgres.collection import Collection
+
+TABLES: Final = ("mfr.templates", "mfr.crops", "mfr.identities", "mfr.memberships")
+"""Those that hold something of people."""
 
 
 def mark(connection: psycopg.Connection[Any], collection: Collection) -> None:
@@ -54,20 +58,12 @@ def finish(connection: psycopg.Connection[Any], collection: Collection) -> bool:
     if row is None or row[0] is None:
         return True
     mark, hindered = row
-    warnings: list[Diagnostic] = []
-    connection.add_notice_handler(warnings.append)
-    try:
-        # Indexes hold names and photos' hashes, so they are cleaned too; of the graph of a
-        # searched collection that takes long and is left to PostgreSQL's own vacuuming.
-        connection.execute(
-            "VACUUM (TRUNCATE false, INDEX_CLEANUP on) "
-            "mfr.templates, mfr.crops, mfr.identities, mfr.memberships"
-        )
-        if _has_table(connection, "mfr.coarse"):
-            connection.execute("VACUUM (TRUNCATE false) mfr.coarse")
-    finally:
-        connection.remove_notice_handler(warnings.append)
-    if hindered or any(each.severity_nonlocalized == "WARNING" for each in warnings):
+    # Indexes hold names and photos' hashes, so they are cleaned too; of the graph of a searched
+    # collection that takes long and is left to PostgreSQL's own vacuuming.
+    done = _vacuum(connection, "TRUNCATE false, INDEX_CLEANUP on", TABLES)
+    if _has_table(connection, "mfr.coarse"):
+        done &= _vacuum(connection, "TRUNCATE false", ["mfr.coarse"])
+    if hindered or not done:
         return False
     # The mark of a later removal stays.
     connection.execute(
@@ -75,6 +71,39 @@ def finish(connection: psycopg.Connection[Any], collection: Collection) -> bool:
         (collection.id, mark),
     )
     return True
+
+
+def make_anew(connection: psycopg.Connection[Any], tables: Sequence[str]) -> bool:
+    """Write tables and their indexes to new files, outside a transaction; others wait meanwhile.
+
+    PostgreSQL's statistics, which hold values of rows, are made anew too. Tables that are not there
+    are left out.
+
+    Returns:
+        Whether it was done; False where the role may not.
+
+    Raises:
+        psycopg.Error: another program is in the way for too long.
+    """
+    there = [each for each in tables if _has_table(connection, each)]
+    done = _vacuum(connection, "FULL, ANALYZE", there)
+    _vacuum(connection, "FULL", ["pg_catalog.pg_statistic"])  # as far as the role may
+    return done
+
+
+def _vacuum(connection: psycopg.Connection[Any], options: str, tables: Sequence[str]) -> bool:
+    """Vacuum tables; whether PostgreSQL did so, and did not warn."""
+    severities: list[str | None] = []
+
+    def heard(notice: Diagnostic) -> None:
+        severities.append(notice.severity_nonlocalized)  # later, the notice is empty
+
+    connection.add_notice_handler(heard)
+    try:
+        connection.execute(f"VACUUM ({options}) {', '.join(tables)}".encode())
+    finally:
+        connection.remove_notice_handler(heard)
+    return "WARNING" not in severities
 
 
 def _has_table(connection: psycopg.Connection[Any], name: str) -> bool:

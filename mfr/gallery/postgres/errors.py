@@ -60,8 +60,8 @@ def _known(address: Address, error: psycopg.Error) -> MfrError | None:
         case errors.InsufficientPrivilege():
             return WriteError(
                 f"You may not do this to {address.text}: enrolling and removing take the role "
-                "mfr_writer, making galleries takes mfr_admin, and an index the owner of the "
-                "tables; ask the administrator of the database."
+                "mfr_writer, making galleries and changing keys takes mfr_admin, and an index or "
+                "encrypting the owner of the tables; ask the administrator of the database."
             )
         case errors.UndefinedTable() | errors.UndefinedColumn() | errors.UndefinedFunction():
             return _damaged(address)

@@ -9,23 +9,32 @@ import psycopg
 
 from mfr.gallery.postgres.collection import Collection
 from mfr.gallery.records import IdentitySummary
+from mfr.gallery.rows import Rows
 
 
-def number_of(connection: psycopg.Connection[Any], collection: Collection, name: str) -> int | None:
+def number_of(
+    connection: psycopg.Connection[Any], collection: Collection, name: str, rows: Rows
+) -> int | None:
     """The number of the identity ``name``, if there is one."""
     row = connection.execute(
         "SELECT id FROM mfr.identities WHERE collection_id = %s AND name = %s",
-        (collection.id, name),
+        (collection.id, rows.key("name", name)),
     ).fetchone()
+    if row is None and "\\x" in name:  # a damaged name, as it is shown
+        every = connection.execute(
+            "SELECT id, name, label FROM mfr.identities WHERE collection_id = %s", (collection.id,)
+        )
+        row = next((each for each in every if rows.name_of(*each) == name), None)
     return None if row is None else int(row[0])
 
 
-def summaries(connection: psycopg.Connection[Any], collection: Collection) -> list[IdentitySummary]:
+def summaries(
+    connection: psycopg.Connection[Any], collection: Collection, rows: Rows
+) -> list[IdentitySummary]:
     """Who is enrolled, in the order of the names' code points; in one view of the tables."""
     # Joined here: PostgreSQL may join large tables row by row while it has no statistics of them.
-    names = connection.execute(
-        "SELECT id, name FROM mfr.identities WHERE collection_id = %s ORDER BY name",
-        (collection.id,),
+    people = connection.execute(
+        "SELECT id, name, label FROM mfr.identities WHERE collection_id = %s", (collection.id,)
     ).fetchall()
     kept = connection.execute(
         "SELECT identity_id, count(*), min(enrolled), max(enrolled) FROM mfr.templates "
@@ -33,22 +42,32 @@ def summaries(connection: psycopg.Connection[Any], collection: Collection) -> li
         (collection.id,),
     ).fetchall()
     by_identity = {owner: rest for owner, *rest in kept}
-    return [
-        IdentitySummary(name, *by_identity[owner]) for owner, name in names if owner in by_identity
+    found = [
+        IdentitySummary(rows.name_of(*each), *by_identity[each[0]])
+        for each in people
+        if each[0] in by_identity
     ]
+    return sorted(found, key=lambda each: each.identity)
 
 
 def owners_of_photos(
-    connection: psycopg.Connection[Any], collection: Collection, digests: Sequence[str]
+    connection: psycopg.Connection[Any],
+    collection: Collection,
+    digests: Sequence[str],
+    rows: Rows,
 ) -> dict[str, list[str]]:
     """Under which names photos are enrolled, by the photos' SHA-256; others are left out."""
-    rows = connection.execute(
-        "SELECT photo_sha256, array_agg(name ORDER BY name) FROM mfr.templates "
+    asked = {rows.key("photo", digest): digest for digest in digests}
+    found = connection.execute(
+        "SELECT photo_sha256, identities.id, name, label FROM mfr.templates "
         "JOIN mfr.identities ON identities.id = identity_id "
-        "WHERE templates.collection_id = %s AND photo_sha256 = ANY(%s) GROUP BY photo_sha256",
-        (collection.id, list(digests)),
+        "WHERE templates.collection_id = %s AND photo_sha256 = ANY(%s)",
+        (collection.id, list(asked)),
     ).fetchall()
-    return dict(rows)
+    owners: dict[str, list[str]] = {}
+    for key, *owner in found:
+        owners.setdefault(asked[key], []).append(rows.name_of(*owner))
+    return {digest: sorted(names) for digest, names in owners.items()}
 
 
 def remove(

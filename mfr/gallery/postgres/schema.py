@@ -6,12 +6,14 @@ from importlib import resources
 from typing import Any, Final
 
 import psycopg
+from psycopg import errors
 
 from mfr.errors import GalleryError
 from mfr.gallery.postgres.address import Address
 
-VERSION: Final = 1
-"""The format this program writes; ``sql/N.sql`` leads from format N - 1 to N."""
+VERSION: Final = 2
+"""The format this program writes; ``sql/N.sql`` leads from format N - 1 to N. Version 1 had no
+encryption."""
 
 _LOCK: Final = 0x4D465247  # "MFRG": whoever makes or changes the tables holds this advisory lock.
 
@@ -34,8 +36,7 @@ def insist_on_version(connection: psycopg.Connection[Any], address: Address) -> 
     """Bring the tables, which are there, to this program's format.
 
     Raises:
-        GalleryError: they are of a newer format.
-        psycopg.errors.InsufficientPrivilege: they are of an older one, and another role's.
+        GalleryError: they are of a newer format, or of an older one and another role's.
     """
     version = version_of(connection)
     if version > VERSION:
@@ -44,7 +45,13 @@ def insist_on_version(connection: psycopg.Connection[Any], address: Address) -> 
             f"{VERSION}: install the mfr that wrote it."
         )
     if version < VERSION:
-        make(connection, address)
+        try:
+            make(connection, address)
+        except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction) as error:
+            raise GalleryError(
+                f"The tables of {address.text} are of format {version}, and you may not bring them "
+                f"to format {VERSION}: let their owner run 'mfr gallery list {address.text}' once."
+            ) from error
 
 
 def make(connection: psycopg.Connection[Any], address: Address) -> None:

@@ -17,27 +17,35 @@ from mfr.errors import (
     NotEnrolledError,
     WriteError,
 )
-from mfr.gallery import checksums
-from mfr.gallery.postgres import change_log, collection, database_index, erasure, identities
+from mfr.gallery.encryption_state import insist_on_plain, remarks_on_key
+from mfr.gallery.postgres import (
+    audit_log,
+    change_log,
+    collection,
+    database_index,
+    encryption,
+    envelopes,
+    erasure,
+    identities,
+)
 from mfr.gallery.postgres.address import Address
 from mfr.gallery.postgres.database_index import DatabaseIndex
 from mfr.gallery.postgres.details import DetailsInDatabase, now
 from mfr.gallery.postgres.storing import insert, pieces
-from mfr.gallery.postgres.templates import crops_of, read_vectors, rows_of, whole
+from mfr.gallery.postgres.templates import crops_of, read_vectors, rows_of, shown, whole_rows
 from mfr.gallery.postgres.transactions import Transactions
 from mfr.gallery.records import (
     Changes,
-    CropState,
     DamagedTemplate,
     IdentitySummary,
-    ModelSource,
     NewTemplate,
     Snapshot,
     Template,
-    quality_from,
 )
+from mfr.gallery.rows import Rows
 from mfr.gallery.store import BUSY_SECONDS, Location
-from mfr.sealing.master_key import names_key
+from mfr.sealing.envelope import key_name
+from mfr.sealing.master_key import master_key
 
 _MANY: Final = 1000
 """After so many new templates at once, the statistics that PostgreSQL plans by are made anew."""
@@ -53,9 +61,9 @@ _NOT_ERASED: Final = (
     "rebuild' as mfr_writer or mfr_admin."
 )
 
-_NOT_ENCRYPTED: Final = (
-    "{} is not encrypted, although a key is named: keep a gallery that has to be encrypted in a "
-    "directory, or name no key."
+_NOT_ANEW: Final = (
+    "What was there before may still lie in the files of the tables of {}, because another program "
+    "was in the way or you do not own them: let their owner run VACUUM (FULL, ANALYZE)."
 )
 
 _NO_FSYNC: Final = (
@@ -84,15 +92,20 @@ class PostgresStore(DetailsInDatabase):
         model_hash: str,
         embedding_size: int,
         busy_seconds: float = BUSY_SECONDS,
+        plain: bool = False,
     ) -> PostgresStore:
         """Make an empty store and open it. Errors as `mfr.gallery.store.create_store`."""
-        address = Address.of(location)
+        address, master = Address.of(location), None if plain else master_key()
         with (
             contextlib.closing(Transactions(address, busy_seconds)) as transactions,
             transactions.connected() as connection,
         ):
             collection.create(
-                connection, address, model_hash=model_hash, embedding_size=embedding_size
+                connection,
+                address,
+                model_hash=model_hash,
+                embedding_size=embedding_size,
+                master=master,
             )
         return cls(address, busy_seconds=busy_seconds)
 
@@ -109,56 +122,6 @@ class PostgresStore(DetailsInDatabase):
             transactions.connected() as connection,
         ):
             return collection.is_there(connection, address)
-
-    @property
-    def model_hash(self) -> str:
-        """The hash of the model that all templates were made with."""
-        return self._collection.model_hash
-
-    @property
-    def embedding_size(self) -> int:
-        """D, the length of every embedding."""
-        return self._collection.embedding_size
-
-    @property
-    def secret(self) -> str:
-        """Something random that only those who may read the collection know."""
-        return self._collection.secret
-
-    @property
-    def stamp(self) -> str:
-        """Names the present state: a counter, and a token that no other change has."""
-        with self._transactions.connected() as connection:
-            return self._known(change_log.state(connection, self._collection.id)).stamp
-
-    def model_source(self) -> ModelSource | None:
-        """Where the model was last found, if anyone said."""
-        with self._transactions.connected() as connection:
-            return collection.model_source(connection, self._address, self._collection)
-
-    def remember_model(self, source: ModelSource) -> None:
-        """Remember where the model was found."""
-        with self._transactions.connected() as connection:
-            if collection.model_source(connection, self._address, self._collection) != source:
-                collection.remember_model(connection, self._collection, source)
-
-    def note(self, name: str) -> str | None:
-        """The text that is kept under ``name``, if any."""
-        with self._transactions.connected() as connection:
-            row = connection.execute(
-                "SELECT text FROM mfr.notes WHERE collection_id = %s AND name = %s",
-                (self._collection.id, name),
-            ).fetchone()
-        return None if row is None else str(row[0])
-
-    def put_note(self, name: str, text: str) -> None:
-        """Keep a short text under ``name``, in place of another."""
-        with self._transactions.connected() as connection:
-            connection.execute(
-                "INSERT INTO mfr.notes VALUES (%s, %s, %s) "
-                "ON CONFLICT (collection_id, name) DO UPDATE SET text = excluded.text",
-                (self._collection.id, name, text),
-            )
 
     def add(self, name: str, templates: Sequence[NewTemplate]) -> list[int | None]:
         """Store templates under ``name``; see `mfr.gallery.store.Store.add`."""
@@ -208,8 +171,8 @@ class PostgresStore(DetailsInDatabase):
 
     def identities(self) -> list[IdentitySummary]:
         """Who is enrolled, by name."""
-        with self._transactions.reading() as connection:
-            return identities.summaries(connection, self._collection)
+        with self._reading() as connection:
+            return identities.summaries(connection, self._collection, self._rows)
 
     def templates(self, name: str) -> list[Template]:
         """The templates of one identity, oldest first.
@@ -217,40 +180,16 @@ class PostgresStore(DetailsInDatabase):
         Raises:
             NotEnrolledError: there is no such identity.
         """
-        with self._transactions.reading() as connection:
+        with self._reading() as connection:
             owner = self._identity(connection, name)
-            rows = connection.execute(
-                "SELECT id, source, photo_sha256, enrolled, quality, detector FROM mfr.templates "
-                "WHERE identity_id = %s ORDER BY id",
-                (owner,),
-            ).fetchall()
-            stored = rows_of(connection, owner, name)
-            sound = checksums.decoded(stored, self.embedding_size)[1].tolist()
-            crops: dict[int, CropState] = {
-                number: "kept" if fine else "damaged"
-                for number, _, fine in crops_of(connection, self._collection, owner)
-            }
-        return [
-            Template(
-                number,
-                source,
-                digest,
-                enrolled,
-                quality_from(quality),
-                found_by,
-                damaged=not fine,
-                crop=crops.get(number, "none"),
-            )
-            for (number, source, digest, enrolled, quality, found_by), fine in zip(
-                rows, sound, strict=True
-            )
-        ]
+            return shown(connection, self._collection, owner, self._rows)
 
     def whole_templates(self, name: str) -> list[NewTemplate]:
         """The sound templates of one identity; see `mfr.gallery.store.Store.whole_templates`."""
-        with self._transactions.reading() as connection:
+        with self._reading() as connection:
             owner = self._identity(connection, name)
-            return whole(connection, self._collection, owner, name)
+            found = whole_rows(connection, self._collection, owner, self._rows)
+            return [template for _, template in found]
 
     def embeddings(self, name: str) -> np.ndarray:
         """The embeddings of one identity, (n, D) float32, oldest first, n >= 1.
@@ -259,10 +198,9 @@ class PostgresStore(DetailsInDatabase):
             NotEnrolledError: there is no such identity.
             GalleryDamagedError: all of them are damaged.
         """
-        with self._transactions.reading() as connection:
-            owner = self._identity(connection, name)
-            rows = rows_of(connection, owner, name)
-        embeddings, sound = checksums.decoded(rows, self.embedding_size)
+        with self._reading() as connection:
+            rows = rows_of(connection, self._identity(connection, name))
+        embeddings, sound, _ = self._rows.decoded(rows, self.embedding_size)
         if not sound.any():
             first = DamagedTemplate(rows[0][0], name).sentence() if rows else ""
             raise GalleryDamagedError(f"All templates of '{name}' are damaged. {first}")
@@ -270,23 +208,23 @@ class PostgresStore(DetailsInDatabase):
 
     def owners_of_photos(self, digests: Sequence[str]) -> dict[str, list[str]]:
         """Under which names photos are enrolled, by the photos' SHA-256; others are left out."""
-        with self._transactions.connected() as connection:
-            return identities.owners_of_photos(connection, self._collection, digests)
+        with self._reading() as connection:
+            return identities.owners_of_photos(connection, self._collection, digests, self._rows)
 
     def snapshot(self) -> Snapshot:
         """All templates, read in one transaction."""
         with self._transactions.reading() as connection:
             stamp = self._known(change_log.state(connection, self._collection.id)).stamp
-            return Snapshot(stamp, read_vectors(connection, self._collection, after=0))
+            return Snapshot(stamp, read_vectors(connection, self._collection, self._rows, after=0))
 
     def changes(self, since: str) -> Changes | None:
         """What has changed since the state ``since``; see `mfr.gallery.store.Store.changes`."""
         with self._transactions.reading() as connection:
             found = change_log.difference(connection, self._collection.id, since)
+            stamp = self._known(change_log.state(connection, self._collection.id)).stamp
             if found is None:
                 return None
-            stamp = self._known(change_log.state(connection, self._collection.id)).stamp
-            added = read_vectors(connection, self._collection, after=found.last_id)
+            added = read_vectors(connection, self._collection, self._rows, after=found.last_id)
         return Changes(stamp, added, np.array(found.removed, dtype=np.int64))
 
     def has_removed(self, since: str) -> bool:
@@ -308,6 +246,45 @@ class PostgresStore(DetailsInDatabase):
         """
         database_index.make(self._transactions, self._address, self._collection)
 
+    def encrypt(self, master: bytes) -> None:
+        """Encrypt everything; see `mfr.gallery.encrypting.EncryptableStore`.
+
+        Raises:
+            WriteError: the role does not own the tables.
+        """
+        insist_on_plain(self.is_encrypted, self._address.text)
+
+        def work(connection: psycopg.Connection[Any]) -> tuple[str, Rows]:
+            before = self._known(change_log.locked_state(connection, self._collection.id))
+            rows = encryption.encrypt(connection, self._collection, master)
+            change_log.advance(connection, self._collection.id, before)
+            erasure.mark(connection, self._collection)
+            key = rows.chain_key
+            audit_log.append(
+                connection, self._collection, now(), self.actor, "encrypted", None, {}, key
+            )
+            after = self._existing(change_log.state(connection, self._collection.id))
+            return after.encryption, rows
+
+        self._encryption, self._rows = self._transactions.repeated(work)
+        self._make_anew(*erasure.TABLES, "mfr.coarse", "mfr.collections")
+
+    def change_key(self, old: bytes, new: bytes) -> None:
+        """Wrap the data key anew; see `mfr.gallery.encrypting.EncryptableStore`.
+
+        Raises:
+            WriteError: the role is not mfr_admin.
+        """
+
+        def work(connection: psycopg.Connection[Any]) -> None:
+            self._known(change_log.locked_state(connection, self._collection.id))
+            where = self._address.text
+            envelopes.change_key(connection, self._collection.id, old, new, where)
+            self._log(connection, "key changed", None, {"key": key_name(new)})
+
+        self._transactions.repeated(work)
+        self._make_anew("mfr.collections")
+
     def remarks(self) -> list[str]:
         """What a user should know of the database's state, a sentence each."""
         with self._transactions.connected() as connection:
@@ -316,9 +293,7 @@ class PostgresStore(DetailsInDatabase):
         remarks = [_NOT_ERASED.format(self._address.text)] if pending else []
         if fsync is not None and fsync[0] == "off":
             remarks.append(_NO_FSYNC.format(self._address.text))
-        if names_key():
-            remarks.append(_NOT_ENCRYPTED.format(self._address.text))
-        return remarks
+        return remarks + remarks_on_key(self.is_encrypted, self._address.text)
 
     def check_integrity(self) -> None:
         """Check the tables against one another, and vacuum what earlier removals left.
@@ -326,13 +301,10 @@ class PostgresStore(DetailsInDatabase):
         Raises:
             GalleryDamagedError: they contradict themselves.
         """
-        with self._transactions.reading() as connection:
+        with self._reading() as connection:
             collection.check(connection, self._address, self._collection)
-            crops = [
-                number
-                for number, _, fine in crops_of(connection, self._collection, None)
-                if not fine
-            ]
+            kept = crops_of(connection, self._collection, None, self._rows)
+            crops = [number for number, crop in kept if crop is None]
         for number in crops:
             warnings.warn(_DAMAGED_CROP.format(number), GalleryWarning, stacklevel=3)
         self._erase()
@@ -353,12 +325,25 @@ class PostgresStore(DetailsInDatabase):
                 after=before.last_id + added,
                 now=now(),
                 indexed=before.indexed,
+                rows=self._rows,
             )
             added += sum(each is not None for each in new)
             ids += new
         if added:
             change_log.advance(connection, self._collection.id, before, added=added)
         return ids
+
+    def _make_anew(self, *tables: str) -> None:
+        """Leave nothing of former rows in the files of tables, or say that something may be."""
+        done = False
+        with (
+            contextlib.suppress(GalleryError, WriteError),
+            self._transactions.connected() as connection,
+        ):
+            done = erasure.make_anew(connection, tables)
+        self._erase()
+        if self._erasing or not done:
+            warnings.warn(_NOT_ANEW.format(self._address.text), GalleryWarning, stacklevel=4)
 
     def _learn_sizes(self) -> None:
         """Let PostgreSQL count the tables now; by itself it does so a minute later."""

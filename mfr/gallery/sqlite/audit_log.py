@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
-from mfr.gallery.audit import BEGINNING, AuditEntry, entry_of, linked, row_after
+from mfr.gallery.audit import AuditEntry, chained_anew, entry_of, row_after
 
 TABLE: Final = """
     CREATE TABLE audit (
@@ -66,7 +65,5 @@ def entries(connection: sqlite3.Connection, after: int) -> Iterator[AuditEntry]:
 
 def chain_anew(connection: sqlite3.Connection, key: bytes) -> None:
     """Chain all entries with another key, where a gallery is encrypted."""
-    before = BEGINNING
-    for entry in list(entries(connection, 0)):
-        before = linked(replace(entry, link=""), before, key)
-        connection.execute("UPDATE audit SET link = ? WHERE number = ?", (before, entry.number))
+    for number, link in chained_anew(list(entries(connection, 0)), key):
+        connection.execute("UPDATE audit SET link = ? WHERE number = ?", (link, number))

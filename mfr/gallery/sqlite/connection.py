@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mfr.errors import GalleryBusyError, GalleryDamagedError, GalleryError, WriteError
+from mfr.gallery.encryption_state import insist_on_same
 from mfr.gallery.sqlite import erasure, in_use, schema
 from mfr.gallery.sqlite.errors import translated, unreadable
 from mfr.gallery.sqlite.in_use import UseLock
@@ -141,11 +142,7 @@ class Connection:
             )
 
     def _insist_on_same_encryption(self, connection: sqlite3.Connection) -> None:
-        if schema.encryption_of(connection) != self.encryption:
-            raise GalleryError(
-                f"{self.path.parent} was encrypted by another program since it was opened here: "
-                "open it again, with its key."
-            )
+        insist_on_same(schema.encryption_of(connection), self.encryption, self.path.parent)
 
     def _look_for_missing_changes(self, log_was_missing: bool) -> None:
         if self.version < schema.WITH_MARKS:

@@ -11,8 +11,7 @@ from mfr.errors import NotEnrolledError
 from mfr.gallery.audit import AuditEntry, present_actor
 from mfr.gallery.people import Details, EnrolledPerson, checked, nobody_numbered
 from mfr.gallery.sqlite import audit_log, change_log, encryption, erasure, people, schema
-from mfr.gallery.sqlite.rows import WITH_DETAILS, PlainRows, Rows
-from mfr.gallery.sqlite.sealed_rows import SealedRows
+from mfr.gallery.sqlite.rows import WITH_DETAILS, FileRows, plain, sealed
 from mfr.gallery.sqlite.settings import SettingsInFile
 from mfr.gallery.store import BUSY_SECONDS
 
@@ -27,11 +26,11 @@ class DetailsInFile(SettingsInFile):
 
     def __init__(self, directory: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
         super().__init__(directory, busy_seconds=busy_seconds)
-        self._sealed: SealedRows | None = None
+        self._sealed: FileRows | None = None
         if self._file.encryption:
             try:
                 with self._file.reading() as connection:
-                    self._sealed = SealedRows(encryption.seal_of(connection, directory))
+                    self._sealed = sealed(encryption.seal_of(connection, directory))
             except BaseException:
                 self._file.close()
                 raise
@@ -74,7 +73,7 @@ class DetailsInFile(SettingsInFile):
         if self._file.version < WITH_DETAILS or not external_id:
             return None
         with self._file.reading() as connection:
-            key = self._rows.key("external id", external_id)
+            key = self._rows.content.key("external id", external_id)
             found = people.read(connection, self._rows, "WHERE external_id = ?", [key])
         return found[0] if found else None
 
@@ -114,7 +113,7 @@ class DetailsInFile(SettingsInFile):
     @property
     def chain_key(self) -> bytes:
         """What the audit log is chained with; empty in a gallery that is not encrypted."""
-        return self._rows.chain_key
+        return self._rows.content.chain_key
 
     @property
     def is_encrypted(self) -> bool:
@@ -122,14 +121,14 @@ class DetailsInFile(SettingsInFile):
         return bool(self._file.encryption)
 
     @property
-    def _rows(self) -> Rows:
-        return self._sealed or PlainRows(self._file.version)
+    def _rows(self) -> FileRows:
+        return self._sealed or plain(self._file.version)
 
     def _log(
         self, connection: sqlite3.Connection, event: str, name: str | None, facts: Mapping[str, Any]
     ) -> None:
         person = None if name is None else people.find(connection, name, self._rows)
-        key = self._rows.chain_key
+        key = self._rows.content.chain_key
         audit_log.append(connection, schema.now(), self.actor, event, person, facts, key)
 
     def _person(self, connection: sqlite3.Connection, name: str) -> int:

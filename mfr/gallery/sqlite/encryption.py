@@ -7,11 +7,10 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from mfr.errors import GalleryDamagedError, GalleryError
+from mfr.gallery.encryption_state import insist_on_envelope, insist_on_whole
 from mfr.gallery.records import NewTemplate
-from mfr.gallery.sqlite import audit_log, people
-from mfr.gallery.sqlite.rows import PlainRows
-from mfr.gallery.sqlite.sealed_rows import SealedRows
+from mfr.gallery.rows import Rows
+from mfr.gallery.sqlite import audit_log, people, rows
 from mfr.gallery.sqlite.templates import whole_rows
 from mfr.sealing.envelope import new_data_key, unwrapped, wrapped
 from mfr.sealing.master_key import master_key
@@ -57,20 +56,16 @@ def encrypt(connection: sqlite3.Connection, master: bytes, version: int, size: i
     Raises:
         GalleryDamagedError: a template is damaged.
     """
-    plain, seal = PlainRows(version), begin(connection, master)
-    sealed = SealedRows(seal)
+    plain, seal = rows.plain(version), begin(connection, master)
+    sealed = rows.sealed(seal)
     for person in people.read(connection, plain):
         templates = list(whole_rows(connection, person.id, size, plain))
-        if len(templates) < person.templates:
-            raise GalleryDamagedError(
-                f"A template of '{person.identity}' is damaged: 'mfr gallery rebuild' names it; "
-                "remove it, then encrypt the gallery."
-            )
+        insist_on_whole(person.identity, [each for _, each in templates], person.templates)
         for number, template in templates:
-            _seal_template(connection, number, person.id, person.identity, template, sealed)
+            _seal_template(connection, number, person.id, person.identity, template, sealed.content)
         key, label = (
-            sealed.key("name", person.identity),
-            sealed.label_of(person.id, person.identity),
+            sealed.content.key("name", person.identity),
+            sealed.content.label_of(person.id, person.identity),
         )
         connection.execute(
             "UPDATE identities SET name = ?, label = ? WHERE id = ?", (key, label, person.id)
@@ -94,9 +89,7 @@ def change_key(connection: sqlite3.Connection, old: bytes, new: bytes, directory
 
 def _envelope(connection: sqlite3.Connection) -> str:
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (_ENVELOPE,)).fetchone()
-    if row is None:
-        raise GalleryError("The gallery is not encrypted: there is no key to change.")
-    return str(row[0])
+    return insist_on_envelope(None if row is None else str(row[0]))
 
 
 def _seal_template(
@@ -105,7 +98,7 @@ def _seal_template(
     person: int,
     name: str,
     template: NewTemplate,
-    sealed: SealedRows,
+    sealed: Rows,
 ) -> None:
     connection.execute(
         "UPDATE templates SET embedding = ?, quality = ?, source = ?, photo_sha256 = ?, "

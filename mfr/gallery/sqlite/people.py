@@ -6,25 +6,25 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from mfr.errors import GalleryDamagedError, GalleryError
-from mfr.gallery.people import Details, EnrolledPerson
-from mfr.gallery.sqlite.rows import Rows
+from mfr.errors import GalleryDamagedError
+from mfr.gallery.people import Details, EnrolledPerson, external_id_taken
+from mfr.gallery.sqlite.rows import FileRows
 
 
-def find(connection: sqlite3.Connection, name: str, rows: Rows) -> int | None:
+def find(connection: sqlite3.Connection, name: str, rows: FileRows) -> int | None:
     """The number of the person who is enrolled under ``name``."""
     row = connection.execute(
-        "SELECT id FROM identities WHERE name = ?", (rows.key("name", name),)
+        "SELECT id FROM identities WHERE name = ?", (rows.content.key("name", name),)
     ).fetchone()
     if row is None and "\\x" in name:  # a damaged name, as it is shown
         every = connection.execute(f"SELECT id, name, {rows.label} FROM identities")
-        row = next((each for each in every if rows.name_of(*each) == name), None)
+        row = next((each for each in every if rows.content.name_of(*each) == name), None)
     return None if row is None else int(row[0])
 
 
-def enter(connection: sqlite3.Connection, name: str, now: str, rows: Rows) -> int:
+def enter(connection: sqlite3.Connection, name: str, now: str, rows: FileRows) -> int:
     """The number of the person called ``name``, who is entered if new and changes now if not."""
-    key = rows.key("name", name)
+    key = rows.content.key("name", name)
     row = connection.execute("SELECT id FROM identities WHERE name = ?", (key,)).fetchone()
     if row is not None:
         touch(connection, row[0], now)
@@ -32,7 +32,7 @@ def enter(connection: sqlite3.Connection, name: str, now: str, rows: Rows) -> in
     person = _next_number(connection)
     connection.execute(
         "INSERT INTO identities (id, name, enrolled, label, changed) VALUES (?, ?, ?, ?, ?)",
-        (person, key, now, rows.label_of(person, name), now),
+        (person, key, now, rows.content.label_of(person, name), now),
     )
     return person
 
@@ -49,14 +49,14 @@ def is_described(connection: sqlite3.Connection, person: int) -> bool:
 
 
 def describe(
-    connection: sqlite3.Connection, person: int, details: Details, now: str, rows: Rows
+    connection: sqlite3.Connection, person: int, details: Details, now: str, rows: FileRows
 ) -> None:
     """Put ``details`` in the place of a person's former ones.
 
     Raises:
         GalleryError: the external id is another person's.
     """
-    external = rows.key("external id", details.external_id) if details.external_id else ""
+    external = rows.content.key("external id", details.external_id) if details.external_id else ""
     taken = (
         external
         and connection.execute(
@@ -65,23 +65,20 @@ def describe(
         ).fetchone()
     )
     if taken:
-        raise GalleryError(
-            f"The external id '{details.external_id}' is that of '{rows.name_of(*taken)}': no two "
-            "people have the same one."
-        )
+        raise external_id_taken(details.external_id, rows.content.name_of(*taken))
     connection.execute(
         "UPDATE identities SET external_id = ?, details = ?, changed = ? WHERE id = ?",
-        (external, rows.details_for(person, details), now, person),
+        (external, rows.content.details_for(person, details), now, person),
     )
     connection.execute("DELETE FROM memberships WHERE identity_id = ?", (person,))
     connection.executemany(
         "INSERT INTO memberships VALUES (?, ?)",
-        [(rows.key("group", group), person) for group in sorted(details.groups)],
+        [(rows.content.key("group", group), person) for group in sorted(details.groups)],
     )
 
 
 def read(
-    connection: sqlite3.Connection, rows: Rows, where: str = "", values: Sequence[Any] = ()
+    connection: sqlite3.Connection, rows: FileRows, where: str = "", values: Sequence[Any] = ()
 ) -> list[EnrolledPerson]:
     """The people of whom ``where`` is true, by name.
 
@@ -99,9 +96,9 @@ def read(
     ).fetchall()
     people = []
     for person, key, label, details, templates, created, last in found:
-        name = rows.name_of(person, key, label)
+        name = rows.content.name_of(person, key, label)
         try:
-            known = rows.details_of(person, details)
+            known = rows.content.details_of(person, details)
         except ValueError as error:
             raise GalleryDamagedError(
                 f"What is noted of '{name}' is damaged: note it again with 'mfr gallery describe', "
@@ -111,14 +108,14 @@ def read(
     return sorted(people, key=lambda each: each.identity)
 
 
-def members(connection: sqlite3.Connection, group: str, rows: Rows) -> list[str]:
+def members(connection: sqlite3.Connection, group: str, rows: FileRows) -> list[str]:
     """The names of the people in a group."""
     found = connection.execute(
         f"SELECT id, name, {rows.label} FROM memberships JOIN identities "
         "ON identities.id = identity_id WHERE group_name = ?",
-        (rows.key("group", group),),
+        (rows.content.key("group", group),),
     )
-    return sorted(rows.name_of(*each) for each in found.fetchall())
+    return sorted(rows.content.name_of(*each) for each in found.fetchall())
 
 
 def leave(connection: sqlite3.Connection, person: int) -> None:

@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from mfr.errors import GalleryDamagedError, GalleryError, GalleryWarning, NotEnrolledError
+from mfr.errors import GalleryDamagedError, GalleryWarning, NotEnrolledError
+from mfr.gallery.encryption_state import insist_on_plain, remarks_on_key
 from mfr.gallery.records import (
     Changes,
     DamagedTemplate,
@@ -35,11 +36,11 @@ from mfr.gallery.sqlite import (
 from mfr.gallery.sqlite.details import DetailsInFile
 from mfr.gallery.sqlite.errors import damaged
 from mfr.gallery.sqlite.in_use import SENTENCE
-from mfr.gallery.sqlite.sealed_rows import SealedRows
+from mfr.gallery.sqlite.rows import sealed
 from mfr.gallery.sqlite.templates import crops_of, insert, read_vectors, rows_of, shown, whole
 from mfr.gallery.store import BUSY_SECONDS, Location, directory_of
 from mfr.sealing.envelope import key_name
-from mfr.sealing.master_key import master_key, names_key
+from mfr.sealing.master_key import master_key
 
 _DAMAGED_CROP: Final = (
     "The crop that is kept of template {} is damaged and will not be used: remove the template and "
@@ -63,10 +64,11 @@ class SqliteStore(DetailsInFile):
         model_hash: str,
         embedding_size: int,
         busy_seconds: float = BUSY_SECONDS,
+        plain: bool = False,
     ) -> SqliteStore:
         """Make an empty store and open it. Errors as `mfr.gallery.store.create_store`."""
         directory = _directory(location)
-        master = master_key()
+        master = None if plain else master_key()
 
         def make(path: Path) -> None:
             schema.write_empty(path, model_hash=model_hash, embedding_size=embedding_size)
@@ -164,7 +166,7 @@ class SqliteStore(DetailsInFile):
                 "MAX(templates.enrolled) FROM identities "
                 "JOIN templates ON templates.identity_id = identities.id GROUP BY identities.id"
             ).fetchall()
-        named = [IdentitySummary(rows.name_of(*each[:3]), *each[3:]) for each in found]
+        named = [IdentitySummary(rows.content.name_of(*each[:3]), *each[3:]) for each in found]
         return sorted(named, key=lambda each: each.identity)
 
     def templates(self, name: str) -> list[Template]:
@@ -193,7 +195,7 @@ class SqliteStore(DetailsInFile):
         size = self.embedding_size
         with self._file.reading() as connection:
             found = rows_of(connection, self._person(connection, name), self._rows)
-        embeddings, sound, _ = self._rows.decoded(found, size)
+        embeddings, sound, _ = self._rows.content.decoded(found, size)
         if not found:
             raise damaged(self.path)
         if not sound.any():
@@ -210,10 +212,10 @@ class SqliteStore(DetailsInFile):
                 found = connection.execute(
                     f"SELECT identities.id, name, {rows.label} FROM templates "
                     "JOIN identities ON identities.id = identity_id WHERE photo_sha256 = ?",
-                    (rows.key("photo", digest),),
+                    (rows.content.key("photo", digest),),
                 ).fetchall()
                 if found:
-                    owners[digest] = sorted(rows.name_of(*each) for each in found)
+                    owners[digest] = sorted(rows.content.name_of(*each) for each in found)
         return owners
 
     def snapshot(self) -> Snapshot:
@@ -246,26 +248,20 @@ class SqliteStore(DetailsInFile):
         return found is None or bool(found.removed)
 
     def encrypt(self, master: bytes) -> None:
-        """Encrypt everything; see `mfr.gallery.sqlite.encryption`."""
-        if self.is_encrypted:
-            raise GalleryError(f"{self.directory} is encrypted already.")
+        """Encrypt everything; see `mfr.gallery.encrypting.EncryptableStore`."""
+        insist_on_plain(self.is_encrypted, self.directory)
         with self._file.writing() as connection:
             seal = encryption.encrypt(connection, master, self._file.version, self.embedding_size)
             change_log.advance(connection)
             erasure.mark(connection)
-            sealed = SealedRows(seal)
             now = schema.now()
-            audit_log.append(connection, now, self.actor, "encrypted", None, {}, sealed.chain_key)
+            audit_log.append(connection, now, self.actor, "encrypted", None, {}, seal.chain_key)
             number = schema.encryption_of(connection)
-        self._file.encryption, self._sealed = number, sealed
+        self._file.encryption, self._sealed = number, sealed(seal)
         self._file.finish_erasure(patient=True, any_size=True)
 
     def change_key(self, old: bytes, new: bytes) -> None:
-        """Wrap the data key with another master key, which nothing else is rewritten for.
-
-        Raises:
-            GalleryError: the gallery is not encrypted, or not with the key ``old``.
-        """
+        """Wrap the data key anew; see `mfr.gallery.encrypting.EncryptableStore`."""
         with self._file.writing() as connection:
             encryption.change_key(connection, old, new, self.directory)
             self._log(connection, "key changed", None, {"key": key_name(new)})
@@ -275,12 +271,7 @@ class SqliteStore(DetailsInFile):
     def remarks(self) -> list[str]:
         """What a user should know of the file's state, a sentence each."""
         found = [SENTENCE.format(self.directory)] if self._file.lacks_changes else []
-        if not self.is_encrypted and names_key():
-            found.append(
-                f"{self.directory} is not encrypted, although a key is named: encrypt it with 'mfr "
-                f"gallery encrypt {self.directory}', or name no key."
-            )
-        return found
+        return found + remarks_on_key(self.is_encrypted, self.directory)
 
     def check_integrity(self) -> None:
         """Check the file's structure, and erase what earlier removals could not.

@@ -15,7 +15,7 @@ from mfr.gallery.records import (
     NewTemplate,
     Template,
 )
-from mfr.gallery.sqlite.rows import Rows
+from mfr.gallery.sqlite.rows import FileRows
 
 _ROWS_AT_ONCE: Final = 8192
 
@@ -25,7 +25,7 @@ _JOINED: Final = (
 )
 
 
-def rows_of(connection: sqlite3.Connection, identity: int, rows: Rows) -> list[Any]:
+def rows_of(connection: sqlite3.Connection, identity: int, rows: FileRows) -> list[Any]:
     """The templates of one identity, by its number, as `Rows.decoded` takes them."""
     return connection.execute(
         f"SELECT {rows.columns} {_JOINED} WHERE identity_id = ? ORDER BY templates.id",
@@ -34,7 +34,7 @@ def rows_of(connection: sqlite3.Connection, identity: int, rows: Rows) -> list[A
 
 
 def read_vectors(
-    connection: sqlite3.Connection, size: int, rows: Rows, *, after: int
+    connection: sqlite3.Connection, size: int, rows: FileRows, *, after: int
 ) -> EnrolledVectors | None:
     """The templates with ids larger than ``after``, a piece at a time to save memory.
 
@@ -63,7 +63,7 @@ def read_vectors(
         seen += len(piece)
         if seen > count:
             return None
-        found, sound, names = rows.decoded(piece, size)
+        found, sound, names = rows.content.decoded(piece, size)
         broken += [
             DamagedTemplate(piece[row][0], names[row]) for row in np.flatnonzero(~sound).tolist()
         ]
@@ -77,9 +77,11 @@ def read_vectors(
     return EnrolledVectors(ids[:kept], owners, embeddings[:kept], tuple(broken))
 
 
-def shown(connection: sqlite3.Connection, identity: int, size: int, rows: Rows) -> list[Template]:
+def shown(
+    connection: sqlite3.Connection, identity: int, size: int, rows: FileRows
+) -> list[Template]:
     """The templates of one identity without their embeddings, oldest first."""
-    sound = rows.decoded(rows_of(connection, identity, rows), size).sound.tolist()
+    sound = rows.content.decoded(rows_of(connection, identity, rows), size).sound.tolist()
     crops: dict[int, CropState] = {
         number: "damaged" if crop is None else "kept"
         for number, crop in crops_of(connection, identity, rows)
@@ -88,7 +90,7 @@ def shown(connection: sqlite3.Connection, identity: int, size: int, rows: Rows) 
     for (number, enrolled, *others), fine in zip(
         _others_of(connection, identity, rows), sound, strict=True
     ):
-        about = rows.described(number, identity, others)
+        about = rows.content.described(number, identity, others)
         found.append(
             Template(
                 number,
@@ -105,22 +107,22 @@ def shown(connection: sqlite3.Connection, identity: int, size: int, rows: Rows) 
 
 
 def whole(
-    connection: sqlite3.Connection, identity: int, size: int, rows: Rows
+    connection: sqlite3.Connection, identity: int, size: int, rows: FileRows
 ) -> list[NewTemplate]:
     """The sound templates of one identity, as `insert` takes them, oldest first."""
     return [template for _, template in whole_rows(connection, identity, size, rows)]
 
 
 def whole_rows(
-    connection: sqlite3.Connection, identity: int, size: int, rows: Rows
+    connection: sqlite3.Connection, identity: int, size: int, rows: FileRows
 ) -> Iterator[tuple[int, NewTemplate]]:
     """As `whole`, each with its id."""
-    embeddings, sound, _ = rows.decoded(rows_of(connection, identity, rows), size)
+    embeddings, sound, _ = rows.content.decoded(rows_of(connection, identity, rows), size)
     crops = dict(crops_of(connection, identity, rows))
     for (number, enrolled, *others), embedding, fine in zip(
         _others_of(connection, identity, rows), embeddings, sound.tolist(), strict=True
     ):
-        about = rows.described(number, identity, others)
+        about = rows.content.described(number, identity, others)
         if fine:
             yield (
                 number,
@@ -137,7 +139,7 @@ def whole_rows(
 
 
 def crops_of(
-    connection: sqlite3.Connection, identity: int | None, rows: Rows
+    connection: sqlite3.Connection, identity: int | None, rows: FileRows
 ) -> Iterator[tuple[int, bytes | None]]:
     """The kept crops of one identity or, for None, of all, by template; None for a damaged one."""
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'crops'").fetchone():
@@ -150,7 +152,7 @@ def crops_of(
         values,
     )
     for number, person, name, photo, *crop in found:
-        yield number, rows.crop_of(number, person, name, photo, crop)
+        yield number, rows.content.crop_of(number, person, name, photo, crop)
 
 
 def insert(
@@ -159,7 +161,7 @@ def insert(
     name: str,
     templates: Sequence[NewTemplate],
     now: str,
-    rows: Rows,
+    rows: FileRows,
 ) -> list[int | None]:
     """Insert templates of a person; None in the place of those that the person already has."""
     used = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'templates'").fetchone()
@@ -172,19 +174,19 @@ def insert(
             (
                 number,
                 person,
-                *rows.template(number, person, name, template),
+                *rows.content.template(number, person, name, template),
                 template.enrolled or now,
             ),
         )
         if cursor.rowcount and template.crop:
-            crop, seal = rows.crop(number, person, name, template)
+            crop, seal = rows.content.crop(number, person, name, template)
             connection.execute("INSERT INTO crops VALUES (?, ?, ?)", (number, crop, seal))
         ids.append(number if cursor.rowcount else None)
         number += cursor.rowcount
     return ids
 
 
-def _others_of(connection: sqlite3.Connection, identity: int, rows: Rows) -> list[Any]:
+def _others_of(connection: sqlite3.Connection, identity: int, rows: FileRows) -> list[Any]:
     """Of each template of one identity: its id, its date, and what `Rows.described` takes."""
     return connection.execute(
         f"SELECT id, enrolled, {rows.about} FROM templates WHERE identity_id = ? ORDER BY id",

@@ -27,6 +27,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA mfr TO mfr_reader, mfr_writer, mfr_admin;
 GRANT INSERT, UPDATE, DELETE
     ON mfr.identities, mfr.memberships, mfr.templates, mfr.crops, mfr.notes, mfr.changes, mfr.removals
     TO mfr_writer, mfr_admin;
+GRANT USAGE ON SEQUENCE mfr.identities_id_seq TO mfr_writer, mfr_admin;
 -- Nobody may change the audit log; readers add to it where decisions are logged.
 GRANT INSERT ON mfr.audit TO mfr_reader, mfr_writer, mfr_admin;
 GRANT UPDATE (generation, token, last_id, templates, model_source, removed_in)

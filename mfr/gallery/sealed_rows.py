@@ -1,4 +1,4 @@
-"""How people and templates lie in the rows of an encrypted gallery's file.
+"""How people and templates lie in the rows of an encrypted gallery's store.
 
 Names, hashes of photos, groups and external ids are looked up by tokens. All else is sealed, and
 bound to the number of its person and, of templates and crops, to that of the template: what stands
@@ -9,31 +9,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from mfr.gallery.people import Details, details_from, details_text
 from mfr.gallery.records import NewTemplate, has_unit_length
-from mfr.gallery.sqlite.rows import About, Decoded
+from mfr.gallery.rows import About, Decoded, TemplateValues
 from mfr.sealing.cipher import BrokenSealError
 from mfr.sealing.seal import Seal, TokenKind
 
 
 class SealedRows:
-    """See `mfr.gallery.sqlite.rows.Rows`.
+    """See `mfr.gallery.rows.Rows`.
 
     Args:
         seal: the gallery's.
     """
-
-    label: Final = "label"
-    details: Final = "details"
-    columns: Final = (
-        "templates.id, embedding, CAST(name AS BLOB), CAST(photo_sha256 AS BLOB), checksum, "
-        "identity_id, label"
-    )
-    about: Final = "source, photo_sha256, quality, detector"
 
     def __init__(self, seal: Seal) -> None:
         self._seal = seal
@@ -70,12 +62,12 @@ class SealedRows:
 
     def template(
         self, number: int, person: int, name: str, template: NewTemplate
-    ) -> tuple[Any, ...]:
+    ) -> TemplateValues:
         """See `Rows`."""
         embedding = np.ascontiguousarray(template.embedding, dtype="<f4").tobytes()
         known = [template.source, template.photo_sha256, dict(template.quality), template.detector]
         place = b"%d of %d" % (number, person)
-        return (
+        return TemplateValues(
             self._seal.sealed(embedding, b"embedding " + place),
             self._seal.sealed(
                 json.dumps(known).encode("utf-8", "surrogatepass"), b"about " + place
