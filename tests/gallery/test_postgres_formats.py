@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -31,7 +32,11 @@ def server() -> Server:
 
 @pytest.fixture
 def first(server: Server) -> str:
-    """A database of format 1."""
+    return _first(server)
+
+
+def _first(server: Server) -> str:
+    """A new database of format 1."""
     database = server.new_database()
     server.client("psql", "-v", "ON_ERROR_STOP=1", "-d", database, text=FORMAT_1.read_text())
     return database
@@ -120,10 +125,17 @@ open_store(sys.argv[1])
 """
 
 
+@pytest.fixture(scope="module")
+def small_server() -> Iterator[Server]:
+    """A server of its own: one with many databases takes long to come back when it was killed."""
+    small = Server(running_server().programs)
+    yield small
+    small.remove()
+
+
 @pytest.mark.parametrize("killed", ["program", "server"])
-def test_an_upgrade_that_is_killed_leaves_the_old_tables(
-    server: Server, first: str, killed: str
-) -> None:
+def test_an_upgrade_that_is_killed_leaves_the_old_tables(small_server: Server, killed: str) -> None:
+    server, first = small_server, _first(small_server)
     location = str(server.address(first))
     program = subprocess.Popen(
         [sys.executable, "-c", _HANG_IN_MID_UPGRADE, location],

@@ -43,10 +43,10 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     place.chmod(0o700)
     try:
         yield place
-    finally:
         with closing(server.connect("postgres")) as connection:
             connection.execute("DROP DATABASE IF EXISTS crowded WITH (FORCE)")
             connection.execute("DROP TABLESPACE IF EXISTS small")
+    finally:
         subprocess.run(["umount", "--lazy", str(place)], check=True)
         place.rmdir()
 
