@@ -83,7 +83,9 @@ ARROWS: dict[str, set[str]] = {
     "config": {"simulation", "data", "losses", "meta", "models", "training.methods"},
     "comparing": {"conditions", "decision", "faces", "recogniser"},
     "service": {"drawing", "faces", "gallery", "images", "watching"},
-    "watching": {"conditions", "decision", "drawing", "faces", "gallery", "recogniser"},
+    "watching": {
+        *("conditions", "decision", "drawing", "faces", "gallery", "recogniser", "simulation"),
+    },
     "training": {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),
         *("models", "seen_people", "tensor_file"),
