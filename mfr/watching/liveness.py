@@ -174,7 +174,7 @@ def _flow(reference: np.ndarray, grey: np.ndarray, expected: Floats) -> tuple[Fl
         grey, reference, there, np.ascontiguousarray(there - ahead), **_FLOW
     )
     apart = np.linalg.norm(back - start, axis=2)[:, 0].astype(np.float64)
-    followed = (seen & returned)[:, 0].astype(bool)
+    followed = np.logical_and(np.asarray(seen), np.asarray(returned))[:, 0]
     sure = np.where(followed, 1 / (1 + (apart / _RETURN) ** 2), 0.0)
     return np.where(followed[:, None], there[:, 0].astype(np.float64) - _POINTS, 0.0), sure
 
