@@ -44,6 +44,10 @@ WANTED: Final = 0.01
 """The share of attacks that may be accepted."""
 
 
+_FIRST_DRAWN: Final = 1000
+"""The number of the first drawn head; those of small numbers were looked at while this was made."""
+
+
 class Video(NamedTuple):
     """A video that was judged: whether of a head, of what kind, and what was found."""
 
@@ -67,7 +71,7 @@ def main() -> None:
         videos[number % 2].extend(_of_photo(photo, landmarks, rng, seconds))
     for number in range(options.drawn):
         for degrees in HEADS:
-            crops = list(of_drawn_head(number, motion(FRAMES, degrees, rng), rng))
+            crops = list(of_drawn_head(_FIRST_DRAWN + number, motion(FRAMES, degrees, rng), rng))
             videos[number % 2].append(Video(True, "drawn head", degrees, _timed(crops, seconds)))
     _print_choice(videos[0])
     _print_shares(videos[1])
