@@ -99,6 +99,7 @@ ARROWS: dict[str, set[str]] = {
     "embedded_face": {"faces"},
     "watching": {
         *("conditions", "decision", "drawing", "embedded_face", "faces", "gallery", "recogniser"),
+        "simulation",
     },
     "training": {
         *("backbones", "benchmark", "config", "data", "devices", "encoder", "losses", "meta"),

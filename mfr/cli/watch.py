@@ -55,6 +55,13 @@ def watch(
     min_frames: Annotated[
         int, typer.Option(help="On how many frames a face must be good to be told of.")
     ] = 2,
+    live_check: Annotated[
+        bool,
+        typer.Option(
+            help="Tell a head that turns from a photo that is moved; a replayed video and a mask "
+            "pass."
+        ),
+    ] = False,
     model: GalleryModel = None,
     backbone: Backbone = None,
     detector: DetectorOption = None,
@@ -89,6 +96,7 @@ def watch(
             min_sightings=min_frames,
             live=frames.live,
             keep_frames=draw is not None,
+            live_check=live_check,
         )
         looked = told = 0
         with open_album(draw, live=frames.live, rate=frames.rate, every=every) as album:

@@ -46,6 +46,7 @@ def watcher_of(settings: WatchSettings, finder: FaceFinder, people: People, live
         min_sightings=settings.min_frames,
         live=live,
         keep_frames=settings.keep_best_frame,
+        live_check=settings.live_check,
     )
 
 

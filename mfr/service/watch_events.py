@@ -99,7 +99,9 @@ class WatchEvents:
                 Last-Event-ID; without it, only new ones are given.
             watch: of this watch only.
         """
-        return Subscription(self, self.latest if after is None else after, watch)
+        latest = self.latest
+        # A number that was never given is another log's.
+        return Subscription(self, latest if after is None else min(after, latest), watch)
 
     def wait_beyond(self, number: int, timeout: float) -> bool:
         """Wait for an event later than ``number``: whether there may be one.

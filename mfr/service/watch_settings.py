@@ -37,6 +37,7 @@ class WatchSettings(BaseModel):
         min_frames: on how many frames a face must be good to be told of.
         keep_best_frame: whether events have pictures.
         webhook: where events are sent, if anywhere.
+        live_check: whether events tell a head from a picture (`mfr.watching.liveness`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +51,7 @@ class WatchSettings(BaseModel):
     min_frames: int = Field(MIN_SIGHTINGS, ge=1, le=1000)
     keep_best_frame: bool = False
     webhook: WebhookSettings | None = None
+    live_check: bool = False
 
     @property
     def reconnects(self) -> bool:

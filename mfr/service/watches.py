@@ -226,7 +226,11 @@ class Watches:
     def _note(self, column: str, value: int, name: str) -> None:
         # If it cannot be noted, it is done once more after a restart.
         with suppress(WriteError), self._file.changing() as connection:
-            connection.execute(f"UPDATE watches SET {column} = ? WHERE name = ?", (value, name))
+            # Of another watch that had the name before, a number is smaller.
+            connection.execute(
+                f"UPDATE watches SET {column} = ? WHERE name = ? AND {column} < ?",
+                (value, name, value),
+            )
 
 
 def _stop(watch: _Watch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mfr.gallery.results import Outcome
+from mfr.watching.liveness import Answer
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Event:
         box: x0, y0, x1, y1 of the face on that frame, in pixels.
         warnings: what makes the answer less reliable, a sentence each.
         picture: where that frame was drawn, if it was asked for.
+        live: 'live' for a head that turns, 'still' for a picture that is moved, 'unknown' where
+            neither can be told (`mfr.watching.liveness`); None if it was not asked for.
     """
 
     track: int
@@ -47,3 +50,4 @@ class Event:
     box: tuple[float, float, float, float]
     warnings: tuple[str, ...] = ()
     picture: str | None = None
+    live: Answer | None = None

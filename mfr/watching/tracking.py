@@ -17,6 +17,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mfr.watching.fusing import FusedEmbedding
+from mfr.watching.kept_crops import KeptCrops
 
 MIN_OVERLAP: Final = 0.3
 """The least intersection over union at which two boxes are in the same place; that of SORT (Bewley
@@ -35,6 +36,7 @@ class Sighting:
         weight: what it counts for, see `mfr.watching.fusing.weight`.
         good: whether it is fit to be relied on.
         pixels: (H, W, 3) the frame, if its picture may be wanted.
+        crop: (112, 112, 3) uint8 RGB, if it is to be told whether the face is alive.
     """
 
     frame: int
@@ -44,6 +46,7 @@ class Sighting:
     weight: float
     good: bool = True
     pixels: np.ndarray | None = None
+    crop: np.ndarray | None = None
 
 
 class Track:
@@ -56,6 +59,7 @@ class Track:
         start: when it was first seen, in seconds.
         sightings: on how many frames it was seen.
         good: on how many of them it was fit to be relied on.
+        crops: some of the sightings that were.
     """
 
     def __init__(self, number: int, first: Sighting) -> None:
@@ -64,6 +68,7 @@ class Track:
         self.best = self.last = first
         self.sightings = self.good = 0
         self._fused = FusedEmbedding()
+        self.crops = KeptCrops()
         self.add(first)
 
     def add(self, sighting: Sighting) -> None:
@@ -71,6 +76,8 @@ class Track:
         self._fused.add(sighting.embedding, sighting.weight)
         self.sightings += 1
         self.good += sighting.good
+        if sighting.good and sighting.crop is not None:
+            self.crops.add(sighting.crop)
         self.last = sighting
         if sighting.weight > self.best.weight:
             self.best = sighting

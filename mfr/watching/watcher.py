@@ -17,6 +17,7 @@ from mfr.gallery.judging import DEFAULT_FPIR, check_fpir
 from mfr.gallery.results import Identification
 from mfr.watching.events import Event
 from mfr.watching.fusing import weight
+from mfr.watching.liveness import check
 from mfr.watching.source import Frame
 from mfr.watching.tracking import Sighting, Track, Tracker
 
@@ -88,6 +89,7 @@ class Watcher:
         min_sightings: on how many frames a face must have been fit to be relied on.
         live: whether events tell the time by the clock.
         keep_frames: whether tracks keep the frame on which they are best.
+        live_check: whether events tell a head from a picture (`mfr.watching.liveness`).
 
     Raises:
         ConfigError: a number is out of range.
@@ -106,6 +108,7 @@ class Watcher:
         min_sightings: int = MIN_SIGHTINGS,
         live: bool = False,
         keep_frames: bool = False,
+        live_check: bool = False,
     ) -> None:
         if not gap > 0 or not longest > 0:
             raise ConfigError(f"--gap {gap:g} and --longest {longest:g} are seconds above 0.")
@@ -121,6 +124,7 @@ class Watcher:
         self._tracker = Tracker(same, near, gap)
         self._longest, self._min_sightings = longest, min_sightings
         self._keep_frames = keep_frames
+        self._live_check = live_check
         self._live = live
         self._began: datetime.datetime | None = None
         self._latest: list[tuple[Track, Sighting]] = []
@@ -139,6 +143,7 @@ class Watcher:
                 weight(face.quality),
                 not face.flaws,
                 frame.pixels if self._keep_frames else None,
+                face.crop if self._live_check else None,
             )
             for face in faces
         ]
@@ -184,6 +189,7 @@ class Watcher:
             best_time=round(track.best.seconds, 3),
             box=(left, top, right, bottom),
             warnings=found.warnings,
+            live=check(track.crops.all()).answer if self._live_check else None,
         )
 
     def _identify(self, track: Track) -> Identification:

@@ -112,6 +112,13 @@ def test_a_subscriber_is_told_of_what_comes_next_or_has_come_since(file):
     assert gate.next(0)["number"] == 2 and gate.next(0) is None
 
 
+def test_a_subscriber_that_knows_another_log_is_told_of_what_comes_next(file):
+    log = WatchEvents(file)
+    lost = log.subscribe(999)
+    log.append("door", "staff", {})
+    assert lost.next(0)["number"] == 1
+
+
 def test_a_slow_subscriber_holds_nothing_up_and_misses_the_oldest(file):
     log = WatchEvents(file, kept=3)
     slow = log.subscribe()

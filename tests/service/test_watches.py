@@ -90,7 +90,7 @@ class Camera(Frames):
 
 def test_a_recording_is_watched_once_and_its_event_is_kept_with_a_picture(tmp_path, film):
     with watching(tmp_path / "state") as watches:
-        watches.add(settings(film, keep_best_frame=True))
+        watches.add(settings(film, keep_best_frame=True, live_check=True))
         until(lambda: watches.get("door").state == "ended")
         status = watches.get("door")
         assert (status.frames, status.error) == (30, None)
@@ -98,7 +98,7 @@ def test_a_recording_is_watched_once_and_its_event_is_kept_with_a_picture(tmp_pa
         assert event == status.last_event
         assert (event["number"], event["watch"], event["collection"]) == (1, "door", "staff")
         assert (event["outcome"], event["identity"], event["sightings"]) == ("match", "ada", 10)
-        assert event["picture"] is True
+        assert event["picture"] is True and event["live"] == "unknown"
         picture = np.asarray(Image.open(io.BytesIO(watches.events.picture(1))))
         assert picture.ndim == 3 and picture.shape[0] * 4 == picture.shape[1] * 3
     with watching(tmp_path / "state") as watches:

@@ -56,6 +56,12 @@ def test_a_line_of_json_for_everybody(monkeypatch, colours):
     assert "the camera has ended: 4 frames, 4 looked at, 2 events." in result.stderr
 
 
+def test_whether_a_face_is_alive_is_told_if_asked(monkeypatch, colours):
+    usual, asked = (watch(monkeypatch, None, *more) for more in ((), ("--live-check",)))
+    assert [json.loads(line)["live"] for line in usual.stdout.splitlines()] == [None, None]
+    assert [json.loads(line)["live"] for line in asked.stdout.splitlines()] == ["unknown"] * 2
+
+
 def test_ctrl_c_tells_of_those_in_view(monkeypatch, colours, tmp_path):
     result = watch(monkeypatch, KeyboardInterrupt(), "--draw", str(tmp_path / "x.avi"))
     assert result.exit_code == 130
