@@ -2,7 +2,7 @@
 
 A request's thread decodes its photo, in a process that can be killed, and waits; a few threads take
 what is waiting, up to a batch, and hand each photo its faces. Under load batches form by
-themselves; a photo that comes alone waits some milliseconds at most.
+themselves; a photo waits some milliseconds at most for others, and only where some are coming.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ class GatheringRecogniser:
         self._queue: deque[_Waiting] = deque()
         self._changed = threading.Condition()
         self._open = True
+        self._coming = 0  # photos that are decoded now, and will wait soon
         self._threads = [
             threading.Thread(target=self._work, name="recogniser", daemon=True)
             for _ in range(batches_at_once(recogniser.encoder.device))
@@ -198,11 +199,15 @@ class GatheringRecogniser:
         """The photo decoded and waiting, or why it cannot be decoded."""
         assert isinstance(photo, bytes), "a service is given the bytes of photos"
         begin = time.perf_counter()
+        with self._changed:
+            self._coming += 1
         try:
             pixels = self._decoder.read(photo, self.recogniser.enough)
         except ImageError as error:
             return error
         finally:
+            with self._changed:
+                self._coming -= 1
             self._observe("decode", time.perf_counter() - begin)
         decoded = Decoded(photo, getattr(photo, "name", "the image"))
         decoded.pixels = pixels
@@ -249,7 +254,7 @@ class GatheringRecogniser:
                 while self._open and not self._queue:
                     self._changed.wait()
                 until = time.monotonic() + self._limits.gather_seconds
-                while self._open and len(self._queue) < BATCH:
+                while self._open and self._coming and len(self._queue) < BATCH:
                     if not self._changed.wait(max(0.0, until - time.monotonic())):
                         break
                 # Another thread may have taken all of them meanwhile.
