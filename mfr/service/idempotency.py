@@ -4,6 +4,7 @@ twice."""
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -74,6 +75,12 @@ class Replies:
                 (status, body, caller.id, name),
             )
         return _answer(body, status)
+
+    def forget(self, identity: str) -> None:
+        """Delete the answers that name a person."""
+        text = json.dumps(identity, ensure_ascii=False).encode()
+        with self._state.changing() as connection:
+            connection.execute("DELETE FROM replies WHERE instr(body, ?) > 0", (text,))
 
     def _begin(self, caller: str, name: str, asked: str) -> tuple[int, bytes] | None:
         """The answer that was given, or None where the work is to be done now."""

@@ -207,6 +207,15 @@ class Jobs:
             self._discard(number)
         return self.get(collection, number)
 
+    def forget(self, collection: str, identity: str) -> None:
+        """Take a person's name, and those of the photos, out of all jobs of a collection."""
+        with self._state.changing() as connection:
+            connection.execute(
+                "UPDATE job_photos SET identity = '', name = '', reason = '' WHERE identity = ? "
+                "AND state <> 'waiting' AND job IN (SELECT id FROM jobs WHERE collection = ?)",
+                (identity, collection),
+            )
+
     def close(self) -> None:
         """Stop after the photos that are worked on; jobs go on with the next process."""
         self._ended.set()

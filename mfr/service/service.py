@@ -85,6 +85,18 @@ class Service:
         found = self.collections.get(collection)
         return found.recogniser, found.gallery
 
+    def forget(self, collection: str, identity: str) -> None:
+        """Delete what the service itself has of a person who was erased from a gallery.
+
+        Raises:
+            WriteError: the disk is full.
+        """
+        self.jobs.forget(collection, identity)
+        self.replies.forget(identity)
+        self.state.drop_log()
+        if self._watches is not None:
+            self._watches.events.forget(collection, identity)
+
     def close(self) -> None:
         """Finish what was accepted, and close everything."""
         self._stack.close()

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from mfr import atomic
-from mfr.errors import GalleryError, WriteError
+from mfr.service.private_file import PrivateFile
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -39,67 +34,18 @@ CREATE TABLE IF NOT EXISTS job_photos (
     PRIMARY KEY (job, number)
 );
 """
-_BUSY_SECONDS: Final = 10.0
 
 
-class StateFile:
-    """A SQLite file that only its owner can read. Threads and processes may share it.
+class StateFile(PrivateFile):
+    """``service.sqlite`` in a folder; as `PrivateFile`.
 
     Args:
         folder: where it lies; made if need be.
-
-    Raises:
-        WriteError: it cannot be made.
-        GalleryError: it is no such file.
     """
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "service.sqlite", _SCHEMA)
         self.folder = folder
-        path = folder / "service.sqlite"
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-        except OSError as error:
-            raise atomic.write_error(path, error) from error
-        self._lock = threading.Lock()
-        self._connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
-        )
-        try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            self._connection.executescript(_SCHEMA)
-        except sqlite3.DatabaseError as error:
-            self._connection.close()
-            raise GalleryError(
-                f"{path} is not what a service keeps ({error}): choose another --state."
-            ) from error
-
-    @contextmanager
-    def changing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that writes, alone among all processes.
-
-        Raises:
-            WriteError: the disk is full, or another process held the file for too long.
-        """
-        with self._lock:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except sqlite3.OperationalError as error:
-                raise WriteError(
-                    f"What the service keeps in {self.folder} cannot be written ({error}): make "
-                    "room, or try again."
-                ) from error
-            finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-
-    def rows(self, question: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """What a SELECT gives."""
-        with self._lock:
-            return self._connection.execute(question, values).fetchall()
 
     def secret(self, name: str) -> bytes:
         """32 random bytes under ``name``, the same ever after and for all processes."""
@@ -109,8 +55,3 @@ class StateFile:
             )
             found = connection.execute("SELECT value FROM facts WHERE name = ?", (name,))
             return bytes.fromhex(found.fetchone()[0])
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()

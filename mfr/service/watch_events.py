@@ -69,6 +69,21 @@ class WatchEvents:
             self._grown.notify_all()
         return _read(number, text, picture is not None)
 
+    def forget(self, collection: str, identity: str) -> None:
+        """Delete the events that name a person, with their pictures.
+
+        Raises:
+            WriteError: the disk is full.
+        """
+        named = [
+            (number,)
+            for number, text in self._file.rows("SELECT number, event FROM events")
+            if (event := json.loads(text))["collection"] == collection and identity in _names(event)
+        ]
+        with self._file.changing() as connection:
+            connection.executemany("DELETE FROM events WHERE number = ?", named)
+        self._file.drop_log()
+
     def after(
         self, number: int, limit: int = _AT_ONCE, *, watch: str | None = None
     ) -> list[dict[str, Any]]:
@@ -148,6 +163,14 @@ class Subscription:
             self._seen = max(self._seen, latest)
             if not self._events.wait_beyond(self._seen, max(0.0, end - time.monotonic())):
                 return None
+
+
+def _names(event: Any) -> set[str]:
+    """The texts of an event, wherever they stand in it."""
+    if isinstance(event, str):
+        return {event}
+    inner = event.values() if isinstance(event, dict) else event if isinstance(event, list) else ()
+    return {name for each in inner for name in _names(each)}
 
 
 def _read(number: int, text: str, picture: int | bool) -> dict[str, Any]:

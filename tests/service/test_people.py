@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 from fastapi.testclient import TestClient
+
+from mfr.service.service import Service
+from tests.service.toy_service import wait_until
 
 STAFF = "/v1/collections/staff"
 Files = list[tuple[str, tuple[str, bytes]]]
@@ -138,6 +142,27 @@ def test_who_is_erased_is_gone_and_the_log_says_so_without_the_name(http: TestCl
     assert verdict == {"whole": True, "last_link": done["audit_link"], "reason": None}
 
 
+def test_nothing_of_who_was_erased_is_left_in_the_services_own_files(
+    http: TestClient, service: Service, tmp_path: Path
+) -> None:
+    sent = {"files": files("1 0 0"), "data": {"identity": "ada lovelace"}}
+    http.post(f"{STAFF}/people", headers={"Idempotency-Key": "7"}, **sent)
+    photos = [("photos", ("ada lovelace/lovelace.jpg", b"9 1 0"))]
+    job = http.post(f"{STAFF}/jobs", files=photos).json()
+    wait_until(lambda: service.jobs.get("staff", job["id"]).state == "done")
+    event = {"identity": "ada lovelace", "outcome": "match"}
+    service.watching().events.append("door", "staff", event, b"picture of lovelace")
+    service.watching().events.append("door", "visitors", {"identity": "eve"})
+    kept = [*(tmp_path / "state").rglob("*"), *(tmp_path / "staff.gallery").rglob("*")]
+    assert any(b"lovelace" in each.read_bytes() for each in kept if each.is_file())
+    number = http.get(f"{STAFF}/people").json()["people"][0]["id"]
+    http.delete(f"{STAFF}/people/{number}")
+    kept = [*(tmp_path / "state").rglob("*"), *(tmp_path / "staff.gallery").rglob("*")]
+    assert [each for each in kept if each.is_file() and b"lovelace" in each.read_bytes()] == []
+    assert [each["identity"] for each in service.watching().events.after(0)] == ["eve"]
+    assert http.get(f"{STAFF}/jobs/{job['id']}").json()["added"] == 1
+
+
 def test_a_person_can_be_given_all_that_is_kept(http: TestClient) -> None:
     number = enrol(http, "ada", "1 0 0", consent="form 7")["person"]["id"]
     enrol(http, "bob", "0 1 0")
@@ -152,11 +177,11 @@ def test_a_request_with_the_same_key_is_done_once(http: TestClient) -> None:
     headers = {"Idempotency-Key": "7"}
     first = http.post(f"{STAFF}/people", headers=headers, **sent)
     number = first.json()["person"]["id"]
-    http.delete(f"{STAFF}/people/{number}")
+    http.patch(f"{STAFF}/people/{number}", json={"display_name": "Ada"})
     again = http.post(f"{STAFF}/people", headers=headers, **sent)
     assert again.content == first.content and again.headers["idempotency-replayed"] == "true"
     assert again.status_code == 201
-    assert http.get(f"{STAFF}/people").json()["people"] == []
+    assert http.get(f"{STAFF}/people/{number}").json()["faces"] == 1
     other = http.post(
         f"{STAFF}/people", headers=headers, files=files("0 1 0"), data={"identity": "ada"}
     )

@@ -14,6 +14,7 @@ export async function watch(view, context) {
   const hook = el("input", { type: "url", autocomplete: "off", placeholder: "https://…" });
   const secret = el("input", { autocomplete: "off", minlength: "16" });
   const keep = el("input", { type: "checkbox" });
+  const live = el("input", { type: "checkbox" });
   const load = async () => {
     const found = (await get("/v1/watches")).filter((each) => each.settings.collection === context.name);
     list.replaceChildren(found.length ? table("Watches", ["Name", "Source", "State", "Frames a second", "What is wrong", ""], found.map((each) => [
@@ -29,7 +30,7 @@ export async function watch(view, context) {
   };
   const begin = async (event) => {
     event.preventDefault();
-    await post("/v1/watches", { json: { name: name.value, collection: context.name, source: source.value, keep_best_frame: keep.checked,
+    await post("/v1/watches", { json: { name: name.value, collection: context.name, source: source.value, keep_best_frame: keep.checked, live_check: live.checked,
       webhook: hook.value ? { url: hook.value, secret: secret.value } : null } });
     event.target.reset();
     say("It is watched.");
@@ -43,7 +44,8 @@ export async function watch(view, context) {
   view.append(el("p", {}, "Cameras, streams and videos that the service looks at; everybody who was in view becomes an event."),
     list, el("details", { class: "card" }, el("summary", {}, "Watch another source"),
       el("form", { onsubmit: begin }, el("div", { class: "row" }, field("Name", name), field("Camera's number, address or file on the service's machine", source),
-        field("Send events to", hook), field("Secret that signs them", secret), el("label", { class: "check" }, keep, "keep the best frame")),
+        field("Send events to", hook), field("Secret that signs them", secret), el("label", { class: "check" }, keep, "keep the best frame"),
+        el("label", { class: "check" }, live, "tell a head that turns from a picture held up")),
       el("p", { class: "buttons" }, el("button", { class: "main" }, "Watch")))),
     el("h2", {}, "Who was seen"), events);
   await load();
@@ -63,7 +65,7 @@ export async function watch(view, context) {
 
 async function told(event) {
   const who = event.outcome === "match" ? [event.identity, "good"] : event.outcome === "uncertain" ? ["perhaps somebody", "doubt"] : ["nobody who is enrolled", "bad"];
-  const parts = [el("p", {}, mark(...who), ` at ${event.watch}, ${when(event.at)}`, event.live ? `, ${event.live}` : "")];
+  const parts = [el("p", {}, mark(...who), ` at ${event.watch}, ${when(event.at)}`, event.live ? `, looks ${{ live: "like a head that turns", still: "like a picture", unknown: "like neither for sure" }[event.live]}` : "")];
   if (event.picture) {
     const picture = el("img", { alt: `The best frame of event ${event.number}` });
     const reply = await fetch(`/v1/watches/events/${event.number}/picture`, { headers: asKey() });

@@ -191,13 +191,14 @@ def change_person(
 
 @router.delete("/people/{person}")
 def erase_person(
-    request: Request, found: CollectionOf, caller: Erasing, person: PersonId
+    request: Request, service: ServiceOf, found: CollectionOf, caller: Erasing, person: PersonId
 ) -> ErasureAnswer:
     """Erase a person with all faces and notes; the answer names the entry of the audit log."""
     with acting_as(actor(caller)), locking.waiting_for(found.changing):
         before = found.gallery.people.numbered(person)
         _insist_on_match(request, before)
         faces = found.gallery.remove(before.identity)
+        service.forget(found.name, before.identity)
         return _erasure(found, person, faces, gone=True)
 
 
@@ -236,7 +237,7 @@ def add_faces(
 
 @router.delete("/people/{person}/faces/{face}")
 def erase_face(
-    found: CollectionOf, caller: Erasing, person: PersonId, face: FaceId
+    service: ServiceOf, found: CollectionOf, caller: Erasing, person: PersonId, face: FaceId
 ) -> ErasureAnswer:
     """Erase one face; with the last one the person is erased."""
     with acting_as(actor(caller)), locking.waiting_for(found.changing):
@@ -247,6 +248,7 @@ def erase_face(
             gone = False
         except NotEnrolledError:
             gone = True
+            service.forget(found.name, identity)
         return _erasure(found, person, faces, gone=gone)
 
 
