@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _NOTE: Final = "log decisions"
 
+_END: Final = 1000
+"""How many entries others may add between a change and the look at its entry."""
+
 
 class AuditLog:
     """The audit log of one gallery: changes always, decisions where the gallery's user wants it.
@@ -28,10 +31,20 @@ class AuditLog:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._read = 0  # entries up to this number need not be looked at again
 
     def entries(self, after: int = 0) -> list[AuditEntry]:
         """The entries with numbers beyond ``after``, in order."""
         return self._store.audit(after)
+
+    def latest_of(self, person: int) -> AuditEntry:
+        """The latest entry about a person, by number, who was changed or erased just now.
+
+        Of a long log only the end is read, from the second time on.
+        """
+        entries = self._store.audit(self._read)
+        self._read = max(self._read, entries[-1].number - _END if entries else 0)
+        return next(each for each in reversed(entries) if each.person == person)
 
     def verify(self) -> str:
         """Check that each entry follows from those before it.

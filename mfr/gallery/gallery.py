@@ -232,6 +232,10 @@ class Gallery(GallerySearches):
         self._searching.forget_removed()
         return removed
 
+    def counts(self) -> tuple[int, int]:
+        """How many people are enrolled, and how many templates."""
+        return self._store.counts()
+
     def own_scores(self, most: int = MOST) -> OwnScores:
         """How alike the templates of ``most`` people are: of one person, and of two."""
         return own_scores(self._store, most)

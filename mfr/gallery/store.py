@@ -170,6 +170,9 @@ class Store(Protocol):
     def people_after(self, number: int, limit: int) -> list[EnrolledPerson]:
         """The first ``limit`` people with numbers beyond ``number``, in the order of numbers."""
 
+    def counts(self) -> tuple[int, int]:
+        """How many people are enrolled, and how many templates; quick."""
+
     def person_of(self, external_id: str) -> EnrolledPerson | None:
         """Whose external id it is, if anybody's."""
 

@@ -211,6 +211,10 @@ class MemoryStore:
         found = [each for each in self.people() if each.id > number]
         return sorted(found, key=lambda each: each.id)[:limit]
 
+    def counts(self) -> tuple[int, int]:
+        people = self.identities()
+        return len(people), sum(each.templates for each in people)
+
     def person_of(self, external_id: str) -> EnrolledPerson | None:
         found = (each for each in self.people() if each.details.external_id == external_id)
         return next(found, None) if external_id else None

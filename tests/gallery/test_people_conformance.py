@@ -69,6 +69,15 @@ def test_people_are_found_by_number_and_listed_in_its_order(store: Store) -> Non
         store.person_numbered(ada.id)
 
 
+def test_people_and_templates_are_counted(store: Store) -> None:
+    assert store.counts() == (0, 0)
+    store.add("ada", [template(1, 0, 0), template(0, 1, 0)])
+    store.add("bob", [template(1, 0, 0)])
+    assert store.counts() == (2, 3)
+    store.remove("ada")
+    assert store.counts() == (1, 1)
+
+
 def test_an_external_id_is_one_persons(store: Store) -> None:
     store.add("ada", [template(1, 0, 0)])
     store.add("bob", [template(0, 1, 0)])

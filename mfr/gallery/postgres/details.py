@@ -62,6 +62,11 @@ class DetailsInDatabase(OpenCollection):
         with self._reading() as connection:
             return noted_people.some(connection, self._collection, number, limit, self._rows)
 
+    def counts(self) -> tuple[int, int]:
+        """How many there are; see `mfr.gallery.store.Store.counts`."""
+        with self._reading() as connection:
+            return noted_people.counts(connection, self._collection)
+
     def person_of(self, external_id: str) -> EnrolledPerson | None:
         """Whose external id it is; see `mfr.gallery.store.Store.person_of`."""
         with self._reading() as connection:

@@ -93,6 +93,17 @@ def everybody(
     return sorted(people, key=lambda each: each.identity)
 
 
+def counts(connection: psycopg.Connection[Any], collection: Collection) -> tuple[int, int]:
+    """How many identities and templates a collection has."""
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM mfr.identities WHERE collection_id = %(it)s), "
+        "(SELECT count(*) FROM mfr.templates WHERE collection_id = %(it)s)",
+        {"it": collection.id},
+    ).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])
+
+
 def some(
     connection: psycopg.Connection[Any],
     collection: Collection,

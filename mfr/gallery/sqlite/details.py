@@ -68,6 +68,13 @@ class DetailsInFile(SettingsInFile):
             )
         return sorted(found, key=lambda person: person.id)
 
+    def counts(self) -> tuple[int, int]:
+        """How many there are; see `mfr.gallery.store.Store.counts`."""
+        question = "SELECT (SELECT COUNT(*) FROM identities), (SELECT COUNT(*) FROM templates)"
+        with self._file.reading() as connection:
+            people, templates = connection.execute(question).fetchone()
+        return people, templates
+
     def person_of(self, external_id: str) -> EnrolledPerson | None:
         """Whose external id it is; see `mfr.gallery.store.Store.person_of`."""
         if self._file.version < WITH_DETAILS or not external_id:

@@ -47,11 +47,11 @@ def delete_collection(service: ServiceOf, found: CollectionOf, caller: Admin) ->
 
 
 def _answer(found: Collection) -> CollectionAnswer:
-    people = found.gallery.list()
+    people, faces = found.gallery.counts()
     return CollectionAnswer(
         name=found.name,
-        people=len(people),
-        faces=sum(each.templates for each in people),
+        people=people,
+        faces=faces,
         model=found.gallery.model_hash,
         detector=found.recogniser.detector.name,
         calibrated=found.gallery.calibration is not None,

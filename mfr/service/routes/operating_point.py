@@ -51,7 +51,7 @@ def get_operating_point(
         edges=[float(edge) for edge in scores.edges],
         mated=[int(count) for count in scores.mated],
         nonmated=[int(count) for count in scores.nonmated],
-        templates=sum(each.templates for each in found.gallery.list()),
+        templates=found.gallery.counts()[1],
         curves=[
             Curve(
                 condition=each.compared,

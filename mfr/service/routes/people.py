@@ -311,8 +311,7 @@ def _enrolled(
 
 
 def _erasure(found: Collection, person: int, faces: int, *, gone: bool) -> ErasureAnswer:
-    entries = [each for each in found.gallery.audit_log.entries() if each.person == person]
-    last = entries[-1]
+    last = found.gallery.audit_log.latest_of(person)
     return ErasureAnswer(
         faces=faces, person_erased=gone, audit_number=last.number, audit_link=last.link
     )
