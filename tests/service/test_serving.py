@@ -22,18 +22,18 @@ from tests.service.test_people import STAFF, files
 from tests.service.toy_service import toy_service, wait_until
 
 SLOW = """
-import sys, threading, time
+import sys, time
 from pathlib import Path
 import uvicorn
 from mfr.service.app import create_app
 from tests.service.toy_service import toy_service
 service = toy_service(Path(sys.argv[1]))
-service.recognisers.toy.hold = hold = threading.Event()
-def release():
-    while not Path(sys.argv[1], "go on").exists():
-        time.sleep(0.01)
-    hold.set()
-threading.Thread(target=release, daemon=True).start()
+class Hold:
+    def wait(self, seconds):
+        Path(sys.argv[1], "arrived").touch()
+        while not Path(sys.argv[1], "go on").exists():
+            time.sleep(0.01)
+service.recognisers.toy.hold = Hold()
 uvicorn.run(create_app(service), port=int(sys.argv[2]), log_level="error")
 """
 
@@ -72,7 +72,7 @@ def test_what_was_accepted_is_answered_before_the_service_ends(tmp_path: Path) -
         )
     )
     sent.start()
-    sent.join(0.3)  # it is on its way, and held
+    wait_until((tmp_path / "arrived").exists)
     process.send_signal(signal.SIGTERM)
     sent.join(0.3)
     assert sent.is_alive() and process.poll() is None
