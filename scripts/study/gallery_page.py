@@ -13,7 +13,7 @@ from typing import Final
 RESULTS: Final = Path(__file__).parents[2] / "docs" / "results"
 
 PARTS: Final = {
-    "How a gallery is searched": ["gallery-index"],
+    "How a gallery is searched": ["gallery-index", "gallery-memory"],
     "What enrolment and identification cost in each store, plain and sealed": ["gallery-stores"],
     "What killing loses": [
         *("gallery-kills", "gallery-kills-encrypted", "gallery-kills-postgres"),
