@@ -7,6 +7,7 @@ own folder, where every process of it finds them.
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import threading
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from mfr.service.settings import Settings
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SUFFIX: Final = ".gallery"
+_REMOVED: Final = ".removed"
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class Collections:
         self._folder = settings.state / "collections"
         self._open: dict[str, Collection] = {}
         self._lock = threading.RLock()
+        for half in self._folder.glob(f".*{_REMOVED}"):  # whoever removed it was killed
+            shutil.rmtree(half, ignore_errors=True)
 
     def names(self) -> list[str]:
         """Their names, in order."""
@@ -129,7 +133,7 @@ class Collections:
             if (found := self._open.pop(name, None)) is not None:
                 found.gallery.close()
             # Others must not find half of it.
-            gone = self._folder / f".{name}.removed"
+            gone = self._folder / f".{name}.{secrets.token_hex(4)}{_REMOVED}"
             self._made_at(name).rename(gone)
             shutil.rmtree(gone)
 

@@ -82,6 +82,11 @@ class Replies:
         with self._state.changing() as connection:
             connection.execute("DELETE FROM replies WHERE instr(body, ?) > 0", (text,))
 
+    def forget_all(self) -> None:
+        """Delete all answers: it is not noted of which collection one is."""
+        with self._state.changing() as connection:
+            connection.execute("DELETE FROM replies WHERE status > 0")
+
     def _begin(self, caller: str, name: str, asked: str) -> tuple[int, bytes] | None:
         """The answer that was given, or None where the work is to be done now."""
         now = time.time()

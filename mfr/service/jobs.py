@@ -219,6 +219,15 @@ class Jobs:
                 (identity, collection),
             )
 
+    def forget_all(self, collection: str) -> None:
+        """Delete the jobs of a collection, with the photos that wait; one at work ends."""
+        with self._state.changing() as connection:
+            numbers = connection.execute(
+                "DELETE FROM jobs WHERE collection = ? RETURNING id", (collection,)
+            ).fetchall()
+        for (number,) in numbers:
+            self._discard(number)
+
     def close(self) -> None:
         """Stop after the photos that are worked on; jobs go on with the next process."""
         self._ended.set()
@@ -241,12 +250,20 @@ class Jobs:
             "WHERE state IN ('waiting', 'running') ORDER BY created, rowid"
         ):
             with locking.waiting_at_most(self._folder / f"{number}.lock", 0.0) as held:
-                if held and self.get(collection, number).state in ("waiting", "running"):
+                if held and self._is_open(number):
                     chosen = JobChoices.model_validate_json(choices)
                     with acting_as(caller):
                         self._work(number, collection, chosen)
             if self._ended.is_set():
                 return
+
+    def _is_open(self, number: str) -> bool:
+        """Whether a job is still to be worked on; another process may have ended it meanwhile."""
+        return bool(
+            self._state.rows(
+                "SELECT 1 FROM jobs WHERE id = ? AND state IN ('waiting', 'running')", (number,)
+            )
+        )
 
     def _work(self, number: str, collection: str, choices: JobChoices) -> None:
         """Do what is left of a job; without end if this process ends before it is done."""
@@ -317,7 +334,7 @@ class Jobs:
                 (self._folder / number / str(index)).unlink()
 
     def _settle(self, number: str, state: State, reason: str = "") -> bool:
-        """Give a job its state, unless it was cancelled; whether it was not."""
+        """Give a job its state, unless it was cancelled or removed; whether it was not."""
         with self._state.changing() as connection:
             done = connection.execute(
                 "UPDATE jobs SET state = ?, reason = ?, changed = ? "
