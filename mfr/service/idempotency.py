@@ -78,9 +78,13 @@ class Replies:
 
     def forget(self, identity: str) -> None:
         """Delete the answers that name a person."""
-        text = json.dumps(identity, ensure_ascii=False).encode()
+        text = json.dumps(identity, ensure_ascii=False)
+        quoted = f"'{text[1:-1]}'"  # as it stands in a sentence of somebody else's photo
         with self._state.changing() as connection:
-            connection.execute("DELETE FROM replies WHERE instr(body, ?) > 0", (text,))
+            connection.execute(
+                "DELETE FROM replies WHERE instr(body, ?) > 0 OR instr(body, ?) > 0",
+                (text.encode(), quoted.encode()),
+            )
 
     def forget_all(self) -> None:
         """Delete all answers: it is not noted of which collection one is."""

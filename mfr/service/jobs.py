@@ -211,12 +211,22 @@ class Jobs:
         return self.get(collection, number)
 
     def forget(self, collection: str, identity: str) -> None:
-        """Take a person's name, and those of the photos, out of all jobs of a collection."""
+        """Take a person's name, and those of the photos, out of all jobs of a collection.
+
+        What waits in a job that goes on is left: it is enrolled when its turn comes.
+        """
         with self._state.changing() as connection:
             connection.execute(
                 "UPDATE job_photos SET identity = '', name = '', reason = '' WHERE identity = ? "
-                "AND state <> 'waiting' AND job IN (SELECT id FROM jobs WHERE collection = ?)",
+                "AND job IN (SELECT id FROM jobs WHERE collection = ? "
+                "AND (job_photos.state <> 'waiting' OR jobs.state IN ('cancelled', 'failed')))",
                 (identity, collection),
+            )
+            # The photos of others may have been refused for being like this person's.
+            connection.execute(
+                "UPDATE job_photos SET reason = '' WHERE instr(reason, ?) > 0 "
+                "AND job IN (SELECT id FROM jobs WHERE collection = ?)",
+                (f"'{identity}'", collection),
             )
 
     def forget_all(self, collection: str) -> None:

@@ -205,3 +205,20 @@ def test_collections_are_made_listed_and_removed(http: TestClient) -> None:
     assert http.get("/v1/collections/guests").json()["code"] == "no-such-collection"
     assert http.delete("/v1/collections/staff").json()["code"] == "not-of-this-service"
     assert [each["name"] for each in http.get("/v1/collections").json()] == ["staff", "visitors"]
+
+
+def test_whoever_is_erased_is_gone_from_ended_jobs_and_from_what_is_said_of_others(
+    http: TestClient, service: Service
+) -> None:
+    ada = enrol(http, "lovelace", "1 0 0")["person"]
+    asked = {"files": files("1 0 0"), "headers": {"Idempotency-Key": "1"}}
+    reply = http.post(f"{STAFF}/people", data={"identity": "eve"}, **asked)
+    assert "'lovelace'" in reply.json()["results"][0]["reason"]
+    job = http.post(f"{STAFF}/jobs", files=[("photos", ("eve/1.jpg", b"1 0 0"))]).json()
+    wait_until(lambda: http.get(f"{STAFF}/jobs/{job['id']}").json()["state"] == "done")
+    service.jobs.close()
+    job = http.post(f"{STAFF}/jobs", files=[("photos", ("lovelace/1.jpg", b"9 1 0"))]).json()
+    assert http.delete(f"{STAFF}/jobs/{job['id']}").json()["state"] == "cancelled"
+    assert http.delete(f"{STAFF}/people/{ada['id']}").status_code == 200
+    kept = service.settings.state.rglob("service.sqlite*")
+    assert not any(b"lovelace" in each.read_bytes() for each in kept)
