@@ -12,6 +12,7 @@ from typing import Final
 from fastapi import Request, Response
 from pydantic import BaseModel
 
+from mfr.images import NamedBytes
 from mfr.service.keys import Caller
 from mfr.service.problems import RETRY, ServiceError, bad_value
 from mfr.service.state_file import StateFile
@@ -37,7 +38,7 @@ class Replies:
         self,
         request: Request,
         caller: Caller,
-        photos: Sequence[bytes],
+        photos: Sequence[NamedBytes],
         choices: BaseModel | None,
         work: Callable[[], BaseModel],
         status: int = 200,
@@ -127,11 +128,12 @@ class Replies:
             )
 
 
-def _digest(request: Request, photos: Sequence[bytes], choices: BaseModel | None) -> str:
+def _digest(request: Request, photos: Sequence[NamedBytes], choices: BaseModel | None) -> str:
     digest = hashlib.sha256(f"{request.method} {request.url.path}".encode())
     digest.update(b"" if choices is None else choices.model_dump_json().encode())
-    for photo in photos:
-        digest.update(hashlib.sha256(photo).digest())
+    for photo in photos:  # a name may say whose the photo is
+        for part in (photo.name.encode(), photo):
+            digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()
 
 

@@ -188,6 +188,17 @@ def test_a_request_with_the_same_key_is_done_once(http: TestClient) -> None:
     assert (other.status_code, other.json()["code"]) == (422, "key-reused")
 
 
+def test_a_photo_of_another_name_is_another_request(http: TestClient) -> None:
+    """The name may say whose it is."""
+    headers = {"Idempotency-Key": "1"}
+    first, second = (
+        http.post(f"{STAFF}/jobs", headers=headers, files=[("photos", (name, b"1 0 0"))])
+        for name in ("ada/1.jpg", "bob/1.jpg")
+    )
+    assert first.status_code == 202
+    assert (second.status_code, second.json()["code"]) == (422, "key-reused")
+
+
 def test_collections_are_made_listed_and_removed(http: TestClient) -> None:
     assert [each["name"] for each in http.get("/v1/collections").json()] == ["staff", "visitors"]
     made = http.post("/v1/collections", json={"name": "guests"})
