@@ -201,6 +201,14 @@ def test_api5_a_key_without_admin_makes_no_keys(service: Service) -> None:
     assert reply.status_code == 403 and len(service.keys.all()) == 1
 
 
+def test_api5_a_key_is_not_made_where_it_cannot_be_shown(http: TestClient) -> None:
+    """Made and not shown, it would shut everybody out."""
+    asked = b'{"name": "x", "scopes": ["read"], "collections": ["\\ud800"]}'
+    headers = {"Content-Type": "application/json"}
+    assert http.post("/v1/keys", content=asked, headers=headers).status_code == 422
+    assert http.get("/v1/keys").json() == []
+
+
 def test_api6_erasing_takes_a_scope_of_its_own(service: Service) -> None:
     _, enrolling = service.keys.create("desk", ["read", "enrol", "recognise"])
     http = client(service, enrolling)
