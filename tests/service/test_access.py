@@ -243,6 +243,7 @@ def test_api8_without_keys_only_this_machine_and_its_own_page_are_served(service
     assert code(Origin="http://evil.example") == 403  # another site's page
     assert code(Sec_Fetch_Site="cross-site") == 403
     assert code(X_Forwarded_For="192.168.1.7") == 403  # a proxy on this machine
+    assert code(Host="[::1") == code(Host="[") == code(Origin="http://[") == 403  # no addresses
 
 
 def test_api8_an_inner_failure_says_nothing_of_its_cause(service: Service, monkeypatch) -> None:
