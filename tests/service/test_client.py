@@ -135,6 +135,6 @@ def test_a_pause_of_hours_is_not_waited_for() -> None:
     def used_up(request: httpx.Request) -> httpx.Response:
         return httpx.Response(429, headers={"Retry-After": "40000"}, json={"code": "x"})
 
-    with Client("http://faces.example", transport=httpx.MockTransport(used_up)) as http:
-        with pytest.raises(ProblemError):
-            http.collections()
+    http = Client("http://faces.example", transport=httpx.MockTransport(used_up))
+    with http, pytest.raises(ProblemError):
+        http.collections()

@@ -22,7 +22,7 @@ def test_an_address_in_use_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_certificate_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.pem"
     text.write_text("no certificate")
-    with pytest.raises(ConfigError, match="text.pem are no certificate"):
+    with pytest.raises(ConfigError, match="are no certificate"):
         run(Settings(state=tmp_path), host="127.0.0.1", port=0, certificate=text, private_key=text)
 
 
