@@ -161,16 +161,20 @@ class Client:
             try:
                 reply = self._http.request(method, path, headers=headers, **more)
             except self._httpx.TransportError as error:
-                if left and isinstance(error, self._httpx.ConnectError):
-                    time.sleep(0.5)
+                if left and self._may_be_sent_again(error, method, more):
+                    time.sleep(0.5 * 2 ** (_TRIES - 1 - left))  # a restart takes some seconds
                     continue
                 raise MfrError(
                     f"The service at {self._http.base_url} cannot be reached ({error}): see that "
                     "it runs."
                 ) from error
-            if reply.status_code not in (429, 503) or not left:
+            pause = _pause(reply.headers.get("retry-after", "1"))
+            # 409 has a pause where the request that was cut off is still worked on.
+            waits = reply.status_code == 409 and "retry-after" in reply.headers
+            again = reply.status_code in (429, 503) or waits
+            if not left or not again or pause > _LONGEST_PAUSE:
                 break
-            time.sleep(min(_pause(reply.headers.get("retry-after", "1")), _LONGEST_PAUSE))
+            time.sleep(pause)
         if reply.status_code == 204:
             return None
         try:
@@ -189,6 +193,14 @@ class Client:
             str(found.get("detail", f"The service answered {reply.status_code}.")),
             str(found.get("request_id", "")),
         )
+
+    def _may_be_sent_again(self, error: Exception, method: str, more: Mapping[str, Any]) -> bool:
+        """Whether nothing was sent, or what it does is not done twice."""
+        if isinstance(error, self._httpx.ConnectError):
+            return True
+        cut = isinstance(error, self._httpx.NetworkError | self._httpx.RemoteProtocolError)
+        # Photos are only looked at, or enrolled once whatever happens.
+        return cut and (method == "GET" or "files" in more)
 
 
 class CollectionClient:
@@ -324,7 +336,4 @@ def _json(value: Any) -> str:
 
 
 def _pause(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 1.0
+    return float(text) if text.isascii() and text.isdigit() else 1.0

@@ -7,6 +7,7 @@ own folder, where every process of it finds them.
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import threading
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from mfr import locking
 from mfr.errors import ConfigError, GalleryExistsError, GalleryMissingError
 from mfr.gallery import Gallery
 from mfr.gallery.records import ModelSource
+from mfr.gallery.sqlite.files import FILE_NAME
 from mfr.models import lasting_name
 from mfr.service.gathering import GatheringRecogniser
 from mfr.service.problems import ServiceError
@@ -25,6 +27,7 @@ from mfr.service.settings import Settings
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SUFFIX: Final = ".gallery"
+_REMOVED: Final = ".removed"
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,14 @@ class Collection:
         gallery: who is enrolled.
         recogniser: the gallery's.
         changing: the lock file of changes that first look.
+        file: which file it was, by device and inode; None if it is not one of the service's own.
     """
 
     name: str
     gallery: Gallery
     recogniser: GatheringRecogniser
     changing: Path
+    file: tuple[int, int] | None
 
 
 class Collections:
@@ -60,6 +65,8 @@ class Collections:
         self._folder = settings.state / "collections"
         self._open: dict[str, Collection] = {}
         self._lock = threading.RLock()
+        for half in self._folder.glob(f".*{_REMOVED}"):  # whoever removed it was killed
+            shutil.rmtree(half, ignore_errors=True)
 
     def names(self) -> list[str]:
         """Their names, in order."""
@@ -77,6 +84,10 @@ class Collections:
         with self._lock:
             location = self._location(name)
             found = self._open.get(name)
+            if found is not None and found.file != _file_at(location):
+                # Another process has removed it and made one of the same name.
+                self._open.pop(name).gallery.close()
+                found = None
             if found is None:
                 found = self._open[name] = self._opened(name, location)
             return found
@@ -122,7 +133,7 @@ class Collections:
             if (found := self._open.pop(name, None)) is not None:
                 found.gallery.close()
             # Others must not find half of it.
-            gone = self._folder / f".{name}.removed"
+            gone = self._folder / f".{name}.{secrets.token_hex(4)}{_REMOVED}"
             self._made_at(name).rename(gone)
             shutil.rmtree(gone)
 
@@ -153,9 +164,21 @@ class Collections:
     def _opened(self, name: str, location: str | Path) -> Collection:
         recogniser = self._recognisers.of_gallery(location)
         changing = self._settings.state / "locks" / name
+        file = _file_at(location)
         with locking.waiting_for(changing):
             gallery = Gallery.open(location, recogniser)
-        return Collection(name, gallery, recogniser, changing)
+        return Collection(name, gallery, recogniser, changing, file)
+
+
+def _file_at(location: str | Path) -> tuple[int, int] | None:
+    """Which file a gallery is, if it was made over the API; an open one's is not used again."""
+    if isinstance(location, str):
+        return None
+    try:
+        found = (location / FILE_NAME).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def check_name(name: str) -> None:

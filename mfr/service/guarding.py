@@ -114,9 +114,12 @@ def is_local(address: str) -> bool:
 
 
 def _insist_on_this_machine(headers: Headers, address: str) -> None:
-    named = urlsplit(f"//{headers.get('host', '')}").hostname or ""
     origin = headers.get("origin")
-    same = origin is None or urlsplit(origin).netloc == headers.get("host")
+    try:
+        named = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        same = origin is None or urlsplit(origin).netloc == headers.get("host")
+    except ValueError:  # they are no addresses at all
+        named, same = "", False
     foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
     forwarded = "forwarded" in headers or "x-forwarded-for" in headers
     here = is_local(address) and named in _LOCAL_NAMES and not forwarded

@@ -12,6 +12,7 @@ from typing import Final
 from fastapi import Request, Response
 from pydantic import BaseModel
 
+from mfr.images import NamedBytes
 from mfr.service.keys import Caller
 from mfr.service.problems import RETRY, ServiceError, bad_value
 from mfr.service.state_file import StateFile
@@ -37,7 +38,7 @@ class Replies:
         self,
         request: Request,
         caller: Caller,
-        photos: Sequence[bytes],
+        photos: Sequence[NamedBytes],
         choices: BaseModel | None,
         work: Callable[[], BaseModel],
         status: int = 200,
@@ -78,9 +79,18 @@ class Replies:
 
     def forget(self, identity: str) -> None:
         """Delete the answers that name a person."""
-        text = json.dumps(identity, ensure_ascii=False).encode()
+        text = json.dumps(identity, ensure_ascii=False)
+        quoted = f"'{text[1:-1]}'"  # as it stands in a sentence of somebody else's photo
         with self._state.changing() as connection:
-            connection.execute("DELETE FROM replies WHERE instr(body, ?) > 0", (text,))
+            connection.execute(
+                "DELETE FROM replies WHERE instr(body, ?) > 0 OR instr(body, ?) > 0",
+                (text.encode(), quoted.encode()),
+            )
+
+    def forget_all(self) -> None:
+        """Delete all answers: it is not noted of which collection one is."""
+        with self._state.changing() as connection:
+            connection.execute("DELETE FROM replies WHERE status > 0")
 
     def _begin(self, caller: str, name: str, asked: str) -> tuple[int, bytes] | None:
         """The answer that was given, or None where the work is to be done now."""
@@ -118,11 +128,12 @@ class Replies:
             )
 
 
-def _digest(request: Request, photos: Sequence[bytes], choices: BaseModel | None) -> str:
+def _digest(request: Request, photos: Sequence[NamedBytes], choices: BaseModel | None) -> str:
     digest = hashlib.sha256(f"{request.method} {request.url.path}".encode())
     digest.update(b"" if choices is None else choices.model_dump_json().encode())
-    for photo in photos:
-        digest.update(hashlib.sha256(photo).digest())
+    for photo in photos:  # a name may say whose the photo is
+        for part in (photo.name.encode(), photo):
+            digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()
 
 

@@ -8,6 +8,7 @@ happens.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
 import threading
@@ -19,7 +20,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, Field
 
 from mfr import atomic, locking
-from mfr.errors import GalleryBusyError, GalleryUnreachableError, MfrError
+from mfr.errors import GalleryBusyError, GalleryUnreachableError, MfrError, WriteError
 from mfr.gallery.audit import acting_as
 from mfr.images import NamedBytes
 from mfr.service.collections import Collections
@@ -27,6 +28,8 @@ from mfr.service.problems import ServiceError, bad_value, kind_of
 from mfr.service.state_file import StateFile
 
 State = Literal["waiting", "running", "done", "cancelled", "failed"]
+
+_LOG: Final = logging.getLogger("mfr.service")
 
 _LOOK_SECONDS: Final = 2.0
 """How often a process looks for jobs that another one has left."""
@@ -208,13 +211,32 @@ class Jobs:
         return self.get(collection, number)
 
     def forget(self, collection: str, identity: str) -> None:
-        """Take a person's name, and those of the photos, out of all jobs of a collection."""
+        """Take a person's name, and those of the photos, out of all jobs of a collection.
+
+        What waits in a job that goes on is left: it is enrolled when its turn comes.
+        """
         with self._state.changing() as connection:
             connection.execute(
                 "UPDATE job_photos SET identity = '', name = '', reason = '' WHERE identity = ? "
-                "AND state <> 'waiting' AND job IN (SELECT id FROM jobs WHERE collection = ?)",
+                "AND job IN (SELECT id FROM jobs WHERE collection = ? "
+                "AND (job_photos.state <> 'waiting' OR jobs.state IN ('cancelled', 'failed')))",
                 (identity, collection),
             )
+            # The photos of others may have been refused for being like this person's.
+            connection.execute(
+                "UPDATE job_photos SET reason = '' WHERE instr(reason, ?) > 0 "
+                "AND job IN (SELECT id FROM jobs WHERE collection = ?)",
+                (f"'{identity}'", collection),
+            )
+
+    def forget_all(self, collection: str) -> None:
+        """Delete the jobs of a collection, with the photos that wait; one at work ends."""
+        with self._state.changing() as connection:
+            numbers = connection.execute(
+                "DELETE FROM jobs WHERE collection = ? RETURNING id", (collection,)
+            ).fetchall()
+        for (number,) in numbers:
+            self._discard(number)
 
     def close(self) -> None:
         """Stop after the photos that are worked on; jobs go on with the next process."""
@@ -224,19 +246,34 @@ class Jobs:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            for number, collection, caller, choices in self._state.rows(
-                "SELECT id, collection, caller, choices FROM jobs "
-                "WHERE state IN ('waiting', 'running') ORDER BY created, rowid"
-            ):
-                with locking.waiting_at_most(self._folder / f"{number}.lock", 0.0) as held:
-                    if held and self.get(collection, number).state in ("waiting", "running"):
-                        chosen = JobChoices.model_validate_json(choices)
-                        with acting_as(caller):
-                            self._work(number, collection, chosen)
-                if self._ended.is_set():
-                    return
+            try:
+                self._look()
+            except Exception:  # such as a full disk: what waits is tried again
+                _LOG.exception("The jobs cannot be worked on just now.")
             self._wake.wait(_LOOK_SECONDS)
             self._wake.clear()
+
+    def _look(self) -> None:
+        """Work on all jobs that no other process works on."""
+        for number, collection, caller, choices in self._state.rows(
+            "SELECT id, collection, caller, choices FROM jobs "
+            "WHERE state IN ('waiting', 'running') ORDER BY created, rowid"
+        ):
+            with locking.waiting_at_most(self._folder / f"{number}.lock", 0.0) as held:
+                if held and self._is_open(number):
+                    chosen = JobChoices.model_validate_json(choices)
+                    with acting_as(caller):
+                        self._work(number, collection, chosen)
+            if self._ended.is_set():
+                return
+
+    def _is_open(self, number: str) -> bool:
+        """Whether a job is still to be worked on; another process may have ended it meanwhile."""
+        return bool(
+            self._state.rows(
+                "SELECT 1 FROM jobs WHERE id = ? AND state IN ('waiting', 'running')", (number,)
+            )
+        )
 
     def _work(self, number: str, collection: str, choices: JobChoices) -> None:
         """Do what is left of a job; without end if this process ends before it is done."""
@@ -263,14 +300,17 @@ class Jobs:
                     code = "" if refused is None else kind_of(refused).code
                     told.append((state, outcome.template, str(refused or ""), code, index))
                 self._tell(number, told)
-        except (GalleryBusyError, GalleryUnreachableError):
-            return  # tried again at the next look
+        except (GalleryBusyError, GalleryUnreachableError, WriteError):
+            return  # tried again at the next look: a full disk may have room by then
         except ServiceError as error:
             if error.status == 503:
                 return
             self._settle(number, "failed", str(error))
         except MfrError as error:
             self._settle(number, "failed", str(error))
+        except Exception:  # whatever it is, the jobs after this one go on
+            _LOG.exception("job %s", number)
+            self._settle(number, "failed", "The service has failed: its log says more of this job.")
         else:
             self._settle(number, "done")
         self._discard(number)
@@ -304,7 +344,7 @@ class Jobs:
                 (self._folder / number / str(index)).unlink()
 
     def _settle(self, number: str, state: State, reason: str = "") -> bool:
-        """Give a job its state, unless it was cancelled; whether it was not."""
+        """Give a job its state, unless it was cancelled or removed; whether it was not."""
         with self._state.changing() as connection:
             done = connection.execute(
                 "UPDATE jobs SET state = ?, reason = ?, changed = ? "

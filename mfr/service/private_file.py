@@ -37,9 +37,12 @@ class PrivateFile:
         except OSError as error:
             raise atomic.write_error(path, error) from error
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
-        )
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
+            )
+        except sqlite3.OperationalError as error:
+            raise self._not_ours(error) from error
         try:
             self._connection.execute("PRAGMA journal_mode = WAL")
             # What was acknowledged is not lost either when the power fails.
@@ -49,9 +52,9 @@ class PrivateFile:
             self._connection.executescript(schema)
         except sqlite3.DatabaseError as error:
             self._connection.close()
-            raise ConfigError(
-                f"{path} is not what a service keeps ({error}): choose another --state."
-            ) from error
+            if "full" in str(error):
+                raise self._unwritten(error) from error
+            raise self._not_ours(error) from error
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
@@ -66,10 +69,10 @@ class PrivateFile:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
-            except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
-                raise WriteError(
-                    f"{self.path} cannot be written ({error}): make room, or try again."
-                ) from error
+            except sqlite3.IntegrityError:
+                raise  # who asked knows what it means
+            except sqlite3.DatabaseError as error:
+                raise self._unwritten(error) from error
             finally:
                 self._roll_back()
 
@@ -77,13 +80,15 @@ class PrivateFile:
         """What a SELECT gives.
 
         Raises:
-            WriteError: the file was closed.
+            WriteError: the file was closed, or is damaged.
         """
         with self._lock:
             try:
                 return self._connection.execute(question, values).fetchall()
             except sqlite3.ProgrammingError as error:
                 raise WriteError(f"{self.path} was closed: start the service again.") from error
+            except sqlite3.DatabaseError as error:
+                raise self._unwritten(error) from error
 
     def drop_log(self) -> None:
         """Empty the log beside the file, so that what was deleted is not there either.
@@ -97,6 +102,17 @@ class PrivateFile:
         """Close the file."""
         with self._lock:
             self._connection.close()
+
+    def _not_ours(self, error: sqlite3.Error) -> ConfigError:
+        return ConfigError(
+            f"{self.path} is not what a service keeps ({error}): restore it, or choose another "
+            "--state."
+        )
+
+    def _unwritten(self, error: sqlite3.Error) -> WriteError:
+        return WriteError(
+            f"{self.path} cannot be used ({error}): make room, try again, or restore it."
+        )
 
     def _roll_back(self) -> None:
         try:

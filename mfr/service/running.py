@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
+import signal
+import socket
+import ssl
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -42,7 +47,7 @@ def run(
 
     Raises:
         ConfigError: without keys, another address than this machine's own was asked for; or a file
-            is not there.
+            is not there or no certificate; or the address is in use.
         MfrError: a gallery cannot be opened.
     """
     uvicorn: Any = imported("uvicorn", instead=None)
@@ -51,6 +56,9 @@ def run(
     for path in (certificate, private_key):
         if path is not None and not path.is_file():
             raise ConfigError(f"{path} is not a file: give the PEM file.")
+    if certificate is not None:
+        _insist_on_certificate(certificate, private_key)
+    _insist_on_free(host, port)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("mfr.service").setLevel(logging.INFO)
     options: dict[str, Any] = {
@@ -76,6 +84,14 @@ def run(
                 raise
             uvicorn.run(create_app(service), **options)
             return
+        # One that cannot start would be started again and again.
+        with ProcessPoolExecutor(
+            1,
+            multiprocessing.get_context("spawn"),
+            initializer=signal.signal,
+            initargs=(signal.SIGINT, signal.SIG_IGN),  # Ctrl-C is for this process
+        ) as trying:
+            trying.submit(_try_to_open, settings).result()
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mfr-metrics-"))
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         os.environ[SETTINGS_VARIABLE] = settings.model_dump_json()
@@ -97,3 +113,43 @@ def _insist_on_keys(settings: Settings, host: str) -> None:
             )
     finally:
         state.close()
+
+
+def _insist_on_certificate(certificate: Path, private_key: Path | None) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            certificate,
+            private_key,
+            password=lambda: "",  # nobody is asked
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"{certificate} and {private_key} are no certificate and its key without a password "
+            f"({error.strerror or error}): give the two PEM files that belong together."
+        ) from error
+
+
+def _insist_on_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            raise ConfigError(
+                f"The service cannot listen at {host}, port {port} ({error.strerror}): stop what "
+                "does, or choose another --host or --port."
+            ) from error
+
+
+def _try_to_open(settings: Settings) -> None:
+    """Open all collections and close them again.
+
+    Raises:
+        MfrError: one cannot be opened.
+    """
+    service = Service(settings)
+    try:
+        service.open_all()
+    finally:
+        service.close()

@@ -97,6 +97,18 @@ class Service:
         if self._watches is not None:
             self._watches.events.forget(collection, identity)
 
+    def forget_all(self, collection: str) -> None:
+        """Delete what the service itself has of a collection that was removed.
+
+        Raises:
+            WriteError: the disk is full.
+        """
+        self.jobs.forget_all(collection)
+        self.replies.forget_all()
+        self.state.drop_log()
+        if self._watches is not None:
+            self._watches.events.forget_all(collection)
+
     def close(self) -> None:
         """Finish what was accepted, and close everything."""
         self._stack.close()

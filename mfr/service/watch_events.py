@@ -84,6 +84,18 @@ class WatchEvents:
             connection.executemany("DELETE FROM events WHERE number = ?", named)
         self._file.drop_log()
 
+    def forget_all(self, collection: str) -> None:
+        """Delete the events of a collection, with their pictures.
+
+        Raises:
+            WriteError: the disk is full.
+        """
+        with self._file.changing() as connection:
+            connection.execute(
+                "DELETE FROM events WHERE json_extract(event, '$.collection') = ?", (collection,)
+            )
+        self._file.drop_log()
+
     def after(
         self, number: int, limit: int = _AT_ONCE, *, watch: str | None = None
     ) -> list[dict[str, Any]]:

@@ -205,6 +205,14 @@ def test_api5_a_key_without_admin_makes_no_keys(service: Service) -> None:
     assert reply.status_code == 403 and len(service.keys.all()) == 1
 
 
+def test_api5_a_key_is_not_made_where_it_cannot_be_shown(http: TestClient) -> None:
+    """Made and not shown, it would shut everybody out."""
+    asked = b'{"name": "x", "scopes": ["read"], "collections": ["\\ud800"]}'
+    headers = {"Content-Type": "application/json"}
+    assert http.post("/v1/keys", content=asked, headers=headers).status_code == 422
+    assert http.get("/v1/keys").json() == []
+
+
 def test_api6_erasing_takes_a_scope_of_its_own(service: Service) -> None:
     _, enrolling = service.keys.create("desk", ["read", "enrol", "recognise"])
     http = client(service, enrolling)
@@ -239,6 +247,7 @@ def test_api8_without_keys_only_this_machine_and_its_own_page_are_served(service
     assert code(Origin="http://evil.example") == 403  # another site's page
     assert code(Sec_Fetch_Site="cross-site") == 403
     assert code(X_Forwarded_For="192.168.1.7") == 403  # a proxy on this machine
+    assert code(Host="[::1") == code(Host="[") == code(Origin="http://[") == 403  # no addresses
 
 
 def test_api8_an_inner_failure_says_nothing_of_its_cause(service: Service, monkeypatch) -> None:

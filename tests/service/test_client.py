@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import uvicorn
 
@@ -90,7 +91,8 @@ def test_a_busy_service_is_asked_again(address: str, service: Service) -> None:
         assert time.monotonic() - begin >= 1.0
 
 
-def test_who_does_not_answer_is_told_in_a_sentence() -> None:
+def test_who_does_not_answer_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -102,3 +104,37 @@ def test_who_does_not_answer_is_told_in_a_sentence() -> None:
 def test_the_client_takes_no_pytorch() -> None:
     program = "import sys, mfr.client; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_connection_that_was_cut_costs_no_answer_and_does_nothing_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Photos and questions are sent again with the same key; an erasure is told of."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    keys: list[str | None] = []
+
+    def cut(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers.get("idempotency-key"))
+        if len(keys) % 3 == 1:
+            raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+        if len(keys) % 3 == 2:
+            return httpx.Response(409, headers={"Retry-After": "1"}, json={"code": "in-progress"})
+        return httpx.Response(200, json={"model": "m", "photos": []})
+
+    with Client("http://faces.example", transport=httpx.MockTransport(cut)) as http:
+        assert http.detect([b"1 0 0"]).model == "m"
+        assert len(keys) == 3 and len(set(keys)) == 1 and keys[0]
+        with pytest.raises(MfrError, match="cannot be reached"):
+            http.collection("staff").erase(1)
+        assert len(keys) == 4
+
+
+def test_a_pause_of_hours_is_not_waited_for() -> None:
+    """Such as that of a quota which is used up for today."""
+
+    def used_up(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(429, headers={"Retry-After": "40000"}, json={"code": "x"})
+
+    http = Client("http://faces.example", transport=httpx.MockTransport(used_up))
+    with http, pytest.raises(ProblemError):
+        http.collections()

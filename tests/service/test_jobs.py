@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+from mfr.errors import WriteError
 from mfr.gallery import Gallery
 from mfr.service.app import create_app
 from mfr.service.jobs import JobChoices
@@ -118,3 +120,46 @@ def test_what_was_accepted_goes_on_after_a_restart(tmp_path: Path) -> None:
     with TestClient(create_app(again), **LOCAL) as http:
         wait_until(lambda: over(again, job.id))
         assert http.get(f"{STAFF}/jobs/{job.id}").json()["added"] == 3
+
+
+def test_a_job_that_fails_by_itself_does_not_stop_those_after_it(service: Service) -> None:
+    toy = service.recognisers.toy  # type: ignore[attr-defined]
+    sound = toy.embed_each
+
+    def broken(photos: Iterable[bytes], *, face: str) -> None:
+        raise ZeroDivisionError
+
+    toy.embed_each = broken
+    failed = service.jobs.create("staff", "me", PHOTOS, JobChoices())
+    wait_until(lambda: over(service, failed.id))
+    found = service.jobs.get("staff", failed.id)
+    assert (found.state, found.waiting) == ("failed", len(PHOTOS)) and "log" in found.reason
+    wait_until(lambda: not (service.settings.state / "jobs" / failed.id).exists())
+    toy.embed_each = sound
+    job = service.jobs.create("staff", "me", PHOTOS, JobChoices())
+    wait_until(lambda: over(service, job.id))
+    assert service.jobs.get("staff", job.id).added == 3
+    service.close()
+
+
+def test_a_job_waits_where_the_disk_is_full(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in the gallery nor in the service's own file; what was accepted is not lost."""
+    monkeypatch.setattr("mfr.service.jobs._LOOK_SECONDS", 0.01)
+    gallery = service.collections.get("staff").gallery
+    tries: list[int] = []
+
+    def full(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise WriteError("The disk is full: make room.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gallery, "enroll_each", full)
+        job = service.jobs.create("staff", "me", PHOTOS, JobChoices())
+        wait_until(lambda: len(tries) > 2)
+        patched.setattr(service.jobs, "_settle", full)
+        wait_until(lambda: len(tries) > 5)
+    wait_until(lambda: over(service, job.id))
+    assert service.jobs.get("staff", job.id).added == 3
+    service.close()

@@ -125,7 +125,7 @@ def test_a_change_can_be_made_only_if_nobody_made_another(http: TestClient) -> N
 
 
 def test_who_is_erased_is_gone_and_the_log_says_so_without_the_name(http: TestClient) -> None:
-    number = enrol(http, "ada", "1 0 0", "9 1 0")["person"]["id"]
+    number = enrol(http, "zoe", "1 0 0", "9 1 0")["person"]["id"]
     one = http.get(f"{STAFF}/people/{number}/faces").json()[0]["id"]
     first = http.delete(f"{STAFF}/people/{number}/faces/{one}").json()
     assert (first["faces"], first["person_erased"]) == (1, False)
@@ -137,7 +137,7 @@ def test_who_is_erased_is_gone_and_the_log_says_so_without_the_name(http: TestCl
     log = http.get(f"{STAFF}/audit").json()["entries"]
     entry = next(each for each in log if each["number"] == done["audit_number"])
     assert (entry["event"], entry["person"]) == ("removed", number)
-    assert entry["link"] == done["audit_link"] and "ada" not in json.dumps(log)
+    assert entry["link"] == done["audit_link"] and "zoe" not in json.dumps(log)
     verdict = http.get(f"{STAFF}/audit/verify").json()
     assert verdict == {"whole": True, "last_link": done["audit_link"], "reason": None}
 
@@ -188,6 +188,17 @@ def test_a_request_with_the_same_key_is_done_once(http: TestClient) -> None:
     assert (other.status_code, other.json()["code"]) == (422, "key-reused")
 
 
+def test_a_photo_of_another_name_is_another_request(http: TestClient) -> None:
+    """The name may say whose it is."""
+    headers = {"Idempotency-Key": "1"}
+    first, second = (
+        http.post(f"{STAFF}/jobs", headers=headers, files=[("photos", (name, b"1 0 0"))])
+        for name in ("ada/1.jpg", "bob/1.jpg")
+    )
+    assert first.status_code == 202
+    assert (second.status_code, second.json()["code"]) == (422, "key-reused")
+
+
 def test_collections_are_made_listed_and_removed(http: TestClient) -> None:
     assert [each["name"] for each in http.get("/v1/collections").json()] == ["staff", "visitors"]
     made = http.post("/v1/collections", json={"name": "guests"})
@@ -205,3 +216,20 @@ def test_collections_are_made_listed_and_removed(http: TestClient) -> None:
     assert http.get("/v1/collections/guests").json()["code"] == "no-such-collection"
     assert http.delete("/v1/collections/staff").json()["code"] == "not-of-this-service"
     assert [each["name"] for each in http.get("/v1/collections").json()] == ["staff", "visitors"]
+
+
+def test_whoever_is_erased_is_gone_from_ended_jobs_and_from_what_is_said_of_others(
+    http: TestClient, service: Service
+) -> None:
+    ada = enrol(http, "lovelace", "1 0 0")["person"]
+    asked = {"files": files("1 0 0"), "headers": {"Idempotency-Key": "1"}}
+    reply = http.post(f"{STAFF}/people", data={"identity": "eve"}, **asked)
+    assert "'lovelace'" in reply.json()["results"][0]["reason"]
+    job = http.post(f"{STAFF}/jobs", files=[("photos", ("eve/1.jpg", b"1 0 0"))]).json()
+    wait_until(lambda: http.get(f"{STAFF}/jobs/{job['id']}").json()["state"] == "done")
+    service.jobs.close()
+    job = http.post(f"{STAFF}/jobs", files=[("photos", ("lovelace/1.jpg", b"9 1 0"))]).json()
+    assert http.delete(f"{STAFF}/jobs/{job['id']}").json()["state"] == "cancelled"
+    assert http.delete(f"{STAFF}/people/{ada['id']}").status_code == 200
+    kept = service.settings.state.rglob("service.sqlite*")
+    assert not any(b"lovelace" in each.read_bytes() for each in kept)

@@ -44,6 +44,7 @@ def get_collection(found: CollectionOf, caller: Reader) -> CollectionAnswer:
 def delete_collection(service: ServiceOf, found: CollectionOf, caller: Admin) -> None:
     """Remove a collection that was made over the API, with everybody in it."""
     service.collections.delete(found.name)
+    service.forget_all(found.name)
 
 
 def _answer(found: Collection) -> CollectionAnswer:

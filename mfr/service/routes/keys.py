@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from mfr.service.answers import KeyAnswer, NewKeyAnswer
 from mfr.service.keys import RATE, Scope
 from mfr.service.problems import ServiceError
-from mfr.service.routes.dependencies import Admin, ServiceOf
+from mfr.service.routes.dependencies import NAME, Admin, ServiceOf
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
@@ -21,7 +21,7 @@ class NewKey(BaseModel):
 
     name: str = Field(min_length=1, max_length=100)
     scopes: list[Scope] = Field(min_length=1)
-    collections: list[str] | None = None
+    collections: list[Annotated[str, Field(pattern=NAME)]] | None = None
     rate: float = Field(RATE, gt=0, le=1e6)
     quota: int = Field(0, ge=0, le=2**52)
 
