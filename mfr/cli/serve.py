@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,6 +80,8 @@ def serve(
 
     if (certificate is None) != (private_key is None):
         raise ConfigError("TLS takes --certificate and --private-key: give both.")
+    # uvicorn sends SIGTERM on when it has finished: what is temporary is to be removed then too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     with ExitStack() as stack:
         named = _named(galleries or [])
         if demo:

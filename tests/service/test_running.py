@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +39,24 @@ def test_several_processes_are_not_started_for_a_gallery_that_cannot_be_opened(
     settings = Settings(collections=places, state=tmp_path / "state", workers=2)
     with pytest.raises(MfrError, match="not a gallery"):
         run(settings, host="127.0.0.1", port=0)
+
+
+@pytest.mark.slow
+def test_sigterm_removes_what_a_demo_has_made(tmp_path: Path) -> None:
+    """uvicorn sends the signal on once it has finished, which would end the program there."""
+    program = """
+import sys
+from unittest.mock import patch
+from mfr.cli import run
+def made(folder):
+    print(folder, flush=True)
+    return folder / "demo.gallery", folder
+with patch("mfr.service.demo.make_demo", made), patch("mfr.service.running.run") as served:
+    served.side_effect = lambda *args, **options: signal.raise_signal(signal.SIGTERM)
+    import signal
+    sys.exit(run(["serve", "--demo"]))
+"""
+    temporary = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=temporary, capture_output=True)
+    assert done.returncode == 0 and str(tmp_path).encode() in done.stdout
+    assert list(tmp_path.glob("mfr-demo-*")) == []
