@@ -50,7 +50,7 @@ _PAGE: Final = Path(__file__).parent / "page"
 _THREADS: Final = 64
 _DESCRIPTION: Final = (
     "Enrol people, verify them (1:1), identify them (1:N). Every error is a problem document "
-    "(RFC 9457) with a stable `code`. Send `Authorization: Bearer KEY`; writes take an "
+    "(RFC 9457) with a stable `code`. Send `Authorization: Bearer KEY`; enrolments take an "
     "`Idempotency-Key`."
 )
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field
 
 from mfr import atomic, locking
 from mfr.errors import GalleryBusyError, GalleryUnreachableError, MfrError, WriteError
+from mfr.gallery import Gallery
 from mfr.gallery.audit import acting_as
 from mfr.images import NamedBytes
 from mfr.service.collections import Collections
@@ -213,13 +214,21 @@ class Jobs:
     def forget(self, collection: str, identity: str) -> None:
         """Take a person's name, and those of the photos, out of all jobs of a collection.
 
-        What waits in a job that goes on is left: it is enrolled when its turn comes.
+        What waits is refused: who was erased is not enrolled again by an older request.
         """
+        of_person = "identity = ? AND job IN (SELECT id FROM jobs WHERE collection = ?)"
         with self._state.changing() as connection:
+            waiting = connection.execute(
+                f"SELECT job, number FROM job_photos WHERE state = 'waiting' AND {of_person}",
+                (identity, collection),
+            ).fetchall()
             connection.execute(
-                "UPDATE job_photos SET identity = '', name = '', reason = '' WHERE identity = ? "
-                "AND job IN (SELECT id FROM jobs WHERE collection = ? "
-                "AND (job_photos.state <> 'waiting' OR jobs.state IN ('cancelled', 'failed')))",
+                "UPDATE job_photos SET state = 'refused', code = 'erased' "
+                f"WHERE state = 'waiting' AND {of_person}",
+                (identity, collection),
+            )
+            connection.execute(
+                f"UPDATE job_photos SET identity = '', name = '', reason = '' WHERE {of_person}",
                 (identity, collection),
             )
             # The photos of others may have been refused for being like this person's.
@@ -228,6 +237,9 @@ class Jobs:
                 "AND job IN (SELECT id FROM jobs WHERE collection = ?)",
                 (f"'{identity}'", collection),
             )
+        for job, number in waiting:
+            with suppress(OSError):
+                (self._folder / job / str(number)).unlink()
 
     def forget_all(self, collection: str) -> None:
         """Delete the jobs of a collection, with the photos that wait; one at work ends."""
@@ -278,28 +290,16 @@ class Jobs:
     def _work(self, number: str, collection: str, choices: JobChoices) -> None:
         """Do what is left of a job; without end if this process ends before it is done."""
         try:
-            gallery = self._collections.get(collection).gallery
-            while part := self._part(number):
-                if self._ended.is_set() or not self._settle(number, "running"):
-                    return
-                identity = part[0][1]
-                photos = [self._photo(number, index, name) for index, _, name in part]
-                outcomes = gallery.enroll_each(
-                    identity,
-                    photos,
-                    face=choices.face,
-                    any_quality=choices.any_quality,
-                    anyway=choices.anyway,
-                )
-                told = []
-                for (index, *_), outcome in zip(part, outcomes, strict=True):
-                    refused = outcome.refused
-                    state = "already" if outcome.already else "added"
-                    if refused is not None:
-                        state = "refused"
-                    code = "" if refused is None else kind_of(refused).code
-                    told.append((state, outcome.template, str(refused or ""), code, index))
-                self._tell(number, told)
+            found = self._collections.get(collection)
+            while True:
+                # Whoever is erased meanwhile is erased before a part or after it.
+                with locking.waiting_for(found.changing):
+                    part = self._part(number)
+                    if not part:
+                        break
+                    if self._ended.is_set() or not self._settle(number, "running"):
+                        return
+                    self._enrol(found.gallery, number, part, choices)
         except (GalleryBusyError, GalleryUnreachableError, WriteError):
             return  # tried again at the next look: a full disk may have room by then
         except ServiceError as error:
@@ -314,6 +314,27 @@ class Jobs:
         else:
             self._settle(number, "done")
         self._discard(number)
+
+    def _enrol(
+        self, gallery: Gallery, number: str, part: list[tuple[Any, ...]], choices: JobChoices
+    ) -> None:
+        """Enrol photos of one person, and note what became of each."""
+        outcomes = gallery.enroll_each(
+            part[0][1],
+            [self._photo(number, index, name) for index, _, name in part],
+            face=choices.face,
+            any_quality=choices.any_quality,
+            anyway=choices.anyway,
+        )
+        told = []
+        for (index, *_), outcome in zip(part, outcomes, strict=True):
+            refused = outcome.refused
+            state = "already" if outcome.already else "added"
+            if refused is not None:
+                state = "refused"
+            code = "" if refused is None else kind_of(refused).code
+            told.append((state, outcome.template, str(refused or ""), code, index))
+        self._tell(number, told)
 
     def _part(self, number: str) -> list[tuple[Any, ...]]:
         """The next photos that wait, of one person: their numbers, identity and names."""

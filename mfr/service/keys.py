@@ -168,8 +168,8 @@ class Keys:
                 raise ConfigError(f"There is no key {number} in use: see 'mfr keys list'.")
 
     def any(self) -> bool:
-        """Whether there is a key in use, so that nobody is let in without one."""
-        return bool(self._state.rows("SELECT 1 FROM keys WHERE revoked = '' LIMIT 1"))
+        """Whether there was ever a key, so that nobody is let in without one."""
+        return bool(self._state.rows("SELECT 1 FROM keys LIMIT 1"))
 
     def caller(self, key: str) -> Caller | None:
         """Who has ``key``; None if nobody has. It takes as long for a wrong key as for a right one.

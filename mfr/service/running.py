@@ -51,7 +51,9 @@ def run(
         MfrError: a gallery cannot be opened.
     """
     uvicorn: Any = imported("uvicorn", instead=None)
-    if not is_local(host):
+    if behind_proxy:
+        _insist_on_keys(settings, "what a proxy hands on")
+    elif not is_local(host):
         _insist_on_keys(settings, host)
     for path in (certificate, private_key):
         if path is not None and not path.is_file():
@@ -103,13 +105,13 @@ def run(
         )
 
 
-def _insist_on_keys(settings: Settings, host: str) -> None:
+def _insist_on_keys(settings: Settings, place: str) -> None:
     state = StateFile(settings.state)
     try:
         if not Keys(state).any():
             raise ConfigError(
-                f"Without keys only this machine is served, and {host} is for others too: make a "
-                "key with 'mfr keys create', or leave --host out."
+                f"Without keys only this machine is served, and {place} is for others too: make a "
+                "key with 'mfr keys create', or leave --host and --behind-proxy out."
             )
     finally:
         state.close()

@@ -163,3 +163,19 @@ def test_a_job_waits_where_the_disk_is_full(
     wait_until(lambda: over(service, job.id))
     assert service.jobs.get("staff", job.id).added == 3
     service.close()
+
+
+def test_who_is_erased_is_not_enrolled_again_by_a_job_that_waits(tmp_path: Path) -> None:
+    service = toy_service(tmp_path)
+    service.jobs.close()
+    job = service.jobs.create("staff", "me", PHOTOS, JobChoices())
+    service.forget("staff", "ada")
+    service.close()
+    again = toy_service(tmp_path)
+    wait_until(lambda: over(again, job.id))
+    told = again.jobs.photos("staff", job.id)
+    assert [(each.identity, each.status, each.code) for each in told[:3]] == [
+        *(("", "refused", "erased"), ("", "refused", "erased"), ("bob", "added", None))
+    ]
+    assert [each.identity for each in again.collections.get("staff").gallery.list()] == ["bob"]
+    again.close()

@@ -163,6 +163,15 @@ def test_nothing_of_who_was_erased_is_left_in_the_services_own_files(
     assert http.get(f"{STAFF}/jobs/{job['id']}").json()["added"] == 1
 
 
+def test_an_external_id_in_use_is_refused_before_anybody_is_enrolled(http: TestClient) -> None:
+    enrol(http, "ada", "1 0 0", external_id="7")
+    sent = {"identity": "bob", "external_id": "7"}
+    reply = http.post(f"{STAFF}/people", files=files("0 1 0"), data=sent)
+    assert (reply.status_code, reply.json()["code"]) == (422, "refused-by-gallery")
+    assert [each["identity"] for each in http.get(f"{STAFF}/people").json()["people"]] == ["ada"]
+    assert enrol(http, "ada", "9 1 0", external_id="7")["added"] == 1
+
+
 def test_a_person_can_be_given_all_that_is_kept(http: TestClient) -> None:
     number = enrol(http, "ada", "1 0 0", consent="form 7")["person"]["id"]
     enrol(http, "bob", "0 1 0")

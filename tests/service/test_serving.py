@@ -90,6 +90,7 @@ def test_what_was_accepted_is_answered_before_the_service_ends(tmp_path: Path) -
         (["serve", "not-there"], "There is no gallery at not-there"),
         (["serve", "--certificate", "a.pem"], "TLS takes --certificate and --private-key"),
         (["serve", "--host", "0.0.0.0"], "Without keys only this machine is served"),
+        (["serve", "--behind-proxy"], "what a proxy hands on is for others too"),
         (["keys", "create", "a", "--scopes", "everything"], "A key needs scopes out of"),
         (["keys", "revoke", "0" * 12], "There is no key"),
     ],

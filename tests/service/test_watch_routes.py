@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from mfr.embedded_face import EmbeddedFace
 from mfr.service.app import create_app
+from mfr.service.routes import watches
 from mfr.service.service import Service
 from tests.service.conftest import LOCAL
 from tests.service.test_people import enrol
@@ -60,6 +61,15 @@ def test_who_was_seen_is_listed_streamed_and_pictured(watched: TestClient) -> No
         assert stream.headers["content-type"].startswith("text/event-stream")
         line = next(each for each in stream.iter_lines() if each.startswith("data: "))
     assert json.loads(line[6:]) == event
+
+
+def test_a_last_event_id_that_is_none_is_ignored(
+    http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watches, "_STREAM_SECONDS", 0.0)
+    for text in ("", "x", "-1", "\u00b2", "9" * 40):
+        headers = {"Last-Event-ID": text.encode("latin-1")}
+        assert http.get("/v1/watches/stream", headers=headers).status_code == 200
 
 
 def test_a_watch_is_named_once_and_removed(watched: TestClient, video: str) -> None:

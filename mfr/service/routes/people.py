@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -10,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from mfr import locking
 from mfr.errors import NotEnrolledError
 from mfr.gallery.audit import acting_as
-from mfr.gallery.people import Details, EnrolledPerson
+from mfr.gallery.names import identity_name
+from mfr.gallery.people import Details, EnrolledPerson, external_id_taken
 from mfr.service.answers import (
     EnrolmentAnswer,
     ErasureAnswer,
@@ -144,6 +146,8 @@ def enrol_person(
     choices = upload.choices
 
     def work() -> EnrolmentAnswer:
+        if choices.external_id:
+            _insist_on_free_id(found, choices.identity, choices.external_id)
         answer = _enrolled(service, found, caller, choices.identity, upload.photos, choices)
         given = {
             name: getattr(choices, name)
@@ -308,6 +312,14 @@ def _enrolled(
     for status, count in counts.items():
         service.metrics.photos(status, count)
     return EnrolmentAnswer(person=person, results=results, **counts)
+
+
+def _insist_on_free_id(found: Collection, identity: str, external_id: str) -> None:
+    """Refuse an external id that is another person's before anybody is enrolled."""
+    with suppress(NotEnrolledError):
+        owner = found.gallery.people.find(external_id).identity
+        if owner != identity_name(identity):
+            raise external_id_taken(external_id, owner)
 
 
 def _erasure(found: Collection, person: int, faces: int, *, gone: bool) -> ErasureAnswer:

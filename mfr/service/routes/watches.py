@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -119,7 +120,8 @@ async def stream_events(
     """
     if _streaming.available_tokens <= 0:
         raise busy("Too many streams are open: close one, or ask for lists of events.")
-    after = int(last_event_id) if last_event_id and last_event_id.isdigit() else None
+    known = last_event_id is not None and re.fullmatch("[0-9]{1,18}", last_event_id)
+    after = int(known[0]) if known else None
     subscription = service.watching().events.subscribe(after, watch=watch)
 
     async def told() -> AsyncIterator[bytes]:
