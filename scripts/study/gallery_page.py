@@ -7,6 +7,7 @@ Each part is a page of docs/results as its command printed it, with that command
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ PARTS: Final = {
 
 def main() -> None:
     """Print the page."""
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     for title, pages in PARTS.items():
         print(f"## {title}\n")
         for page in pages:

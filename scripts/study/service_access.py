@@ -8,6 +8,7 @@ A service is asked by keys of one scope each, and without a key; 'yes' is every 
 
 from __future__ import annotations
 
+import argparse
 import re
 import tempfile
 from pathlib import Path
@@ -23,6 +24,7 @@ from scripts.lib.served_demo import served_demo
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         document = _document(folder / "document")
