@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable
 from threading import Lock
@@ -32,6 +33,9 @@ class Compiled(Generic[T]):
         """What was compiled in this process."""
         process = os.getpid()
         if process != self._process:  # another thread of the parent may have held the lock
+            if self._made is not None:
+                # To take it apart would wait for its threads, which are not in this process.
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._made))
             self._lock, self._made, self._process = Lock(), None, process
         with self._lock:
             if self._made is None:
