@@ -102,6 +102,11 @@ class FakeRecogniser:
 
         return Recogniser.compare(self, *photos, **options)
 
+    def compare_faces(self, *faces: object, **options: object) -> Decision:
+        from mfr.recogniser import Recogniser
+
+        return Recogniser.compare_faces(self, *faces, **options)
+
 
 def photo(*numbers: float, note: str = "") -> bytes:
     """A photo whose embedding points along ``numbers``; ``note`` makes its bytes different."""
