@@ -15,7 +15,9 @@ RESULTS: Final = Path(__file__).parents[2] / "docs" / "results"
 
 PARTS: Final = {
     "How a gallery is searched": ["gallery-index", "gallery-memory"],
-    "What enrolment and identification cost in each store, plain and sealed": ["gallery-stores"],
+    "What enrolment and identification cost in each store, plain and sealed": [
+        *("gallery-stores", "gallery-stores-sealed"),
+    ],
     "What killing loses": [
         *("gallery-kills", "gallery-kills-encrypted", "gallery-kills-postgres"),
         *("gallery-kills-postgres-encrypted", "gallery-kills-upgrade"),
