@@ -21,11 +21,13 @@ from pydantic import BaseModel, Field
 
 from mfr import atomic, locking
 from mfr.errors import GalleryBusyError, GalleryUnreachableError, MfrError, WriteError
+from mfr.faces.choice import OneFace
 from mfr.gallery import Gallery
 from mfr.gallery.audit import acting_as
 from mfr.images import NamedBytes
+from mfr.service.answers import FaceResult
 from mfr.service.collections import Collections
-from mfr.service.problems import ServiceError, bad_value, kind_of
+from mfr.service.problems import ServiceError, bad_value
 from mfr.service.state_file import StateFile
 
 State = Literal["waiting", "running", "done", "cancelled", "failed"]
@@ -50,7 +52,7 @@ class JobChoices(BaseModel):
     """
 
     identities: list[str] = Field(default_factory=list)
-    face: Literal["main", "largest", "central", "only"] = "only"
+    face: OneFace = "only"
     any_quality: bool = False
     anyway: bool = False
 
@@ -326,14 +328,11 @@ class Jobs:
             any_quality=choices.any_quality,
             anyway=choices.anyway,
         )
-        told = []
-        for (index, *_), outcome in zip(part, outcomes, strict=True):
-            refused = outcome.refused
-            state = "already" if outcome.already else "added"
-            if refused is not None:
-                state = "refused"
-            code = "" if refused is None else kind_of(refused).code
-            told.append((state, outcome.template, str(refused or ""), code, index))
+        results = map(FaceResult.of, outcomes)
+        told = [
+            (each.status, each.face, each.reason or "", each.code or "", index)
+            for (index, *_), each in zip(part, results, strict=True)
+        ]
         self._tell(number, told)
 
     def _part(self, number: str) -> list[tuple[Any, ...]]:

@@ -35,7 +35,7 @@ class Metrics:
         self._stage_seconds = client.Histogram(
             "mfr_stage_seconds", "Of one photo.", ("stage",), buckets=_SECONDS, registry=own
         )
-        self._refused = client.Counter(
+        self._photos = client.Counter(
             "mfr_photos_total", "Photos, by what became of them.", ("outcome",), registry=own
         )
         self._waiting = client.Gauge(
@@ -56,7 +56,7 @@ class Metrics:
 
     def photos(self, outcome: str, count: int = 1) -> None:
         """Count photos."""
-        self._refused.labels(outcome).inc(count)
+        self._photos.labels(outcome).inc(count)
 
     def text(self, waiting: int) -> bytes:
         """All of it as Prometheus reads it."""

@@ -28,6 +28,13 @@ def served_demo(
         )
     )
     _, key = service.keys.create("script", ["admin"], rate=1e6)
+    with served(service) as address:
+        yield address, key, [path.read_bytes() for path in sorted(photos.iterdir())]
+
+
+@contextmanager
+def served(service: Service) -> Iterator[str]:
+    """Serve from this process, with all collections open: the address."""
     service.open_all()
     config = uvicorn.Config(create_app(service), port=0, log_level="error", access_log=False)
     server = uvicorn.Server(config)
@@ -35,13 +42,8 @@ def served_demo(
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield (
-            f"http://127.0.0.1:{port}",
-            key,
-            [path.read_bytes() for path in sorted(photos.iterdir())],
-        )
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()

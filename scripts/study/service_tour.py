@@ -14,46 +14,31 @@ import argparse
 import collections
 import hashlib
 import tempfile
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import uvicorn
 
 from mfr.client import Client, CollectionClient
 from mfr.gallery import Gallery
 from mfr.gallery.records import ModelSource
 from mfr.recogniser import Recogniser
-from mfr.service.app import create_app
 from mfr.service.service import Service
 from mfr.service.settings import Settings
+from scripts.lib.served_demo import served
 
 MODEL: Final = "dlib-resnet"
 PEOPLE: Final = 10
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
+def empty_service(folder: Path) -> Service:
     """A service with an empty collection 'staff'."""
     place = folder / "staff.gallery"
     recogniser = Recogniser.load(MODEL, detector="yunet")
     with Gallery.create(place, recogniser) as gallery:
         gallery.remember_model(ModelSource(MODEL, None, "yunet"))
-    service = Service(Settings(collections={"staff": str(place)}, state=folder / "state"))
-    service.open_all()
-    server = uvicorn.Server(uvicorn.Config(create_app(service), port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
+    return Service(Settings(collections={"staff": str(place)}, state=folder / "state"))
 
 
 def main() -> None:
@@ -65,7 +50,7 @@ def main() -> None:
     enrolled, strangers = folders[:PEOPLE], folders[PEOPLE : 2 * PEOPLE]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with served(folder) as address, Client(address) as client:
+        with served(empty_service(folder)) as address, Client(address) as client:
             staff = client.collection("staff")
             photos = [each for one in enrolled for each in _photos(one)[::2]]
             job = staff.wait_for(staff.enroll_people(photos), pause=0.2)

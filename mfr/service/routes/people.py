@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mfr import locking
 from mfr.errors import NotEnrolledError
+from mfr.faces.choice import OneFace
 from mfr.gallery.audit import acting_as
 from mfr.gallery.names import identity_name
 from mfr.gallery.people import Details, EnrolledPerson, external_id_taken
 from mfr.service.answers import (
+    AuditEntryAnswer,
     EnrolmentAnswer,
     ErasureAnswer,
     FaceAnswer,
@@ -44,7 +46,7 @@ _SCANNED = 20_000
 class FaceChoices(BaseModel):
     """How photos are enrolled."""
 
-    face: Annotated[str, Field(pattern="^(main|largest|central|only)$")] = "only"
+    face: OneFace = "only"
     any_quality: bool = False
     anyway: bool = False
 
@@ -265,16 +267,7 @@ def export_person(found: CollectionOf, caller: Reader, person: PersonId) -> dict
         "person": PersonAnswer.of(one).model_dump(),
         "faces": [FaceAnswer.of(each).model_dump() for each in found.gallery.show(one.identity)],
         "model": found.gallery.model_hash,
-        "audit": [
-            {
-                "number": e.number,
-                "at": e.at,
-                "actor": e.actor,
-                "event": e.event,
-                "facts": dict(e.facts),
-            }
-            for e in log
-        ],
+        "audit": [AuditEntryAnswer.of(e).model_dump(exclude={"person", "link"}) for e in log],
     }
 
 
@@ -297,7 +290,7 @@ def _enrolled(
         outcomes = found.gallery.enroll_each(
             identity,
             photos,
-            face=choices.face,  # type: ignore[arg-type]
+            face=choices.face,
             any_quality=choices.any_quality,
             anyway=choices.anyway,
         )

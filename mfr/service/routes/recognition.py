@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from mfr.decision import DEFAULT_FMR
 from mfr.errors import ImageError, MfrError, NotEnrolledError
+from mfr.faces.choice import OneFace
 from mfr.gallery import Gallery
 from mfr.gallery.audit import acting_as
 from mfr.gallery.group_photo import name_faces
@@ -31,7 +32,6 @@ from mfr.service.uploads import Upload, described, uploaded
 
 router = APIRouter(prefix="/v1", tags=["recognition"])
 
-Face = Literal["main", "largest", "central", "only"]
 Box: TypeAlias = tuple[float, float, float, float]
 Rate = Annotated[float, Field(gt=0, le=1)]
 Cosine = Annotated[float, Field(ge=-1, le=1)]
@@ -45,7 +45,7 @@ class VerifyChoices(BaseModel):
     fmr: Rate = DEFAULT_FMR
     threshold: Cosine | None = None
     condition: str | None = None
-    face: Face = "main"
+    face: OneFace = "main"
 
 
 class IdentifyChoices(BaseModel):
@@ -57,7 +57,7 @@ class IdentifyChoices(BaseModel):
     condition: str | None = None
     group: str | None = None
     faces: Literal["one", "all"] = "one"
-    face: Face = "main"
+    face: OneFace = "main"
 
 
 class CompareChoices(BaseModel):
@@ -66,7 +66,7 @@ class CompareChoices(BaseModel):
     fmr: Rate = DEFAULT_FMR
     threshold: Cosine | None = None
     condition: str | None = None
-    face: Face = "main"
+    face: OneFace = "main"
 
 
 class NoChoices(BaseModel):
